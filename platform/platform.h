@@ -1,0 +1,148 @@
+/*
+ * platform — everything the daemon asks of the operating system.
+ *
+ * One header, one implementation per system, chosen by the build.  Callers see
+ * no errno, no HANDLE and no #ifdef; failures arrive as `struct error`.  Every
+ * call may block on the disk unless it says otherwise.  All descriptors are
+ * close-on-exec.  Paths are bytes; names that come from outside never reach a
+ * path here without having been checked.
+ */
+#ifndef PLATFORM_PLATFORM_H
+#define PLATFORM_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/error.h"
+
+#define PATH_SIZE 4096 /* room for a path and its NUL */
+
+/* ---- files and folders ---------------------------------------------------- */
+
+/* snprintf for paths: RESOURCE_EXHAUSTED instead of a cut-off path. */
+int path_format(char path[PATH_SIZE], struct error *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+struct fs_info {
+    uint64_t size; /* bytes */
+    int64_t changed; /* time of last write, ns since 1970 */
+    bool is_folder;
+    bool is_file;
+};
+
+int fs_stat(const char *path, struct fs_info *info, struct error *err);
+bool fs_exists(const char *path);
+
+/* Makes the folder if it is not there, and gives it exactly this mode (0700, 0711). */
+int fs_folder_make(const char *path, unsigned mode, struct error *err);
+/* Like fs_folder_make, and the folders above it (0755 where they are new). */
+int fs_folder_make_all(const char *path, unsigned mode, struct error *err);
+/* Calls `each` for every name but . and ..; stops when it returns -1. */
+int fs_folder_each(const char *path, int (*each)(void *ctx, const char *name, struct error *err),
+                   void *ctx, struct error *err);
+int fs_folder_sync(const char *path, struct error *err);
+
+/* Removes a file, or a folder with all in it; never follows links, never leaves
+   the file system it began on.  Something that is not there is no error. */
+int fs_remove_tree(const char *path, struct error *err);
+int fs_remove(const char *path, struct error *err);
+int fs_rename(const char *from, const char *to, struct error *err);
+
+/* The whole file, with a NUL behind it; NULL and RESOURCE_EXHAUSTED beyond `limit` bytes.
+   The caller free()s it. */
+char *fs_read(const char *path, size_t limit, size_t *size, struct error *err);
+/* Durable: written beside, synced, renamed over, folder synced.  Without `durable` only atomic. */
+int fs_write(const char *path, const void *data, size_t size, unsigned mode, bool durable,
+             struct error *err);
+
+/* A file opened for writing at `offset` (what lies behind is cut off). */
+int file_open_append(const char *path, uint64_t offset, int *file, struct error *err);
+int file_open_read(const char *path, int *file, struct error *err);
+int file_write(int file, const void *data, size_t size, struct error *err);
+int64_t file_read(int file, void *data, size_t room, struct error *err); /* 0 at the end */
+int64_t file_read_at(int file, void *data, size_t room, uint64_t offset, struct error *err);
+int file_sync(int file, struct error *err);
+int file_mode(int file, unsigned mode, struct error *err);
+void file_close(int *file); /* for CLEANUP(); -1 is no file */
+
+/* All data of the file system that holds `path` (syncfs). */
+int fs_sync_all(const char *path, struct error *err);
+/* Bytes and files a tree takes, each hard-linked file once. */
+int fs_usage(const char *path, uint64_t *size, uint64_t *inodes, struct error *err);
+int fs_free_bytes(const char *path, uint64_t *available, struct error *err);
+
+/* An advisory lock that the system drops when the process dies.  The file then holds
+   "pid command\n".  FAILED_PRECONDITION when somebody has it (`holder` tells who). */
+struct holder {
+    int pid;
+    char command[200];
+};
+int lock_take(const char *path, int *lock, struct holder *holder, struct error *err);
+void lock_drop(int *lock);
+
+/* Gives a socket file its mode and group (name; no such group: root only, no error). */
+int endpoint_protect(const char *path, unsigned mode, const char *group, struct error *err);
+
+/* ---- clock, identity, the machine ----------------------------------------- */
+
+int64_t clock_now(void);       /* ns since 1970 UTC */
+int64_t clock_monotonic(void); /* ns since some moment; never jumps */
+void random_bytes(void *data, size_t size);
+void random_hex(char *out, size_t digits); /* and a NUL */
+const char *machine_boot_id(void);         /* differs after every boot */
+const char *machine_os(void);              /* linux, windows */
+const char *machine_arch(void);            /* amd64, arm64, ... */
+const char *machine_variant(void);         /* e.g. v8; "" where there is none */
+
+struct machine {
+    char kernel[128];
+    uint64_t cpus;
+    uint64_t memory;     /* bytes */
+    char cgroups[16];    /* v1, v2, hybrid */
+};
+void machine_describe(struct machine *machine);
+
+/* ---- processes -------------------------------------------------------------- */
+
+int process_id(void);
+const char *process_name(void); /* basename of what was started, for messages */
+/* Folder of the running program: helpers lie beside it or in ../libexec/gantry. */
+int program_find(const char *name, char path[PATH_SIZE], struct error *err);
+/* First executable of that name in PATH and the usual places; or the path itself. */
+int program_look_up(const char *name, char path[PATH_SIZE], struct error *err);
+
+/* Before the first thread: raises descriptor limits, remembers the old ones for children. */
+void process_limits_raise(void);
+
+struct child {
+    int pid;
+    int input;  /* written by us, -1 when not asked for */
+    int output; /* read by us, -1 when not asked for */
+};
+struct child_options {
+    const char *const *argv; /* argv[0] is a path */
+    bool input, output;      /* pipes on its stdin, stdout; else /dev/null */
+    int errors;              /* its stderr goes here; -1: /dev/null, 2: ours */
+    bool detached;           /* a session of its own: it outlives us */
+};
+/* posix_spawn with the limits of before process_limits_raise(); nothing else is inherited. */
+int child_start(const struct child_options *options, struct child *child, struct error *err);
+/* Waits; status as a shell counts (128 + signal). */
+int child_wait(struct child *child, int *status, struct error *err);
+void child_kill(struct child *child);
+void child_drop(struct child *child); /* kills, reaps, closes: for CLEANUP() */
+
+/* Calls to a service manager, where there is one: "READY=1", "STOPPING=1", "STATUS=...". */
+void service_notify(const char *state);
+
+#ifdef GANTRY_TEST_HOOKS
+/* Fault and crash tests: GANTRY_FAULT="fail:N" makes the N-th platform call of this
+   process fail with EIO, "exit:N" ends the process there; "count" prints the number
+   of calls at exit.  Every function above that can fail counts as one call. */
+int hook_platform_call(const char *what, struct error *err);
+#else
+#define hook_platform_call(what, err) 0
+#endif
+
+#endif

@@ -1,0 +1,92 @@
+/* Arenas and growing buffers: the memory of messages.  Out of memory ends the process. */
+#include <msgpack.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/record.h"
+
+#define ARENA_CHUNK 2048
+
+static void *or_die(void *memory)
+{
+    if (memory == NULL) {
+        fputs("gantry: out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+struct arena *arena_new(void)
+{
+    return or_die(msgpack_zone_new(ARENA_CHUNK));
+}
+
+void arena_free(struct arena *arena)
+{
+    if (arena != NULL)
+        msgpack_zone_free((msgpack_zone *)arena);
+}
+
+void arena_drop(struct arena **arena)
+{
+    arena_free(*arena);
+    *arena = NULL;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    return memset(or_die(msgpack_zone_malloc((msgpack_zone *)arena, size + 1)), 0, size + 1);
+}
+
+void *arena_copy(struct arena *arena, const void *data, size_t size)
+{
+    void *copy = arena_alloc(arena, size);
+
+    if (size > 0)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+char *arena_str(struct arena *arena, const char *s)
+{
+    return s == NULL ? NULL : arena_copy(arena, s, strlen(s));
+}
+
+char *arena_printf(struct arena *arena, const char *fmt, ...)
+{
+    va_list args, again;
+    int length;
+    char *text;
+
+    va_start(args, fmt);
+    va_copy(again, args);
+    length = vsnprintf(NULL, 0, fmt, args);
+    text = arena_alloc(arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, fmt, again);
+    va_end(again);
+    va_end(args);
+    return text;
+}
+
+void buffer_add(struct buffer *buffer, const void *data, size_t size)
+{
+    if (buffer->room - buffer->size < size) {
+        size_t room = buffer->room ? buffer->room : 256;
+
+        while (room - buffer->size < size)
+            room *= 2;
+        buffer->data = or_die(realloc(buffer->data, room));
+        buffer->room = room;
+    }
+    if (size > 0)
+        memcpy(buffer->data + buffer->size, data, size);
+    buffer->size += size;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+    free(buffer->data);
+    *buffer = (struct buffer){ 0 };
+}
