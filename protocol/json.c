@@ -21,8 +21,8 @@ const char *time_text(int64_t ns, char out[TIME_TEXT_SIZE])
         seconds--;
     }
     gmtime_r(&seconds, &tm);
-    snprintf(out, TIME_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", (tm.tm_year + 1900) % 10000,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, rest);
+    strftime(out, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm); /* the years of an i64 have 4 digits */
+    snprintf(out + 19, TIME_TEXT_SIZE - 19, ".%09uZ", (unsigned)rest % NS_PER_S);
     return out;
 }
 

@@ -1,0 +1,222 @@
+/* Our own process and the programs it starts. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "platform/platform.h"
+#include "platform/scope.h"
+
+extern char **environ;
+
+static struct rlimit limit_before; /* of descriptors, for children */
+
+int process_id(void)
+{
+    return (int)getpid();
+}
+
+const char *process_name(void)
+{
+    return program_invocation_short_name;
+}
+
+static bool is_program(const char *path)
+{
+    return access(path, X_OK) == 0;
+}
+
+int program_find(const char *name, char path[PATH_SIZE], struct error *err)
+{
+    char self[PATH_SIZE] = { 0 };
+    char *slash;
+
+    if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+        return error_sys(err, errno, "find the running program");
+    slash = strrchr(self, '/');
+    *slash = '\0';
+    if (path_format(path, err, "%s/%s", self, name) < 0)
+        return -1;
+    if (is_program(path))
+        return 0;
+    if (path_format(path, err, "%s/../libexec/gantry/%s", self, name) < 0)
+        return -1;
+    if (is_program(path))
+        return 0;
+    return program_look_up(name, path, err);
+}
+
+int program_look_up(const char *name, char path[PATH_SIZE], struct error *err)
+{
+    const char *search = getenv("PATH");
+    char folders[PATH_SIZE], *save = NULL;
+
+    if (strchr(name, '/') != NULL) {
+        if (!is_program(name))
+            return error_set(err, ERROR_NOT_FOUND, "program %s is not there or not executable", name);
+        return path_format(path, err, "%s", name);
+    }
+    if (path_format(folders, err, "%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                    search ? search : "") < 0)
+        return -1;
+    for (char *at = strtok_r(folders, ":", &save); at != NULL; at = strtok_r(NULL, ":", &save)) {
+        if (path_format(path, err, "%s/%s", at, name) < 0)
+            return -1;
+        if (is_program(path))
+            return 0;
+    }
+    return error_set(err, ERROR_NOT_FOUND, "program %s is not installed (not found in PATH)", name);
+}
+
+void process_limits_raise(void)
+{
+    struct rlimit wanted;
+
+    if (limit_before.rlim_cur != 0 || getrlimit(RLIMIT_NOFILE, &limit_before) < 0)
+        return;
+    wanted = limit_before;
+    wanted.rlim_cur = wanted.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &wanted); /* what is not allowed stays as it was */
+}
+
+/* posix_spawn cannot set limits: between our soft limit and the old one the child is
+   started, then prlimit gives it the old one back before it can have opened much. */
+static void limits_restore(pid_t pid)
+{
+    if (limit_before.rlim_cur != 0)
+        prlimit(pid, RLIMIT_NOFILE, &limit_before, NULL);
+}
+
+struct pipes {
+    int in[2];
+    int out[2];
+};
+
+static void pipes_close(struct pipes *pipes)
+{
+    file_close(&pipes->in[0]);
+    file_close(&pipes->in[1]);
+    file_close(&pipes->out[0]);
+    file_close(&pipes->out[1]);
+}
+
+static void redirect(posix_spawn_file_actions_t *actions, int from, int to, int flags)
+{
+    if (from >= 0)
+        posix_spawn_file_actions_adddup2(actions, from, to);
+    else
+        posix_spawn_file_actions_addopen(actions, to, "/dev/null", flags, 0);
+}
+
+static int spawn(const struct child_options *options, const struct pipes *pipes, pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    int status;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    redirect(&actions, pipes->in[0], 0, O_RDONLY);
+    redirect(&actions, pipes->out[1], 1, O_WRONLY);
+    if (options->errors != 2)
+        redirect(&actions, options->errors, 2, O_WRONLY);
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    if (options->detached)
+        flags |= POSIX_SPAWN_SETSID;
+    posix_spawnattr_setflags(&attributes, flags);
+    status = posix_spawn(pid, options->argv[0], &actions, &attributes,
+                         (char *const *)(uintptr_t)options->argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return status;
+}
+
+int child_start(const struct child_options *options, struct child *child, struct error *err)
+{
+    CLEANUP(pipes_close) struct pipes pipes = { { -1, -1 }, { -1, -1 } };
+    pid_t pid;
+    int status;
+
+    *child = (struct child){ .input = -1, .output = -1 };
+    if (hook_platform_call("spawn", err))
+        return -1;
+    if ((options->input && pipe2(pipes.in, O_CLOEXEC) < 0) ||
+        (options->output && pipe2(pipes.out, O_CLOEXEC) < 0))
+        return error_sys(err, errno, "pipe");
+    status = spawn(options, &pipes, &pid);
+    if (status != 0)
+        return error_sys(err, status, "start %s", options->argv[0]);
+    limits_restore(pid);
+    child->pid = pid;
+    child->input = pipes.in[1];
+    child->output = pipes.out[0];
+    pipes.in[1] = pipes.out[0] = -1;
+    return 0;
+}
+
+int child_wait(struct child *child, int *status, struct error *err)
+{
+    int raw;
+    pid_t got;
+
+    while ((got = waitpid(child->pid, &raw, 0)) < 0 && errno == EINTR)
+        ;
+    if (got < 0)
+        return error_sys(err, errno, "wait for process %d", child->pid);
+    child->pid = 0;
+    *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+    return 0;
+}
+
+void child_kill(struct child *child)
+{
+    if (child->pid > 0)
+        kill(child->pid, SIGKILL);
+}
+
+void child_drop(struct child *child)
+{
+    struct error ignored;
+    int status;
+
+    file_close(&child->input);
+    file_close(&child->output);
+    if (child->pid > 0) {
+        child_kill(child);
+        child_wait(child, &status, &ignored);
+    }
+}
+
+void service_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    CLEANUP(file_close) int socket_fd = -1;
+    size_t length;
+
+    if (path == NULL || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(to.sun_path))
+        return;
+    length = strlen(path);
+    memcpy(to.sun_path, path, length);
+    if (path[0] == '@')
+        to.sun_path[0] = '\0';
+    socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (socket_fd >= 0)
+        sendto(socket_fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+}
