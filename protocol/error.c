@@ -1,3 +1,4 @@
+/* error — setting, wrapping and naming errors; see error.h. */
 #include "protocol/error.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* json — records as JSON text for people: the words of the schema, times in RFC 3339. */
 #include "protocol/json.h"
 
 #include <math.h>
@@ -177,7 +178,8 @@ static json_t *field_json(const struct field *field, const void *at)
     case KIND_PATHS:
         return ((const struct strs *)at)->count ? strs_json(at) : NULL;
     case KIND_REC:
-        return *(const void *const *)at ? record_json(field->item(), *(const void *const *)at) : NULL;
+        return *(const void *const *)at ? record_json(field->item(), *(const void *const *)at)
+                                        : NULL;
     case KIND_LIST:
         return list_json(field->item(), at);
     }

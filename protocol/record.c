@@ -81,7 +81,8 @@ static int walk_value(struct walk *walk, int depth, struct error *err)
         return error_set(err, ERROR_INVALID_ARGUMENT, "message is nested deeper than %d",
                          RECORD_DEPTH_MAX);
     if (++walk->values > VALUES_MAX)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "message holds more than %u values", VALUES_MAX);
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "message holds more than %u values",
+                         VALUES_MAX);
     if (walk->at == walk->end)
         return error_set(err, ERROR_INVALID_ARGUMENT, "message is cut off");
     if (!announce(*walk->at, &a))
@@ -113,8 +114,8 @@ int record_check(const void *bytes, size_t size, struct error *err)
     struct walk walk = { bytes, (const unsigned char *)bytes + size, 0 };
 
     if (size > RECORD_BYTES_MAX)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "message of %zu bytes is over the limit of %u",
-                         size, RECORD_BYTES_MAX);
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED,
+                         "message of %zu bytes is over the limit of %u", size, RECORD_BYTES_MAX);
     if (size == 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "message is empty");
     if (walk_value(&walk, 1, err) < 0)
@@ -131,7 +132,9 @@ bool utf8_is_valid(const char *bytes, size_t size)
 
     while (p < end) {
         unsigned char lead = *p++;
-        unsigned more = lead < 0x80 ? 0 : lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2
+        unsigned more = lead < 0x80                 ? 0
+                      : lead >= 0xc2 && lead < 0xe0 ? 1
+                      : lead >= 0xe0 && lead < 0xf0 ? 2
                       : lead >= 0xf0 && lead < 0xf5 ? 3 : 9;
 
         if (more == 9 || (size_t)(end - p) < more)
@@ -315,7 +318,8 @@ static char *text_of(const msgpack_object *in, bool as_text, struct arena *arena
     return arena_copy(arena, bytes, size);
 }
 
-static bool unpack_strs(const msgpack_object *in, bool as_text, struct strs *strs, struct arena *arena)
+static bool unpack_strs(const msgpack_object *in, bool as_text, struct strs *strs,
+                        struct arena *arena)
 {
     if (in->type != MSGPACK_OBJECT_ARRAY)
         return false;
@@ -360,7 +364,8 @@ static bool unpack_list(const struct record *item, const msgpack_object *in, str
     list->count = in->via.array.size;
     list->items = arena_alloc(with->arena, list->count * item->size);
     for (size_t i = 0; i < list->count; i++)
-        if (unpack_record(item, &in->via.array.ptr[i], (char *)list->items + i * item->size, with) < 0)
+        if (unpack_record(item, &in->via.array.ptr[i], (char *)list->items + i * item->size,
+                          with) < 0)
             return false;
     return true;
 }
@@ -401,8 +406,9 @@ static bool unpack_field(const struct field *field, const msgpack_object *in, vo
     case KIND_BIN:
         if (in->type != MSGPACK_OBJECT_BIN)
             return false;
-        *(struct bin *)at = (struct bin){ arena_copy(with->arena, in->via.bin.ptr, in->via.bin.size),
-                                          in->via.bin.size };
+        *(struct bin *)at =
+            (struct bin){ arena_copy(with->arena, in->via.bin.ptr, in->via.bin.size),
+                          in->via.bin.size };
         return true;
     case KIND_I64:
     case KIND_TIME:

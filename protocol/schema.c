@@ -6,7 +6,8 @@
 #define NEED_REQUIRED true
 #define NEED_OPTIONAL false
 
-/* Where has_NAME is; 0 (never a real place: it stands behind its value) for kinds that tell by themselves. */
+/* Where has_NAME is; 0 (never a real place: it stands behind its value) for kinds that tell by
+   themselves. */
 #define PRESENCE_REQUIRED_STR(id)   0
 #define PRESENCE_REQUIRED_PATH(id)  0
 #define PRESENCE_REQUIRED_BIN(id)   0

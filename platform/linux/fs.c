@@ -30,8 +30,8 @@ int path_format(char path[PATH_SIZE], struct error *err, const char *fmt, ...)
     length = vsnprintf(path, PATH_SIZE, fmt, args);
     va_end(args);
     if (length < 0 || length >= PATH_SIZE)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "path %.60s... is longer than %d bytes", path,
-                         PATH_SIZE - 1);
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "path %.60s... is longer than %d bytes",
+                         path, PATH_SIZE - 1);
     return 0;
 }
 
@@ -139,7 +139,8 @@ static int remove_inside(int fd, dev_t device)
             continue;
         if (errno != EISDIR && errno != EPERM && errno != ENOTEMPTY)
             return -1;
-        inner = openat(dirfd(folder), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        inner =
+            openat(dirfd(folder), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (inner < 0)
             return -1;
         if (fstat(inner, &st) < 0 || st.st_dev != device) {
@@ -390,7 +391,8 @@ static int usage_inside(int fd, uint64_t *size, uint64_t *inodes)
         *inodes += 1;
         if (!S_ISDIR(st.st_mode))
             continue;
-        inner = openat(dirfd(folder), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        inner =
+            openat(dirfd(folder), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (inner < 0 || usage_inside(inner, size, inodes) < 0)
             return -1;
     }

@@ -62,7 +62,8 @@ int program_look_up(const char *name, char path[PATH_SIZE], struct error *err)
 
     if (strchr(name, '/') != NULL) {
         if (!is_program(name))
-            return error_set(err, ERROR_NOT_FOUND, "program %s is not there or not executable", name);
+            return error_set(err, ERROR_NOT_FOUND, "program %s is not there or not executable",
+                             name);
         return path_format(path, err, "%s", name);
     }
     if (path_format(folders, err, "%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
