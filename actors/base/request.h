@@ -1,0 +1,54 @@
+/* request — the inside of actor.h, shared by loop, jobs and writer only. */
+#ifndef ACTORS_BASE_REQUEST_H
+#define ACTORS_BASE_REQUEST_H
+
+#include "actors/base/actor.h"
+#include "actors/base/wire.h"
+#include "actors/base/writer.h"
+
+struct job_handle;
+
+struct loop {
+    const struct actor *actor;
+    void *self;
+    zsock_t *inbox;   /* ROUTER inproc://NAME */
+    zsock_t *done;    /* PULL inproc://NAME.done: writes that are committed */
+    zsock_t *writer;  /* PUSH inproc://writer, opened on first use */
+    zloop_t *zloop;
+    struct stats *stats;
+    struct request *open; /* newest first */
+    struct request *open_last;
+    struct watch *watches;
+    uint64_t jobs;
+    uint64_t writes;
+    bool stopping;
+    int error_code;
+};
+
+struct request {
+    struct loop *loop;
+    struct request *newer, *older;
+    const struct route *route;
+    struct message *message; /* caller, envelope, arena */
+    void *body;
+    int64_t arrived;  /* monotonic ns */
+    int64_t deadline; /* monotonic ns, 0: none */
+    int timer;        /* of the deadline, -1: none */
+    struct job_handle *job;
+    struct write *write;
+    request_gone *gone;
+    void *gone_arg;
+    request_more *more;
+    uint64_t credit; /* items the client still takes */
+    enum error_code cancelled; /* why, when it was */
+};
+
+/* Sends without ending the request. */
+void request_send(struct request *request, const char *kind, const char *stream, bool end, zframe_t **body);
+void request_finish(struct request *request, const char *kind, zframe_t **body);
+
+/* job.c */
+void job_cancel(struct job_handle *job, enum error_code why);
+void job_deliver(struct job_handle *job, struct message **message);
+
+#endif

@@ -1,0 +1,7 @@
+#include "actors/base/thread_order.h"
+
+#if defined(__SANITIZE_THREAD__)
+char thread_order_tag;
+#else
+typedef int nothing_to_order;
+#endif

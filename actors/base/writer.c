@@ -1,0 +1,398 @@
+/*
+ * The happy path: take all that wait -> BEGIN -> each in its SAVEPOINT -> COMMIT ->
+ * tell the owners.  Possible failures: one body fails (its savepoint is rolled back,
+ * the others go on); the commit fails (nothing happened; all hear why).
+ */
+#include "actors/base/writer.h"
+
+#include "actors/base/log.h"
+#include "actors/base/request.h"
+#include "actors/base/thread_order.h"
+#include "platform/platform.h"
+#include "platform/scope.h"
+
+#define MERGE_MAX       256 /* writes in one transaction */
+#define CHECKPOINT_EACH 512 /* commits */
+#define IDLE_MS         500 /* then the log is folded back into the database */
+
+struct write {
+    write_body *body;
+    write_after *after;
+    void *ctx;
+    struct loop *loop;
+    const char *actor;
+    const char *namespace;
+    const char *lease;
+    struct request *request; /* NULL: none */
+    const void *in;
+    void *out;
+    struct arena *arena;
+    bool arena_is_own;
+    struct writer *writer; /* while it runs */
+    int result;
+    struct error err;
+};
+
+struct writer {
+    const struct writer_config *config;
+    struct db *db;
+    zsock_t *inbox;   /* PULL inproc://writer */
+    zsock_t *journal; /* PUSH inproc://journal */
+    zhashx_t *owners; /* actor name -> PUSH inproc://NAME.done */
+    zhashx_t *namespaces; /* known to have a row */
+    char boot[64];
+    bool has_events;
+    unsigned commits;
+    int result;
+    struct error *err;
+};
+
+/* ---- on the actor's thread ------------------------------------------------------ */
+
+static void write_send(struct loop *loop, struct write *write)
+{
+    zframe_t *frame = zframe_new(&write, sizeof(write));
+
+    if (loop->writer == NULL) {
+        loop->writer = zsock_new(ZMQ_PUSH);
+        zsock_set_sndhwm(loop->writer, 0);
+        zsock_connect(loop->writer, "inproc://writer");
+    }
+    loop->writes++;
+    ORDER_BEFORE_SEND();
+    zframe_send(&frame, loop->writer, 0);
+}
+
+int request_write(struct request *request, write_body *body, write_after *after, void *ctx, struct error *err)
+{
+    struct arena *arena = request_arena(request);
+    struct write *write = arena_alloc(arena, sizeof(*write));
+
+    (void)err;
+    *write = (struct write){
+        .body = body,
+        .after = after,
+        .ctx = ctx,
+        .loop = request->loop,
+        .actor = request->loop->actor->name,
+        .namespace = request_namespace(request),
+        .lease = request_lease(request),
+        .request = request,
+        .in = request->body,
+        .out = arena_alloc(arena, request->route->op->reply()->size),
+        .arena = arena,
+    };
+    request->write = write;
+    write_send(request->loop, write);
+    return 0;
+}
+
+void loop_write(struct loop *loop, const char *namespace, write_body *body, write_after *after,
+                const void *ctx, size_t size)
+{
+    struct arena *arena = arena_new();
+    struct write *write = arena_alloc(arena, sizeof(*write));
+
+    *write = (struct write){
+        .body = body,
+        .after = after,
+        .ctx = size > 0 ? arena_copy(arena, ctx, size) : NULL,
+        .loop = loop,
+        .actor = loop->actor->name,
+        .namespace = arena_str(arena, namespace),
+        .arena = arena,
+        .arena_is_own = true,
+    };
+    write_send(loop, write);
+}
+
+void write_finish(struct loop *loop, struct write *write)
+{
+    struct request *request = write->request;
+    struct error *err = write->result < 0 ? &write->err : NULL;
+    int answered = 0;
+
+    loop->writes--;
+    if (request != NULL)
+        request->write = NULL;
+    if (write->after != NULL)
+        answered = write->after(loop->self, request, write->ctx, write->out, err);
+    if (request == NULL) {
+        if (err != NULL && write->after == NULL)
+            log_warn(write->actor, "write failed: %s", err->text);
+        arena_free(write->arena); /* the write itself is in it */
+        return;
+    }
+    if (answered == 1)
+        return;
+    if (err != NULL)
+        request_fail(request, err);
+    else
+        request_reply(request, write->out);
+}
+
+/* ---- in a write body -------------------------------------------------------------- */
+
+struct db *write_db(struct write *write)
+{
+    return write->writer->db;
+}
+
+struct arena *write_arena(struct write *write)
+{
+    return write->arena;
+}
+
+const char *write_namespace(const struct write *write)
+{
+    return write->namespace;
+}
+
+const char *write_lease(const struct write *write)
+{
+    return write->lease;
+}
+
+void *write_ctx(const struct write *write)
+{
+    return write->ctx;
+}
+
+static int journal_add(struct writer *writer, const char *namespace, const char *topic, const char *id,
+                       const struct map *fields, struct error *err)
+{
+    struct buffer packed = db_labels(fields);
+    int result = db_run(writer->db, err,
+                        "INSERT INTO events_journal (time, namespace, topic, id, fields, boot, instance) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        "isssbss", clock_now(), namespace, topic, id, packed.data, packed.size, writer->boot,
+                        writer->config->instance);
+
+    buffer_free(&packed);
+    writer->has_events = true;
+    return result;
+}
+
+int emit(struct write *write, const char *topic, const char *id, struct error *err, ...)
+{
+    struct map_entry entries[16];
+    struct map fields = { 0, entries };
+    const char *key;
+    va_list args;
+
+    va_start(args, err);
+    while ((key = va_arg(args, const char *)) != NULL && fields.count < COUNT_OF(entries)) {
+        const char *value = va_arg(args, const char *);
+
+        if (value != NULL)
+            entries[fields.count++] = (struct map_entry){ key, value };
+    }
+    va_end(args);
+    return journal_add(write->writer, write->namespace, topic, id, &fields, err);
+}
+
+/* ---- the thread -------------------------------------------------------------------- */
+
+/* A namespace is made by the first write in it. */
+static int namespace_ensure(struct writer *writer, const char *name, struct error *err)
+{
+    struct map none = { 0 };
+
+    if (name == NULL || zhashx_lookup(writer->namespaces, name) != NULL)
+        return 0;
+    db_write_as(writer->db, "namespaces");
+    if (db_run(writer->db, err, "INSERT OR IGNORE INTO namespaces_namespace (name, created) VALUES (?, ?)", "si",
+               name, clock_now()) < 0)
+        return -1;
+    if (db_changes(writer->db) > 0)
+        return journal_add(writer, name, "/namespaces/create", name, &none, err);
+    return 0;
+}
+
+static int write_run(struct writer *writer, struct write *write)
+{
+    struct error *err = &write->err;
+    struct error ignored;
+
+    write->writer = writer;
+    if (db_script(writer->db, "SAVEPOINT one", err) < 0)
+        return -1;
+    if (strcmp(write->actor, "namespaces") != 0 && namespace_ensure(writer, write->namespace, err) < 0)
+        write->result = -1;
+    db_write_as(writer->db, write->actor);
+    if (write->result == 0)
+        write->result = write->body(write, write->in, write->out, err);
+    db_write_as(writer->db, NULL);
+    if (write->result < 0)
+        db_script(writer->db, "ROLLBACK TO one", &ignored);
+    return db_script(writer->db, "RELEASE one", write->result < 0 ? &ignored : err);
+}
+
+static void tell_owner(struct writer *writer, struct write *write)
+{
+    zsock_t *owner = zhashx_lookup(writer->owners, write->actor);
+    zframe_t *frame = zframe_new(&write, sizeof(write));
+
+    if (owner == NULL) {
+        owner = zsock_new(ZMQ_PUSH);
+        zsock_set_sndhwm(owner, 0);
+        zsock_connect(owner, "inproc://%s.done", write->actor);
+        zhashx_insert(writer->owners, write->actor, owner);
+    }
+    ORDER_BEFORE_SEND();
+    zframe_send(&frame, owner, 0);
+}
+
+static void remember_namespaces(struct writer *writer, struct write **writes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(writes[i]->actor, "namespaces") == 0) /* it may have removed one: ask again */
+            zhashx_purge(writer->namespaces);
+        else if (writes[i]->result == 0 && writes[i]->namespace != NULL)
+            zhashx_update(writer->namespaces, writes[i]->namespace, "");
+    }
+}
+
+static void commit_all(struct writer *writer, struct write **writes, size_t count)
+{
+    struct error err = { 0 }, ignored;
+    int result = db_script(writer->db, "BEGIN IMMEDIATE", &err);
+
+    writer->has_events = false;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = write_run(writer, writes[i]) < 0 ? (err = writes[i]->err, -1) : 0;
+    if (result == 0)
+        result = hook_platform_call("commit", &err) < 0 ? -1 : db_script(writer->db, "COMMIT", &err);
+    if (result < 0) {
+        log_error("writer", "commit of %zu writes: %s", count, err.text);
+        db_script(writer->db, "ROLLBACK", &ignored);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (result < 0 && writes[i]->result == 0) {
+            writes[i]->result = -1;
+            writes[i]->err = err;
+        }
+    remember_namespaces(writer, writes, count);
+    for (size_t i = 0; i < count; i++)
+        tell_owner(writer, writes[i]);
+    if (result == 0 && writer->has_events)
+        zstr_send(writer->journal, "committed");
+    writer->commits++;
+}
+
+static size_t take_waiting(struct writer *writer, struct write **writes)
+{
+    size_t count = 0;
+
+    while (count < MERGE_MAX && (zsock_events(writer->inbox) & ZMQ_POLLIN)) {
+        zframe_t *frame = zframe_recv(writer->inbox);
+
+        ORDER_AFTER_RECEIVE();
+        if (frame == NULL)
+            break;
+        memcpy(&writes[count++], zframe_data(frame), sizeof(*writes));
+        zframe_destroy(&frame);
+    }
+    return count;
+}
+
+static void checkpoint(struct writer *writer)
+{
+    if (writer->commits > 0)
+        db_checkpoint(writer->db);
+    writer->commits = 0;
+}
+
+static void serve(struct writer *writer, zsock_t *pipe)
+{
+    struct write *writes[MERGE_MAX];
+    zpoller_t *poller = zpoller_new(writer->inbox, pipe, NULL);
+
+    zpoller_set_nonstop(poller, true);
+    for (;;) {
+        void *ready = zpoller_wait(poller, writer->commits > 0 ? IDLE_MS : -1);
+        size_t count;
+
+        if (ready == pipe)
+            break; /* whatever it is, it is the end; actors have drained before */
+        if (ready == NULL) {
+            checkpoint(writer);
+            continue;
+        }
+        count = take_waiting(writer, writes);
+        if (count > 0)
+            commit_all(writer, writes, count);
+        if (writer->commits >= CHECKPOINT_EACH)
+            checkpoint(writer);
+    }
+    zpoller_destroy(&poller);
+}
+
+static void destroy_socket(void **item)
+{
+    zsock_destroy((zsock_t **)item);
+}
+
+static int writer_open(struct writer *writer)
+{
+    if (db_open(writer->config->path, false, &writer->db, writer->err) < 0)
+        return -1;
+    snprintf(writer->boot, sizeof(writer->boot), "%s", machine_boot_id());
+    writer->owners = zhashx_new();
+    zhashx_set_destructor(writer->owners, destroy_socket);
+    writer->namespaces = zhashx_new();
+    writer->inbox = zsock_new(ZMQ_PULL);
+    zsock_set_rcvhwm(writer->inbox, 0);
+    writer->journal = zsock_new(ZMQ_PUSH);
+    zsock_set_sndtimeo(writer->journal, 0);
+    zsock_connect(writer->journal, "inproc://journal");
+    if (zsock_bind(writer->inbox, "inproc://writer") < 0)
+        return error_set(writer->err, ERROR_ALREADY_EXISTS, "a writer runs already");
+    return 0;
+}
+
+static void writer_close(struct writer *writer)
+{
+    zhashx_destroy(&writer->owners);
+    zhashx_destroy(&writer->namespaces);
+    zsock_destroy(&writer->journal);
+    if (writer->inbox != NULL)
+        zsock_unbind(writer->inbox, "inproc://writer");
+    zsock_destroy(&writer->inbox);
+    db_close(&writer->db);
+}
+
+static void writer_thread(zsock_t *pipe, void *arg)
+{
+    struct writer *birth = arg;
+    struct writer writer;
+
+    ORDER_AFTER_RECEIVE();
+    writer = *birth;
+    birth->result = writer_open(&writer);
+    ORDER_BEFORE_SEND();
+    zsock_signal(pipe, 0);
+    if (writer.inbox != NULL && writer.db != NULL && zsock_endpoint(writer.inbox) != NULL)
+        serve(&writer, pipe);
+    writer_close(&writer);
+}
+
+zactor_t *writer_start(struct writer_config *config, struct error *err)
+{
+    struct writer birth = { .config = config, .err = err };
+    zactor_t *thread;
+
+    ORDER_BEFORE_SEND();
+    thread = zactor_new(writer_thread, &birth);
+    ORDER_AFTER_RECEIVE();
+    if (birth.result < 0)
+        writer_stop(&thread);
+    return thread;
+}
+
+void writer_stop(zactor_t **writer)
+{
+    ORDER_BEFORE_SEND();
+    zactor_destroy(writer);
+    ORDER_AFTER_RECEIVE();
+}

@@ -1,0 +1,63 @@
+/*
+ * writer — the one thread that writes to the database.
+ *
+ * Handlers hand it functions; it runs each in a SAVEPOINT of its own, merges all
+ * that wait into one transaction with one fsync, and only after that commit are
+ * the answers given.  A commit that fails turns them all into errors.  A write may
+ * read any table and change its own actor's; emit() adds an event to the journal
+ * inside it, so a change and its event are durable together or not at all.
+ *
+ * A write body runs on the writer's thread: it may touch its arguments, the
+ * database and nothing else of the actor.  `after` runs back on the actor's.
+ */
+#ifndef ACTORS_BASE_WRITER_H
+#define ACTORS_BASE_WRITER_H
+
+#include "actors/base/actor.h"
+#include "actors/base/db.h"
+
+struct write;
+
+/* `in` is the request's body, `out` its zeroed reply; without request both are NULL. */
+typedef int write_body(struct write *write, const void *in, void *out, struct error *err);
+
+/*
+ * After the commit, on the actor's thread, also when it failed (`err` is then not
+ * NULL, and the request is answered with it by the loop afterwards).  With a request
+ * it may answer it itself, run it as a job or keep it, and then returns 1; 0: the
+ * loop replies `out`.
+ */
+typedef int write_after(void *self, struct request *request, void *ctx, void *out, struct error *err);
+
+/* In a handler.  `ctx` must live as long as the request (its arena). */
+int request_write(struct request *request, write_body *body, write_after *after, void *ctx, struct error *err);
+
+/* Without a request: `ctx` is copied (size bytes) into the write's arena. */
+void loop_write(struct loop *loop, const char *namespace, write_body *body, write_after *after,
+                const void *ctx, size_t size);
+
+/* In a write body. */
+struct db *write_db(struct write *write);
+struct arena *write_arena(struct write *write);
+const char *write_namespace(const struct write *write);
+const char *write_lease(const struct write *write); /* NULL: none */
+void *write_ctx(const struct write *write);
+
+/* An event of this change.  `fields`: key, value, ..., NULL; values may be NULL (left out). */
+int emit(struct write *write, const char *topic, const char *id, struct error *err, ...)
+    __attribute__((sentinel));
+
+/* The thread.  It tells inproc://journal (PULL, if somebody has bound it) after every commit with events. */
+struct writer_config {
+    const char *path;     /* of the database */
+    const char *instance; /* goes into every event */
+};
+zactor_t *writer_start(struct writer_config *config, struct error *err);
+void writer_stop(zactor_t **writer);
+
+/* For the loop. */
+void write_finish(struct loop *loop, struct write *write);
+
+/* The tables that every write needs: namespaces_namespace and events_journal are made by their actors. */
+
+#endif
