@@ -34,17 +34,21 @@ layout_put() {
 }
 
 layer_add() {
-    local layout=$1 folder=$2 how=${3:-gzip} tar=$1/layer.tar diff_id blob type
+    local layout=$1 folder=$2 how=${3:-gzip} tar diff_id blob type
+    tar=$(mktemp "$layout/layer.XXXXXX") # several may be made at a time
     tar -C "$folder" --sort=name --numeric-owner --format=posix --mtime="@$image_epoch" --xattrs \
         --xattrs-include='user.*' --xattrs-include=security.capability \
         --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' -cf "$tar" .
     diff_id=$(sha256sum <"$tar")
     type=application/vnd.oci.image.layer.v1.tar
     case $how in
-    gzip) gzip -n -6 "$tar" && mv "$tar.gz" "$tar" && type+=+gzip ;;
-    zstd) zstd -q -3 --rm "$tar" -o "$tar.zst" && mv "$tar.zst" "$tar" && type+=+zstd ;;
+    gzip) gzip -n -6 <"$tar" >"$tar.packed" && type+=+gzip ;;
+    zstd) zstd -q -3 <"$tar" >"$tar.packed" && type+=+zstd ;;
+    none) mv "$tar" "$tar.packed" ;;
     esac
-    blob=$(layout_put "$layout" "$tar")
+    rm -f "$tar"
+    chmod 644 "$tar.packed"
+    blob=$(layout_put "$layout" "$tar.packed")
     jq -nc --arg type "$type" --arg digest "${blob% *}" --argjson size "${blob#* }" --arg id "sha256:${diff_id%% *}" \
         '{mediaType: $type, digest: $digest, size: $size, annotations: {diff_id: $id}}'
 }
