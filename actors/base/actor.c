@@ -60,6 +60,13 @@ int64_t request_deadline(const struct request *request)
     return request->deadline;
 }
 
+bool request_is_inside(const struct request *request)
+{
+    const struct envelope *envelope = &request->message->envelope;
+
+    return envelope->has_inside && envelope->inside;
+}
+
 void *request_self(const struct request *request)
 {
     return request->loop->self;

@@ -55,6 +55,7 @@ const char *request_namespace(const struct request *request); /* "default" when 
 const char *request_lease(const struct request *request);     /* NULL: none */
 const struct op *request_op(const struct request *request);
 int64_t request_deadline(const struct request *request);      /* monotonic ns; 0: none */
+bool request_is_inside(const struct request *request);        /* asked by a job of the daemon, not by a client */
 void *request_self(const struct request *request);
 struct loop *request_loop(const struct request *request);
 

@@ -309,6 +309,8 @@ static int ask(struct job *job, struct peer *peer, const char *kind, const struc
         .op = op ? op->name : NULL,
         .namespace = op ? job->context.namespace : NULL,
         .lease = op && job->context.lease[0] ? job->context.lease : NULL,
+        .inside = true,
+        .has_inside = op != NULL,
         .ttl_ms = left > 0 ? (uint64_t)left : 0,
         .has_ttl_ms = op && left >= 0,
     };
@@ -398,6 +400,29 @@ int call(struct job *job, const struct op *op, const void *in, void *out, struct
         result = wait_for_answer(job, peer, op, out, err);
     arena_free(scratch);
     return result;
+}
+
+void job_finish(struct job *job, int64_t ms)
+{
+    take_orders(job);
+    job->cancelled = ERROR_NONE;
+    job->context.deadline = clock_monotonic() + ms * 1000000;
+}
+
+void call_finally(struct job *job, const struct op *op, const void *in)
+{
+    enum error_code cancelled;
+    int64_t deadline = job->context.deadline;
+    struct error err = { 0 };
+
+    take_orders(job);
+    cancelled = job->cancelled;
+    job_finish(job, CANCEL_GRACE_MS);
+    if (call(job, op, in, NULL, &err) < 0)
+        log_warn(job->context.actor, "%s: %s", op->name, err.text);
+    job->context.deadline = deadline;
+    if (job->cancelled == ERROR_NONE)
+        job->cancelled = cancelled;
 }
 
 /* ---- the thread -------------------------------------------------------------------- */

@@ -36,6 +36,11 @@ int loop_run(struct loop *loop, const char *namespace, job_body *body, job_done 
 /* Asks a service and waits.  What comes back lives until the job ends (its arena). */
 int call(struct job *job, const struct op *op, const void *in, void *out, struct error *err);
 
+/* Asks although the job has been told to end: for giving back what it holds. */
+void call_finally(struct job *job, const struct op *op, const void *in);
+/* From here on the job finishes what it began: no cancel and no deadline for `ms`. */
+void job_finish(struct job *job, int64_t ms);
+
 /* -1 when the job shall end.  Never waits. */
 int job_check(struct job *job, struct error *err);
 
