@@ -48,8 +48,19 @@ static void real_time_signals_count_as_libc_counts(void **state)
 
 static void what_is_no_signal_is_refused_and_named(void **state)
 {
-    static const char *const bad[] = { "",     "0",       "65",   "-1",  "+9", "9 ",  " 9", "SIG",
-                                       "NOPE", "SIGTERMX", "1e1", "0x9", "999999999999999999999",
+    static const char *const bad[] = { "",
+                                       "0",
+                                       "65",
+                                       "-1",
+                                       "+9",
+                                       "9 ",
+                                       " 9",
+                                       "SIG",
+                                       "NOPE",
+                                       "SIGTERMX",
+                                       "1e1",
+                                       "0x9",
+                                       "999999999999999999999",
                                        "SIGSIGTERM" };
     struct error err = { 0 };
     int number;
