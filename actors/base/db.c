@@ -1,3 +1,4 @@
+/* db — the SQLite behind db.h: connections, statements kept by their text, migrations. */
 #include "actors/base/db.h"
 
 #include <sqlite3.h>

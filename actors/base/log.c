@@ -1,3 +1,4 @@
+/* log — one line at a time on standard error; see log.h. */
 #include "actors/base/log.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* stats — counters that any thread may read; see stats.h. */
 #include "actors/base/stats.h"
 
 #include <stdio.h>

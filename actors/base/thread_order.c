@@ -1,3 +1,4 @@
+/* thread_order — the one variable that orders threads for ThreadSanitizer; see the header. */
 #include "actors/base/thread_order.h"
 
 #if defined(__SANITIZE_THREAD__)

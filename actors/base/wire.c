@@ -1,3 +1,4 @@
+/* wire — frames out of records and back; see wire.h. */
 #include "actors/base/wire.h"
 
 #include "actors/base/thread_order.h"

@@ -1,3 +1,4 @@
+/* session — the table of clients and of their open requests; see session.h. */
 #include "actors/gateway/session.h"
 
 #include "platform/platform.h"
