@@ -63,6 +63,7 @@ struct gantry {
     int64_t looked;     /* when the clock was looked at last */
     struct error lost;  /* why the connection was closed last */
     uint64_t last_id;
+    uint64_t asked;    /* id in the last ping */
     uint64_t arrivals; /* messages ever dispatched */
     struct gantry_stream *open;
     char origin[24];

@@ -89,10 +89,29 @@ static int socket_open(struct gantry *client, struct error *err)
     return 0;
 }
 
+/* The open request that comes after the one asked about last; 0: none is open. */
+static uint64_t next_to_ask(const struct gantry *client)
+{
+    uint64_t next = 0, first = 0;
+
+    for (const struct gantry_stream *at = client->open; at != NULL; at = at->next) {
+        if (at->ended)
+            continue;
+        if (first == 0 || at->id < first)
+            first = at->id;
+        if (at->id > client->asked && (next == 0 || at->id < next))
+            next = at->id;
+    }
+    return next != 0 ? next : first;
+}
+
+/* A ping with the id of a request asks whether that is still known: a daemon that had
+   given this client up, because it was stopped for a while, answers with an error. */
 static int send_ping(struct gantry *client)
 {
     struct envelope ping = { .version = PROTOCOL_VERSION, .kind = "ping" };
 
+    ping.id = client->asked = next_to_ask(client);
     client->pinged = zclock_mono();
     if (client->unanswered == 0)
         client->unanswered = client->pinged;

@@ -265,6 +265,36 @@ static void closing_a_stream_cancels_it(void **state)
     assert_string_equal(reply.version, "after");
 }
 
+/* Answers pings as a daemon does that knows only the requests after the first. */
+static void forget_the_first(struct peer *peer)
+{
+    uint64_t first;
+
+    take(peer, "request");
+    first = peer->envelope.id;
+    do {
+        if (!take_any(peer))
+            return;
+    } while (strcmp(peer->envelope.kind, "ping") != 0 || peer->envelope.id == 0);
+    if (peer->envelope.id != first)
+        abort();
+    answer_failure(peer, first, "aborted", "the request is not known");
+}
+
+static void a_ping_finds_out_that_a_request_was_forgotten(void **state)
+{
+    struct stage *stage = *state;
+    struct gantry_stream *stream;
+    struct gantry_message message;
+
+    connect_to(stage, forget_the_first);
+    client_times.ping = 20;
+    stream = open_attach(stage);
+    assert_int_equal(gantry_stream_next(stream, -1, &message, &stage->err), -1);
+    assert_int_equal(stage->err.code, ERROR_ABORTED);
+    gantry_stream_close(&stream);
+}
+
 static void nobody_ends_twice(struct peer *peer)
 {
     take(peer, "request");
@@ -317,6 +347,7 @@ int main(void)
         T(input_waits_for_the_daemons_credit),
         T(a_call_beside_an_open_stream_mixes_nothing_up),
         T(closing_a_stream_cancels_it),
+        T(a_ping_finds_out_that_a_request_was_forgotten),
         T(only_the_first_final_answer_counts),
         T(a_wait_sees_descriptors_and_the_time),
     };
