@@ -1,0 +1,114 @@
+/*
+ * fetch — the happy path is one exchange.  A 401 of the registry itself is answered once per try;
+ * a second one means that what it asked for is not what it wanted.
+ */
+#include "actors/images/fetch.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+
+#include "actors/images/redirect.h"
+
+#define URL_SIZE 1024
+
+/* REG-19: shown once, no action. */
+static void tell_warning(struct registry *registry, const struct http_answer *answer,
+                         const struct registry_caller *caller)
+{
+    char text[320], said[200];
+
+    if (answer->warning[0] == '\0' || caller == NULL || caller->note == NULL ||
+        atomic_exchange(&registry->warned, true))
+        return;
+    plain_text(answer->warning, sizeof(said), said, sizeof(said));
+    snprintf(text, sizeof(text), "%.100s warns: %s", registry->host, said);
+    caller->note(caller->ctx, text);
+}
+
+/* A status that another try may change. */
+static bool is_passing(int status)
+{
+    return status == 408 || status == 429 || (status >= 500 && status != 501);
+}
+
+static int unanswered(struct registry *registry, const struct errand *errand,
+                      const struct http_answer *answer, enum http_fate fate, bool *may_pass,
+                      struct error *err)
+{
+    /* A host that never answered is likely misspelt or down: say so at once. */
+    *may_pass = fate == HTTP_BROKEN || (fate == HTTP_UNREACHED && atomic_load(&registry->answered));
+    return registry_unanswered(errand, answer, err);
+}
+
+/* Once more with new credentials: 0.  -1: it ends here. */
+static int answer_challenge(struct line *line, const struct errand *errand,
+                            const struct credential *refused, const struct registry_caller *caller,
+                            bool *may_pass, struct error *err)
+{
+    struct registry *registry = line->registry;
+    struct auth_request request = { .options = &registry->options,
+                                    .errand = errand,
+                                    .refused = refused,
+                                    .challenges = http_answer(line->http)->challenges };
+    enum auth_result result = auth_answer(&registry->auth, line->http, &request, caller, err);
+
+    *may_pass = result == AUTH_LATER;
+    return result == AUTH_OK ? 0 : -1;
+}
+
+static struct errand errand_of(const struct registry *registry, const struct fetch *fetch,
+                               const struct http_get *get)
+{
+    return (struct errand){ .what = fetch->what,
+                            .host = registry->host,
+                            .plain_http = registry->options.plain_http,
+                            .had_credentials = get->bearer != NULL || get->username != NULL,
+                            .had_username = get->username != NULL };
+}
+
+int fetch_try(struct line *line, const struct fetch *fetch, const struct registry_caller *caller,
+              bool *may_pass, struct error *err)
+{
+    struct registry *registry = line->registry;
+    const struct http_answer *answer = http_answer(line->http);
+    struct http_get get = { .accept = fetch->accept,
+                            .from = fetch->from,
+                            .begin = fetch->begin,
+                            .data = fetch->data,
+                            .ctx = fetch->ctx };
+    char url[URL_SIZE];
+
+    *may_pass = false;
+    snprintf(url, sizeof(url), "%s://%s/v2/%s/%s/%s",
+             registry->options.plain_http ? "http" : "https", registry->host,
+             registry->options.repository, fetch->kind, fetch->name);
+    get.url = url;
+    for (bool challenged = false;; challenged = true) {
+        const struct credential *credential = auth_current(&registry->auth);
+        struct errand errand;
+        enum http_fate fate;
+        bool at_home;
+
+        credential_use(credential, &registry->options, &get);
+        errand = errand_of(registry, fetch, &get);
+        fate = http_follow(line->http, &get, &at_home, caller, err);
+        errand.redirected = !at_home;
+        if (fate == HTTP_STOPPED)
+            return -1;
+        if (fate == HTTP_ASTRAY)
+            return error_wrap(err, "%.120s", fetch->what);
+        if (fate != HTTP_ANSWERED)
+            return unanswered(registry, &errand, answer, fate, may_pass, err);
+        atomic_store(&registry->answered, true);
+        tell_warning(registry, answer, caller);
+        if (answer->status >= 200 && answer->status < 300)
+            return 0;
+        if (answer->status == 401 && at_home && !challenged) {
+            if (answer_challenge(line, &errand, credential, caller, may_pass, err) < 0)
+                return -1;
+            continue;
+        }
+        *may_pass = is_passing(answer->status);
+        return registry_refused(&errand, answer, err);
+    }
+}

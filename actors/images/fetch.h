@@ -1,0 +1,28 @@
+/*
+ * fetch — one try at one thing of a repository: redirects followed, a 401 answered, the
+ * outcome put into words.  Whether to try again is the caller's to decide, with `may_pass`.
+ */
+#ifndef ACTORS_IMAGES_FETCH_H
+#define ACTORS_IMAGES_FETCH_H
+
+#include "actors/images/registry_private.h"
+
+struct fetch {
+    const char *what;   /* for messages: "image docker.io/library/busybox:latest" */
+    const char *kind;   /* "manifests" or "blobs" */
+    const char *name;   /* tag or digest */
+    const char *accept; /* NULL: anything */
+    uint64_t from;
+    int (*begin)(void *ctx, const struct http_answer *answer, struct error *err);
+    int (*data)(void *ctx, const void *data, size_t size, struct error *err);
+    void *ctx;
+};
+
+/*
+ * 0: status 2xx, and `begin` and `data` took it all.  -1: the error says why, and `may_pass`
+ * whether another try makes sense; http_answer() of the line has the status.
+ */
+int fetch_try(struct line *line, const struct fetch *fetch, const struct registry_caller *caller,
+              bool *may_pass, struct error *err);
+
+#endif

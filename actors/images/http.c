@@ -1,0 +1,327 @@
+/*
+ * http — the transfer loop around curl's multi interface.  curl answers through the callbacks;
+ * whatever one of them refuses ends the transfer, and `stopped` tells that the error is theirs.
+ */
+#include "actors/images/http.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/images/http_headers.h"
+#include "platform/platform.h"
+
+#define CHECK_MS         100
+#define HEADER_BYTES_MAX (128u << 10)
+#define RECEIVE_BYTES    (128L << 10)
+
+struct http {
+    CURLM *multi;
+    CURL *easy;
+    const struct registry_options *options; /* the registry's; outlives this */
+    struct http_answer answer;
+
+    /* of the transfer under way */
+    const struct http_get *get;
+    struct error *err;
+    size_t header_bytes;
+    bool begun;
+    bool stopped; /* err says why */
+    bool enough;  /* of a body that nobody waits for */
+    int64_t checked;
+};
+
+int http_open(struct http **http, const struct registry_options *options, struct error *err)
+{
+    struct http *self = calloc(1, sizeof(*self));
+
+    if (self == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a connection");
+    self->options = options;
+    self->multi = curl_multi_init();
+    self->easy = curl_easy_init();
+    if (self->multi == NULL || self->easy == NULL) {
+        http_close(&self);
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a connection");
+    }
+    curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, 4L);
+    *http = self;
+    return 0;
+}
+
+void http_close(struct http **http)
+{
+    struct http *self = *http;
+
+    *http = NULL;
+    if (self == NULL)
+        return;
+    curl_easy_cleanup(self->easy);
+    curl_multi_cleanup(self->multi);
+    free(self->answer.location);
+    free(self);
+}
+
+const struct http_answer *http_answer(const struct http *http)
+{
+    return &http->answer;
+}
+
+/* ---- what curl calls ------------------------------------------------------ */
+
+static size_t on_header(char *line, size_t one, size_t count, void *ctx)
+{
+    struct http *http = ctx;
+    size_t size = one * count;
+
+    http->header_bytes += size;
+    if (http->header_bytes > HEADER_BYTES_MAX)
+        return 0;
+    if (!http->begun) /* else a trailer: too late to mean anything */
+        http_headers_add(&http->answer, line, size);
+    return size;
+}
+
+static bool is_wanted(const struct http_answer *answer)
+{
+    return answer->status >= 200 && answer->status < 300;
+}
+
+static int body_begin(struct http *http)
+{
+    curl_off_t length = -1;
+    long status = 0;
+
+    if (http->begun)
+        return 0;
+    http->begun = true;
+    curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(http->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    http->answer.status = (int)status;
+    http->answer.length = length;
+    if (!is_wanted(&http->answer) || http->get->begin == NULL)
+        return 0;
+    http->stopped = http->get->begin(http->get->ctx, &http->answer, http->err) < 0;
+    return http->stopped ? -1 : 0;
+}
+
+/* Of a refusal its beginning is kept; when that is full, the rest is not waited for. */
+static size_t text_add(struct http *http, const char *data, size_t size)
+{
+    struct http_answer *answer = &http->answer;
+    size_t room = HTTP_TEXT_MAX - answer->text_size;
+    size_t part = size < room ? size : room;
+
+    memcpy(answer->text + answer->text_size, data, part);
+    answer->text_size += part;
+    answer->text[answer->text_size] = '\0';
+    if (part == size)
+        return size;
+    http->enough = true;
+    return CURL_WRITEFUNC_ERROR;
+}
+
+static size_t on_body(char *data, size_t one, size_t count, void *ctx)
+{
+    struct http *http = ctx;
+    size_t size = one * count;
+
+    if (body_begin(http) < 0)
+        return CURL_WRITEFUNC_ERROR;
+    if (!is_wanted(&http->answer))
+        return text_add(http, data, size);
+    if (http->get->data(http->get->ctx, data, size, http->err) == 0)
+        return size;
+    http->stopped = true;
+    return CURL_WRITEFUNC_ERROR;
+}
+
+/* ---- one transfer ---------------------------------------------------------- */
+
+static void set_connection(struct http *http)
+{
+    const struct registry_options *options = http->options;
+    CURL *easy = http->easy;
+
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_ms);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)options->slow_bytes);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)options->slow_s);
+    if (options->ca_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+    if (options->client_cert != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, options->client_cert);
+    if (options->client_key != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, options->client_key);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->skip_verify ? 0L : 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->skip_verify ? 0L : 2L);
+}
+
+static struct curl_slist *header_list(const struct http_get *get)
+{
+    struct curl_slist *list = NULL;
+    char line[1024];
+
+    if (get->accept == NULL)
+        return NULL;
+    snprintf(line, sizeof(line), "Accept: %s", get->accept);
+    list = curl_slist_append(list, line);
+    return list;
+}
+
+static void set_request(struct http *http, const struct http_get *get, struct curl_slist *headers)
+{
+    CURL *easy = http->easy;
+    char range[32];
+
+    curl_easy_setopt(easy, CURLOPT_URL, get->url);
+    curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->answer.reason);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, http);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
+    if (get->bearer != NULL) {
+        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, get->bearer);
+    } else if (get->username != NULL) {
+        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+        curl_easy_setopt(easy, CURLOPT_USERNAME, get->username);
+        curl_easy_setopt(easy, CURLOPT_PASSWORD, get->password);
+    }
+    if (get->from > 0) {
+        snprintf(range, sizeof(range), "%llu-", (unsigned long long)get->from);
+        curl_easy_setopt(easy, CURLOPT_RANGE, range);
+    }
+}
+
+static void answer_reset(struct http *http, const struct http_get *get)
+{
+    struct http_answer *answer = &http->answer;
+
+    free(answer->location);
+    memset(answer, 0, sizeof(*answer));
+    answer->length = -1;
+    snprintf(answer->url, sizeof(answer->url), "%s", get->url);
+    answer->url[strcspn(answer->url, "?#")] = '\0'; /* queries hold signatures */
+    http->get = get;
+    http->header_bytes = 0;
+    http->begun = http->stopped = http->enough = false;
+}
+
+static int ask(struct http *http, const struct registry_caller *caller, struct error *err)
+{
+    int64_t now = clock_monotonic();
+
+    if (caller == NULL || caller->check == NULL || now - http->checked < CHECK_MS / 2 * 1000000)
+        return 0;
+    http->checked = now;
+    return caller->check(caller->ctx, err);
+}
+
+static CURLcode perform(struct http *http, const struct registry_caller *caller)
+{
+    CURLMsg *message;
+    int running = 1, left;
+
+    http->checked = 0;
+    while (running > 0) {
+        if (ask(http, caller, http->err) < 0) {
+            http->stopped = true;
+            /* a name that is being looked up is left to its own thread */
+            curl_easy_setopt(http->easy, CURLOPT_QUICK_EXIT, 1L);
+            return CURLE_ABORTED_BY_CALLBACK;
+        }
+        if (curl_multi_perform(http->multi, &running) != CURLM_OK)
+            return CURLE_OUT_OF_MEMORY;
+        if (running > 0)
+            curl_multi_poll(http->multi, NULL, 0, CHECK_MS, NULL);
+    }
+    message = curl_multi_info_read(http->multi, &left);
+    return message != NULL && message->msg == CURLMSG_DONE ? message->data.result
+                                                           : CURLE_OUT_OF_MEMORY;
+}
+
+/* Whether a connection was made, handshake included. */
+static bool is_connected(const struct http *http)
+{
+    curl_off_t us = 0;
+
+    curl_easy_getinfo(http->easy, CURLINFO_PRETRANSFER_TIME_T, &us);
+    return us > 0;
+}
+
+static enum http_fate fate_of(const struct http *http, CURLcode code)
+{
+    if (http->stopped)
+        return HTTP_STOPPED;
+    if (code == CURLE_OK || http->enough)
+        return HTTP_ANSWERED;
+    switch (code) {
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return HTTP_BROKEN;
+    case CURLE_OPERATION_TIMEDOUT:
+        return is_connected(http) ? HTTP_BROKEN : HTTP_UNREACHED;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+        return HTTP_UNREACHED;
+    default:
+        return HTTP_FAILED;
+    }
+}
+
+enum http_fate http_get(struct http *http, const struct http_get *get,
+                        const struct registry_caller *caller, struct error *err)
+{
+    struct curl_slist *headers = header_list(get);
+    CURLcode code;
+
+    answer_reset(http, get);
+    http->err = err;
+    curl_easy_reset(http->easy);
+    set_connection(http);
+    set_request(http, get, headers);
+    curl_multi_add_handle(http->multi, http->easy);
+    code = perform(http, caller);
+    if (code == CURLE_OK) /* an empty body begins too */
+        body_begin(http);
+    curl_multi_remove_handle(http->multi, http->easy);
+    curl_slist_free_all(headers);
+
+    http->answer.curl = code;
+    if (http->answer.reason[0] == '\0')
+        snprintf(http->answer.reason, sizeof(http->answer.reason), "%s", curl_easy_strerror(code));
+    return fate_of(http, code);
+}
+
+int http_wait(struct http *http, uint64_t ms, const struct registry_caller *caller,
+              struct error *err)
+{
+    int64_t end = clock_monotonic() + (int64_t)ms * 1000000;
+    int64_t left;
+
+    http->checked = 0;
+    for (;;) {
+        if (ask(http, caller, err) < 0)
+            return -1;
+        left = (end - clock_monotonic() + 999999) / 1000000;
+        if (left <= 0)
+            return 0;
+        curl_multi_poll(http->multi, NULL, 0, left < CHECK_MS ? (int)left : CHECK_MS, NULL);
+    }
+}

@@ -1,0 +1,238 @@
+/* registry — opening, closing, and the connections that its callers share without waiting. */
+#include "actors/images/registry.h"
+
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/images/registry_private.h"
+#include "platform/scope.h"
+
+#ifndef GANTRY_VERSION
+#define GANTRY_VERSION "0"
+#endif
+
+/* ---- what may become part of an address -------------------------------------- */
+
+static bool is_lower(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool is_word(char c)
+{
+    return is_lower(c) || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_host(const char *text)
+{
+    size_t size = strlen(text);
+
+    for (size_t i = 0; i < size; i++)
+        if (!is_word(text[i]) && strchr(".-:[]", text[i]) == NULL)
+            return false;
+    return size > 0 && size < 256;
+}
+
+/* Segments of letters and digits with single separators between, never two dots. */
+static bool is_repository(const char *text)
+{
+    size_t size = strlen(text);
+
+    for (size_t i = 0; i < size; i++) {
+        bool between = i > 0 && i + 1 < size;
+
+        if (is_lower(text[i]))
+            continue;
+        if (!between || strchr("._-/", text[i]) == NULL)
+            return false;
+        if ((text[i] == '.' || text[i] == '/') && !is_lower(text[i + 1]))
+            return false;
+    }
+    return size > 0 && size < 256;
+}
+
+bool is_tag(const char *text)
+{
+    size_t size = strlen(text);
+
+    for (size_t i = 0; i < size; i++)
+        if (!is_word(text[i]) && (i == 0 || (text[i] != '.' && text[i] != '-')))
+            return false;
+    return size > 0 && size <= 128;
+}
+
+bool is_digest(const char *text)
+{
+    size_t size = strlen(text), hex;
+
+    if (strncmp(text, "sha256:", 7) == 0)
+        hex = 64;
+    else if (strncmp(text, "sha512:", 7) == 0)
+        hex = 128;
+    else
+        return false;
+    for (size_t i = 7; i < size; i++)
+        if (!(text[i] >= '0' && text[i] <= '9') && !(text[i] >= 'a' && text[i] <= 'f'))
+            return false;
+    return size == 7 + hex;
+}
+
+/* ---- open and close ------------------------------------------------------------ */
+
+static int copy(const char **text, struct error *err)
+{
+    size_t size;
+    char *out;
+
+    if (*text == NULL)
+        return 0;
+    size = strlen(*text) + 1;
+    out = malloc(size);
+    if (out != NULL)
+        memcpy(out, *text, size);
+    *text = out;
+    return out != NULL ? 0 : error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a registry");
+}
+
+static void set_default(unsigned *value, unsigned usual)
+{
+    if (*value == 0)
+        *value = usual;
+}
+
+static void set_defaults(struct registry_options *options)
+{
+    if (options->user_agent == NULL)
+        options->user_agent = "gantry/" GANTRY_VERSION;
+    set_default(&options->tries, 5);
+    set_default(&options->backoff_ms, 500);
+    set_default(&options->wait_max_ms, 60000);
+    set_default(&options->connect_ms, 30000);
+    set_default(&options->slow_bytes, 100);
+    set_default(&options->slow_s, 30);
+}
+
+#define STRINGS(options)                                                                      \
+    {                                                                                         \
+        &(options)->host, &(options)->repository, &(options)->username, &(options)->password, \
+            &(options)->ca_file, &(options)->client_cert, &(options)->client_key,             \
+            &(options)->user_agent                                                            \
+    }
+
+/* All of them, or NULL in the place of those that did not fit into memory. */
+static int copy_strings(struct registry_options *options, struct error *err)
+{
+    const char **strings[] = STRINGS(options);
+    int rc = 0;
+
+    for (size_t i = 0; i < COUNT_OF(strings); i++)
+        if (copy(strings[i], err) < 0)
+            rc = -1;
+    return rc;
+}
+
+static void drop_strings(struct registry_options *options)
+{
+    const char **strings[] = STRINGS(options);
+
+    if (options->password != NULL)
+        OPENSSL_cleanse((char *)options->password, strlen(options->password));
+    for (size_t i = 0; i < COUNT_OF(strings); i++)
+        free((char *)*strings[i]);
+}
+
+static int check_options(const struct registry_options *options, struct error *err)
+{
+    if (options->host == NULL || !is_host(options->host))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a registry",
+                         options->host != NULL ? options->host : "");
+    if (options->repository == NULL || !is_repository(options->repository))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a repository",
+                         options->repository != NULL ? options->repository : "");
+    if (options->username != NULL && strchr(options->username, ':') != NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "a user name holds no colon");
+    return 0;
+}
+
+/* Docker Hub is named one way and reached another. */
+static const char *host_spoken_to(const char *host)
+{
+    if (strcmp(host, "docker.io") == 0 || strcmp(host, "index.docker.io") == 0)
+        return "registry-1.docker.io";
+    return host;
+}
+
+int registry_open(struct registry **registry, const struct registry_options *options,
+                  struct error *err)
+{
+    struct registry *self;
+
+    if (check_options(options, err) < 0)
+        return -1;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return error_set(err, ERROR_INTERNAL, "libcurl does not start");
+    self = calloc(1, sizeof(*self));
+    if (self == NULL) {
+        curl_global_cleanup();
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a registry");
+    }
+    self->options = *options;
+    set_defaults(&self->options);
+    snprintf(self->host, sizeof(self->host), "%s", host_spoken_to(options->host));
+    if (copy_strings(&self->options, err) < 0) {
+        registry_close(&self);
+        return -1;
+    }
+    *registry = self;
+    return 0;
+}
+
+void registry_close(struct registry **registry)
+{
+    struct registry *self = *registry;
+
+    *registry = NULL;
+    if (self == NULL)
+        return;
+    for (size_t i = 0; i < LINES_KEPT; i++) {
+        struct http *http = atomic_exchange(&self->lines[i], NULL);
+
+        http_close(&http);
+    }
+    auth_close(&self->auth);
+    drop_strings(&self->options);
+    free(self);
+    curl_global_cleanup();
+}
+
+const char *registry_host(const struct registry *registry)
+{
+    return registry->host;
+}
+
+/* ---- connections ----------------------------------------------------------------- */
+
+int line_take(struct registry *registry, struct line *line, struct error *err)
+{
+    line->registry = registry;
+    for (size_t i = 0; i < LINES_KEPT; i++) {
+        line->http = atomic_exchange(&registry->lines[i], NULL);
+        if (line->http != NULL)
+            return 0;
+    }
+    return http_open(&line->http, &registry->options, err);
+}
+
+void line_drop(struct line *line)
+{
+    for (size_t i = 0; i < LINES_KEPT && line->http != NULL; i++) {
+        struct http *none = NULL;
+
+        if (atomic_compare_exchange_strong(&line->registry->lines[i], &none, line->http))
+            line->http = NULL;
+    }
+    http_close(&line->http);
+}

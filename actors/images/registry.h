@@ -1,0 +1,115 @@
+/*
+ * registry — one repository of one registry, as a job asks it (distribution-spec, pull side).
+ *
+ * Every call waits: these are for job threads, never for a service's loop.  A
+ * `struct registry` may be used by several threads at once; the connections they
+ * make are kept and shared, so open one per pull, not one per blob.
+ *
+ * The idea it rests on: a registry is somebody else's computer.  Whatever it
+ * sends is bounded before it is stored, checked before it is believed, and cut off
+ * when it comes too slowly; what may pass is tried again, and what it says about
+ * a refusal reaches the user.  Credentials go to the configured host and nowhere
+ * else, whoever asks for them (CVE-2020-15157).
+ *
+ * Built from: http (one GET on one kept connection), redirect (where an answer
+ * sends us), challenge and auth (what a 401 wants), retry (when to try again),
+ * fetch (these together: one try), registry_errors (what it all means to a person).
+ */
+#ifndef ACTORS_IMAGES_REGISTRY_H
+#define ACTORS_IMAGES_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/error.h"
+
+#define REGISTRY_DOCUMENT_MAX (4u << 20) /* no manifest or index is larger */
+
+struct registry;
+
+/* All strings are copied.  Zero and NULL mean the default in brackets. */
+struct registry_options {
+    const char *host;       /* as in references: docker.io, quay.io, localhost:5000, [::1]:5000 */
+    const char *repository; /* library/busybox */
+    bool plain_http;        /* the user allowed it for this host; else https */
+
+    const char *username; /* sent to `host` only, and only after it asked [anonymous] */
+    const char *password;
+
+    const char *ca_file;      /* PEM: believed instead of the system's authorities */
+    const char *client_cert;  /* PEM, for registries that want one */
+    const char *client_key;   /* PEM [inside client_cert] */
+    bool skip_verify;         /* believe any certificate */
+    const char *user_agent;   /* [gantry/VERSION] */
+
+    unsigned tries;       /* without progress between them [5] */
+    unsigned backoff_ms;  /* before the second try; doubles up to 30 s, jittered [500] */
+    unsigned wait_max_ms; /* a Retry-After beyond it ends the call at once [60000] */
+    unsigned connect_ms;  /* for a connection with its handshake [30000] */
+    unsigned slow_bytes;  /* fewer than these per second ... [100] */
+    unsigned slow_s;      /* ... for so many seconds are a broken connection [30] */
+};
+
+/* Who waits. */
+struct registry_caller {
+    /* Asked about ten times a second while waiting: -1 ends the call with that error. */
+    int (*check)(void *ctx, struct error *err); /* may be NULL */
+    /* A sentence for the log: a try that failed, a registry's Warning. */
+    void (*note)(void *ctx, const char *text);  /* may be NULL */
+    void *ctx;
+};
+
+/* Contacts nobody yet.  INVALID_ARGUMENT: a host or repository that is none. */
+int registry_open(struct registry **registry, const struct registry_options *options,
+                  struct error *err);
+/* After the last call has returned; NULL is fine.  Sets it to NULL: for CLEANUP(). */
+void registry_close(struct registry **registry);
+
+/* host[:port] that is spoken to: registry-1.docker.io where references say docker.io. */
+const char *registry_host(const struct registry *registry);
+
+/* A manifest, an index, or whatever else the registry keeps under manifests/. */
+struct registry_document {
+    char *bytes;          /* exactly as received, and a NUL behind them */
+    size_t size;
+    char media_type[128]; /* Content-Type without parameters, lower case; "" when not said */
+    char digest[136];     /* of the bytes, verified */
+};
+void registry_document_free(struct registry_document *document); /* for CLEANUP() */
+
+/*
+ * Fetches a document by tag or by digest.  `size` is what its descriptor says, 0 when
+ * there is none.  Asked by digest, the bytes must have that digest; asked by tag, the one
+ * the registry names (sha256 when it names none).  `out` is freed by the caller.
+ * Errors: NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED (over
+ * 4 MiB, or too many requests: then with retry_ms), UNAVAILABLE, DATA_LOSS (another digest
+ * or size), INVALID_ARGUMENT (neither tag nor digest), and whatever check says.
+ */
+int registry_manifest(struct registry *registry, const struct registry_caller *caller,
+                      const char *tag_or_digest, uint64_t size, struct registry_document *out,
+                      struct error *err);
+
+struct registry_blob {
+    const char *digest;
+    uint64_t size;   /* of the whole, from its descriptor */
+    uint64_t offset; /* so many bytes are here already */
+    /*
+     * Takes the next bytes; `at` is where the first of them belongs.  It follows on what came
+     * before, except once in a while it is 0 again: then the bytes before are void.
+     * -1 ends the call with that error.
+     */
+    int (*sink)(void *ctx, uint64_t at, const void *data, size_t size, struct error *err);
+    void *ctx;
+};
+
+/*
+ * Fetches a blob from `offset` to its end; cut connections are resumed where they broke.
+ * On success the sink has had bytes up to exactly `size`.  The digest is the caller's to
+ * check: it has the bytes before `offset`, and hashes while it writes.
+ * Errors as registry_manifest; DATA_LOSS: the registry has more or fewer bytes than `size`.
+ */
+int registry_blob(struct registry *registry, const struct registry_caller *caller,
+                  const struct registry_blob *blob, struct error *err);
+
+#endif

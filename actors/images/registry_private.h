@@ -1,0 +1,38 @@
+/* registry_private — what the files of the registry client share. */
+#ifndef ACTORS_IMAGES_REGISTRY_PRIVATE_H
+#define ACTORS_IMAGES_REGISTRY_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "actors/images/auth.h"
+#include "actors/images/http.h"
+#include "actors/images/registry.h"
+#include "actors/images/registry_errors.h"
+#include "actors/images/retry.h"
+
+#define LINES_KEPT 16
+
+struct registry {
+    struct registry_options options; /* its strings are ours */
+    char host[HOST_TEXT_SIZE];       /* spoken to */
+    struct auth auth;
+    atomic_bool answered; /* it exists: losing it now may pass */
+    atomic_bool warned;   /* its Warning was told */
+    /* Connections nobody uses at the moment.  Taking one is an exchange with NULL, so no thread
+       waits for another; one that finds no room when it comes back is closed. */
+    _Atomic(struct http *) lines[LINES_KEPT];
+};
+
+/* A connection for the time of one call. */
+struct line {
+    struct registry *registry;
+    struct http *http;
+};
+int line_take(struct registry *registry, struct line *line, struct error *err);
+void line_drop(struct line *line); /* for CLEANUP() */
+
+/* Grammar of the distribution-spec; what becomes part of an address is checked here as well. */
+bool is_tag(const char *text);
+bool is_digest(const char *text);
+
+#endif
