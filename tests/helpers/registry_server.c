@@ -1,0 +1,619 @@
+/*
+ * registry_server — one thread accepts, one per connection reads a request, looks up the reply and
+ * writes it.  All that is shared is under one mutex.
+ */
+#include "tests/helpers/registry_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/helpers/certificate.h"
+
+#define HEAD_MAX (64 << 10)
+
+struct rule {
+    struct rule *next;
+    char *path;
+    struct server_reply reply; /* its strings are ours */
+    bool forgotten;
+};
+
+struct seen {
+    struct seen *next;
+    char *path;
+    char *head; /* request line and headers, as they came */
+};
+
+struct connection {
+    struct connection *next;
+    struct registry_server *server;
+    pthread_t thread;
+    int socket;
+    SSL *tls;
+};
+
+struct registry_server {
+    int socket;
+    char host[32];
+    SSL_CTX *tls;
+    struct certificate certificate;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t asked;
+    bool stopping;
+    struct rule *rules;
+    struct seen *seen; /* oldest first */
+    struct connection *connections;
+    size_t connection_count;
+};
+
+static void must(bool well, const char *what)
+{
+    if (well)
+        return;
+    fprintf(stderr, "registry_server: %s\n", what);
+    abort();
+}
+
+static char *copy(const void *data, size_t size)
+{
+    char *out = calloc(1, size + 1);
+
+    must(out != NULL, "no memory");
+    if (size > 0)
+        memcpy(out, data, size);
+    return out;
+}
+
+static char *copy_text(const char *text)
+{
+    return text != NULL ? copy(text, strlen(text)) : NULL;
+}
+
+/* ---- bytes --------------------------------------------------------------------- */
+
+static bool put(struct connection *connection, const void *data, size_t size)
+{
+    const char *at = data;
+
+    while (size > 0) {
+        ssize_t sent;
+
+        if (connection->tls != NULL)
+            sent = SSL_write(connection->tls, at, size < (1 << 20) ? (int)size : 1 << 20);
+        else
+            sent = send(connection->socket, at, size, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return false;
+        at += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
+static ssize_t get(struct connection *connection, void *data, size_t room)
+{
+    if (connection->tls != NULL)
+        return SSL_read(connection->tls, data, (int)room);
+    return recv(connection->socket, data, room, 0);
+}
+
+/* Until the empty line; GETs have no body.  NULL when the client has gone. */
+static char *read_head(struct connection *connection)
+{
+    char *head = copy("", HEAD_MAX);
+    size_t used = 0;
+
+    while (used < HEAD_MAX && get(connection, head + used, 1) == 1) {
+        used++;
+        if (used >= 4 && memcmp(head + used - 4, "\r\n\r\n", 4) == 0)
+            return head;
+    }
+    free(head);
+    return NULL;
+}
+
+/* ---- requests -------------------------------------------------------------------- */
+
+static char *path_of(const char *head)
+{
+    const char *start = strchr(head, ' ');
+
+    if (start == NULL)
+        return copy_text("");
+    start++;
+    return copy(start, strcspn(start, " ?\r\n"));
+}
+
+/* The value of a header into malloced text; NULL when it is not there. */
+static char *header_of(const char *head, const char *name)
+{
+    const char *line = strstr(head, "\r\n");
+    size_t size = strlen(name);
+
+    if (strcmp(name, "target") == 0) {
+        const char *start = strchr(head, ' ');
+
+        return start != NULL ? copy(start + 1, strcspn(start + 1, " \r\n")) : NULL;
+    }
+    for (; line != NULL; line = strstr(line + 2, "\r\n"))
+        if (strncasecmp(line + 2, name, size) == 0 && line[2 + size] == ':') {
+            const char *value = line + 3 + size + strspn(line + 3 + size, " ");
+
+            return copy(value, strcspn(value, "\r\n"));
+        }
+    return NULL;
+}
+
+static void remember(struct registry_server *server, const char *path, const char *head)
+{
+    struct seen **end = &server->seen;
+    struct seen *seen = calloc(1, sizeof(*seen));
+
+    must(seen != NULL, "no memory");
+    seen->path = copy_text(path);
+    seen->head = copy_text(head);
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = seen;
+    pthread_cond_broadcast(&server->asked);
+}
+
+static size_t count_locked(const struct registry_server *server, const char *path)
+{
+    size_t count = 0;
+
+    for (const struct seen *seen = server->seen; seen != NULL; seen = seen->next)
+        count += path == NULL || strcmp(seen->path, path) == 0;
+    return count;
+}
+
+/* The next reply for the path: replies are used up from the front, the last one stays. */
+static const struct server_reply *next_reply(struct registry_server *server, const char *path)
+{
+    struct rule *first = NULL, *rule;
+
+    for (rule = server->rules; rule != NULL; rule = rule->next) {
+        if (rule->forgotten || strcmp(rule->path, path) != 0)
+            continue;
+        if (first != NULL) {
+            first->forgotten = true; /* there is a later one: this was its turn */
+            break;
+        }
+        first = rule;
+    }
+    return first != NULL ? &first->reply : NULL;
+}
+
+static const struct server_reply *take_request(struct registry_server *server, const char *path,
+                                               const char *head)
+{
+    const struct server_reply *reply;
+
+    pthread_mutex_lock(&server->lock);
+    remember(server, path, head);
+    reply = next_reply(server, path);
+    pthread_mutex_unlock(&server->lock);
+    return reply;
+}
+
+/* ---- replies ----------------------------------------------------------------------- */
+
+static bool put_head(struct connection *connection, int status, const char *headers,
+                     const char *more)
+{
+    char line[400];
+
+    snprintf(line, sizeof(line), "HTTP/1.1 %d Test\r\n%s", status, more);
+    return put(connection, line, strlen(line)) &&
+           (headers == NULL || put(connection, headers, strlen(headers))) &&
+           put(connection, "\r\n", 2);
+}
+
+static bool put_not_found(struct connection *connection)
+{
+    static const char body[] = "{\"errors\":[{\"code\":\"NAME_UNKNOWN\","
+                               "\"message\":\"repository name not known to registry\"}]}";
+    char more[100];
+
+    snprintf(more, sizeof(more), "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+             strlen(body));
+    return put_head(connection, 404, NULL, more) && put(connection, body, strlen(body));
+}
+
+static bool put_challenge(struct connection *connection, const struct server_reply *reply)
+{
+    static const char body[] = "{\"errors\":[{\"code\":\"UNAUTHORIZED\","
+                               "\"message\":\"authentication required\"}]}";
+    char lines[4096] = "", more[64];
+    const char *at = reply->challenge;
+
+    while (at != NULL && *at != '\0') {
+        size_t size = strcspn(at, "\n"), used = strlen(lines);
+
+        snprintf(lines + used, sizeof(lines) - used, "WWW-Authenticate: %.*s\r\n", (int)size, at);
+        at += size + (at[size] == '\n');
+    }
+    snprintf(more, sizeof(more), "Content-Length: %zu\r\n", strlen(body));
+    return put_head(connection, 401, lines, more) && put(connection, body, strlen(body));
+}
+
+/* Waits until the client has closed its side. */
+static void wait_for_end(struct connection *connection)
+{
+    char byte;
+
+    while (get(connection, &byte, 1) > 0)
+        ;
+}
+
+static void set_reset(struct connection *connection)
+{
+    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+static bool put_body(struct connection *connection, const struct server_reply *reply,
+                     const char *body, size_t size)
+{
+    size_t part = reply->cut && reply->cut_after < size ? reply->cut_after : size;
+    char line[40];
+
+    if (reply->chunked) {
+        snprintf(line, sizeof(line), "%zx\r\n", part);
+        if (part > 0 && (!put(connection, line, strlen(line)) || !put(connection, body, part) ||
+                         !put(connection, "\r\n", 2)))
+            return false;
+        if (!reply->cut)
+            return put(connection, "0\r\n\r\n", 5);
+    } else if (!put(connection, body, part)) {
+        return false;
+    }
+    if (!reply->cut)
+        return true;
+    if (reply->hold)
+        wait_for_end(connection);
+    if (reply->reset)
+        set_reset(connection);
+    return false;
+}
+
+static bool put_reply(struct connection *connection, const struct server_reply *reply,
+                      const char *head)
+{
+    char *range = header_of(head, "range"), more[200] = "";
+    int status = reply->status != 0 ? reply->status : 200;
+    const char *body = reply->body;
+    size_t size = reply->size, first = 0;
+
+    if (reply->ranges && range != NULL && sscanf(range, "bytes=%zu-", &first) == 1) {
+        if (first >= size) {
+            snprintf(more, sizeof(more), "Content-Range: bytes */%zu\r\n", size);
+            status = 416;
+            first = size;
+        } else {
+            snprintf(more, sizeof(more), "Content-Range: bytes %zu-%zu/%zu\r\n", first, size - 1,
+                     size);
+            status = 206;
+        }
+    }
+    free(range);
+    if (reply->chunked)
+        strcat(more, "Transfer-Encoding: chunked\r\n");
+    else
+        snprintf(more + strlen(more), 60, "Content-Length: %zu\r\n", size - first);
+    return put_head(connection, status, reply->headers, more) &&
+           put_body(connection, reply, body + first, size - first);
+}
+
+static bool is_welcome(const struct server_reply *reply, const char *head)
+{
+    char *sent = header_of(head, "authorization");
+    bool welcome = reply->wants == NULL || (sent != NULL && strcmp(sent, reply->wants) == 0);
+
+    free(sent);
+    return welcome;
+}
+
+/* One request and its answer; false when the connection is to be closed. */
+static bool serve_one(struct connection *connection)
+{
+    char *head = read_head(connection), *path;
+    const struct server_reply *reply;
+    bool goes_on;
+
+    if (head == NULL)
+        return false;
+    path = path_of(head);
+    reply = take_request(connection->server, path, head);
+    if (reply == NULL) {
+        goes_on = put_not_found(connection);
+    } else if (reply->raw != NULL) {
+        put(connection, reply->raw, reply->raw_size > 0 ? reply->raw_size : strlen(reply->raw));
+        goes_on = false;
+    } else if (!is_welcome(reply, head)) {
+        goes_on = put_challenge(connection, reply);
+    } else {
+        goes_on = put_reply(connection, reply, head);
+    }
+    free(path);
+    free(head);
+    return goes_on;
+}
+
+/* ---- threads ------------------------------------------------------------------------- */
+
+static void *connection_run(void *arg)
+{
+    struct connection *connection = arg;
+    struct registry_server *server = connection->server;
+    int socket = connection->socket;
+
+    if (server->tls == NULL || SSL_accept(connection->tls) == 1)
+        while (serve_one(connection))
+            ;
+    pthread_mutex_lock(&server->lock); /* the socket's number must not be another's when it stops */
+    connection->socket = -1;
+    close(socket);
+    pthread_mutex_unlock(&server->lock);
+    return NULL;
+}
+
+static void connection_add(struct registry_server *server, int socket)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    must(connection != NULL, "no memory");
+    connection->server = server;
+    connection->socket = socket;
+    if (server->tls != NULL) {
+        connection->tls = SSL_new(server->tls);
+        SSL_set_fd(connection->tls, socket);
+    }
+    connection->next = server->connections;
+    server->connections = connection;
+    server->connection_count++;
+    must(pthread_create(&connection->thread, NULL, connection_run, connection) == 0, "no thread");
+}
+
+static void *accept_run(void *arg)
+{
+    struct registry_server *server = arg;
+
+    for (;;) {
+        int socket = accept4(server->socket, NULL, NULL, SOCK_CLOEXEC);
+
+        pthread_mutex_lock(&server->lock);
+        if (server->stopping || socket < 0) {
+            pthread_mutex_unlock(&server->lock);
+            if (socket >= 0)
+                close(socket);
+            return NULL;
+        }
+        connection_add(server, socket);
+        pthread_mutex_unlock(&server->lock);
+    }
+}
+
+static void listen_somewhere(struct registry_server *server)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof(address);
+
+    server->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(server->socket >= 0 && bind(server->socket, (struct sockaddr *)&address, size) == 0 &&
+             listen(server->socket, 64) == 0 &&
+             getsockname(server->socket, (struct sockaddr *)&address, &size) == 0,
+         "cannot listen");
+    snprintf(server->host, sizeof(server->host), "127.0.0.1:%d", ntohs(address.sin_port));
+}
+
+static void start_tls(struct registry_server *server, enum server_kind kind)
+{
+    bool named = kind != SERVER_TLS_WRONG_NAME;
+
+    certificate_make(&server->certificate, named ? NULL : "elsewhere.test",
+                     kind == SERVER_TLS_EXPIRED);
+    server->tls = SSL_CTX_new(TLS_server_method());
+    must(server->tls != NULL &&
+             SSL_CTX_use_certificate_file(server->tls, server->certificate.cert_file,
+                                          SSL_FILETYPE_PEM) == 1 &&
+             SSL_CTX_use_PrivateKey_file(server->tls, server->certificate.key_file,
+                                         SSL_FILETYPE_PEM) == 1,
+         "no certificate");
+}
+
+struct registry_server *server_start(enum server_kind kind)
+{
+    struct registry_server *server = calloc(1, sizeof(*server));
+
+    must(server != NULL, "no memory");
+    signal(SIGPIPE, SIG_IGN); /* openssl writes without MSG_NOSIGNAL */
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->asked, NULL);
+    if (kind != SERVER_HTTP)
+        start_tls(server, kind);
+    listen_somewhere(server);
+    must(pthread_create(&server->thread, NULL, accept_run, server) == 0, "no thread");
+    return server;
+}
+
+static void stop_threads(struct registry_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->stopping = true;
+    shutdown(server->socket, SHUT_RDWR);
+    pthread_mutex_unlock(&server->lock);
+    pthread_join(server->thread, NULL);
+
+    pthread_mutex_lock(&server->lock);
+    for (struct connection *each = server->connections; each != NULL; each = each->next)
+        if (each->socket >= 0)
+            shutdown(each->socket, SHUT_RDWR);
+    pthread_mutex_unlock(&server->lock);
+    for (struct connection *each = server->connections; each != NULL; each = each->next)
+        pthread_join(each->thread, NULL);
+}
+
+static void rule_free(struct rule *rule)
+{
+    free(rule->path);
+    free((char *)rule->reply.headers);
+    free((void *)rule->reply.body);
+    free((char *)rule->reply.raw);
+    free((char *)rule->reply.wants);
+    free((char *)rule->reply.challenge);
+    free(rule);
+}
+
+void server_stop(struct registry_server **pointer)
+{
+    struct registry_server *server = *pointer;
+
+    *pointer = NULL;
+    if (server == NULL)
+        return;
+    stop_threads(server);
+    close(server->socket);
+    while (server->connections != NULL) {
+        struct connection *next = server->connections->next;
+
+        SSL_free(server->connections->tls);
+        free(server->connections);
+        server->connections = next;
+    }
+    while (server->rules != NULL) {
+        struct rule *next = server->rules->next;
+
+        rule_free(server->rules);
+        server->rules = next;
+    }
+    while (server->seen != NULL) {
+        struct seen *next = server->seen->next;
+
+        free(server->seen->path);
+        free(server->seen->head);
+        free(server->seen);
+        server->seen = next;
+    }
+    SSL_CTX_free(server->tls);
+    certificate_drop(&server->certificate);
+    pthread_mutex_destroy(&server->lock);
+    pthread_cond_destroy(&server->asked);
+    free(server);
+}
+
+/* ---- what tests say and ask -------------------------------------------------------------- */
+
+const char *server_host(const struct registry_server *server)
+{
+    return server->host;
+}
+
+const char *server_ca_file(const struct registry_server *server)
+{
+    return server->certificate.cert_file;
+}
+
+void server_add(struct registry_server *server, const char *path, const struct server_reply *reply)
+{
+    struct rule **end = &server->rules;
+    struct rule *rule = calloc(1, sizeof(*rule));
+
+    must(rule != NULL, "no memory");
+    rule->path = copy_text(path);
+    rule->reply = *reply;
+    rule->reply.headers = copy_text(reply->headers);
+    rule->reply.body = copy(reply->body, reply->size);
+    if (reply->raw != NULL && reply->raw_size == 0)
+        rule->reply.raw_size = strlen(reply->raw);
+    rule->reply.raw = reply->raw != NULL ? copy(reply->raw, rule->reply.raw_size) : NULL;
+    rule->reply.wants = copy_text(reply->wants);
+    rule->reply.challenge = copy_text(reply->challenge);
+    pthread_mutex_lock(&server->lock);
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = rule;
+    pthread_mutex_unlock(&server->lock);
+}
+
+void server_forget(struct registry_server *server, const char *path)
+{
+    pthread_mutex_lock(&server->lock);
+    for (struct rule *rule = server->rules; rule != NULL; rule = rule->next)
+        rule->forgotten = rule->forgotten || strcmp(rule->path, path) == 0;
+    pthread_mutex_unlock(&server->lock);
+}
+
+size_t server_count(struct registry_server *server, const char *path)
+{
+    size_t count;
+
+    pthread_mutex_lock(&server->lock);
+    count = count_locked(server, path);
+    pthread_mutex_unlock(&server->lock);
+    return count;
+}
+
+size_t server_connections(struct registry_server *server)
+{
+    size_t count;
+
+    pthread_mutex_lock(&server->lock);
+    count = server->connection_count;
+    pthread_mutex_unlock(&server->lock);
+    return count;
+}
+
+size_t server_count_with(struct registry_server *server, const char *header)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&server->lock);
+    for (const struct seen *seen = server->seen; seen != NULL; seen = seen->next) {
+        char *value = header_of(seen->head, header);
+
+        count += value != NULL;
+        free(value);
+    }
+    pthread_mutex_unlock(&server->lock);
+    return count;
+}
+
+const char *server_seen(struct registry_server *server, const char *path, size_t k,
+                        const char *header)
+{
+    static _Thread_local char values[8][1024]; /* enough for one assertion's arguments */
+    static _Thread_local unsigned turn;
+    char *out = values[turn++ % 8], *value = NULL;
+
+    pthread_mutex_lock(&server->lock);
+    for (const struct seen *seen = server->seen; seen != NULL && value == NULL; seen = seen->next)
+        if ((path == NULL || strcmp(seen->path, path) == 0) && k-- == 0) {
+            value = header_of(seen->head, header);
+            break;
+        }
+    pthread_mutex_unlock(&server->lock);
+    snprintf(out, sizeof(values[0]), "%s", value != NULL ? value : "");
+    free(value);
+    return out;
+}
+
+void server_wait(struct registry_server *server, const char *path, size_t count)
+{
+    pthread_mutex_lock(&server->lock);
+    while (count_locked(server, path) < count)
+        pthread_cond_wait(&server->asked, &server->lock);
+    pthread_mutex_unlock(&server->lock);
+}
