@@ -103,6 +103,28 @@ struct machine {
 };
 void machine_describe(struct machine *machine);
 
+/* What a container can be given here. */
+uint64_t machine_capabilities(void); /* of our bounding set, bit = number */
+int64_t machine_oom_score(void);     /* our own adjustment */
+bool machine_swap_limit(void);       /* memory and swap can be limited together */
+int machine_host_name(char name[65]);
+
+struct machine_limit {
+    const char *type; /* RLIMIT_NOFILE, ... */
+    uint64_t soft, hard;
+};
+#define MACHINE_LIMITS_MAX 16
+size_t machine_limits(struct machine_limit limits[MACHINE_LIMITS_MAX]); /* before process_limits_raise() */
+
+struct machine_device {
+    char path[256]; /* below /dev */
+    char type;      /* c or b */
+    int64_t major, minor;
+    uint32_t mode, uid, gid;
+};
+/* All device nodes below /dev, not those of terminals and shared memory. */
+int machine_devices_each(int (*each)(void *ctx, const struct machine_device *device), void *ctx, struct error *err);
+
 /* ---- processes -------------------------------------------------------------- */
 
 int process_id(void);

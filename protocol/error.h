@@ -52,6 +52,10 @@ struct error {
 
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
+#ifdef __cplusplus /* the configuration is read by a C++ library */
+extern "C" {
+#endif
+
 /* Set, or replace, the error.  All return -1. */
 int error_set(struct error *err, enum error_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int error_sys(struct error *err, int os, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -62,5 +66,9 @@ int error_hint(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The wire's word for a code, and back (ERROR_UNKNOWN for words not known). */
 const char *error_code_name(enum error_code code);
 enum error_code error_code_of_name(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

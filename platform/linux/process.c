@@ -89,6 +89,35 @@ void process_limits_raise(void)
     setrlimit(RLIMIT_NOFILE, &wanted); /* what is not allowed stays as it was */
 }
 
+size_t machine_limits(struct machine_limit limits[MACHINE_LIMITS_MAX])
+{
+    static const struct {
+        const char *type;
+        __rlimit_resource_t resource;
+    } all[] = {
+        { "RLIMIT_AS", RLIMIT_AS },           { "RLIMIT_CORE", RLIMIT_CORE },
+        { "RLIMIT_CPU", RLIMIT_CPU },         { "RLIMIT_DATA", RLIMIT_DATA },
+        { "RLIMIT_FSIZE", RLIMIT_FSIZE },     { "RLIMIT_LOCKS", RLIMIT_LOCKS },
+        { "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK }, { "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
+        { "RLIMIT_NICE", RLIMIT_NICE },       { "RLIMIT_NOFILE", RLIMIT_NOFILE },
+        { "RLIMIT_NPROC", RLIMIT_NPROC },     { "RLIMIT_RSS", RLIMIT_RSS },
+        { "RLIMIT_RTPRIO", RLIMIT_RTPRIO },   { "RLIMIT_RTTIME", RLIMIT_RTTIME },
+        { "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING }, { "RLIMIT_STACK", RLIMIT_STACK },
+    };
+    size_t count = 0;
+
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        struct rlimit limit;
+
+        if (getrlimit(all[i].resource, &limit) < 0)
+            continue;
+        if (all[i].resource == RLIMIT_NOFILE && limit_before.rlim_cur != 0)
+            limit = limit_before;
+        limits[count++] = (struct machine_limit){ all[i].type, limit.rlim_cur, limit.rlim_max };
+    }
+    return count;
+}
+
 /* posix_spawn cannot set limits: between our soft limit and the old one the child is
    started, then prlimit gives it the old one back before it can have opened much. */
 static void limits_restore(pid_t pid)
