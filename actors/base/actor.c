@@ -77,6 +77,11 @@ struct loop *request_loop(const struct request *request)
     return request->loop;
 }
 
+bool loop_is_stopping(const struct loop *loop)
+{
+    return loop->stopping;
+}
+
 void *loop_self(const struct loop *loop)
 {
     return loop->self;

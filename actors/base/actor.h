@@ -89,6 +89,7 @@ void loop_unwatch_socket(struct loop *loop, zsock_t *socket);
 /* Calls once after, or with times = 0 every, `ms`; the id ends it early. */
 int loop_timer(struct loop *loop, uint64_t ms, unsigned times, loop_ready *ready, void *arg);
 void loop_timer_end(struct loop *loop, int timer);
+bool loop_is_stopping(const struct loop *loop);
 void *loop_self(const struct loop *loop);
 const char *loop_name(const struct loop *loop);
 

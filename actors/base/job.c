@@ -576,12 +576,17 @@ static void context_set(struct context *context, const char *namespace, const ch
 
 int request_run(struct request *request, job_body *body, struct error *err)
 {
+    return request_run_on(request, body, request->body, err);
+}
+
+int request_run_on(struct request *request, job_body *body, const void *in, struct error *err)
+{
     struct job_handle *handle = zmalloc(sizeof(*handle));
 
     handle->loop = request->loop;
     handle->request = request;
     handle->birth.body = body;
-    handle->birth.in = request->body;
+    handle->birth.in = in;
     handle->birth.reply = request->route->op->reply();
     context_set(&handle->birth.context, request_namespace(request), request_lease(request), request->deadline);
     if (request->loop->stopping) {

@@ -25,6 +25,8 @@ typedef int job_body(struct job *job, const void *in, void *out, struct error *e
 /* In a handler: hand the request to a new job; its result is the answer.  `in` of the
    body is the request's body. */
 int request_run(struct request *request, job_body *body, struct error *err);
+/* The same, with another `in`; it must live as long as the request (its arena). */
+int request_run_on(struct request *request, job_body *body, const void *in, struct error *err);
 
 /* Without a request: `in` is copied; `done` (may be NULL) hears the end on the actor's thread. */
 typedef void job_done(void *self, const void *in, const struct error *err);

@@ -1,0 +1,97 @@
+/* task — the inside of the tasks actor: one entry per container that has a shim. */
+#ifndef ACTORS_TASKS_TASK_H
+#define ACTORS_TASKS_TASK_H
+
+#include "actors/base/actor.h"
+#include "actors/base/job.h"
+#include "actors/base/writer.h"
+#include "actors/tasks/tasks.h"
+#include "platform/runtime.h"
+
+enum task_status { TASK_CREATING, TASK_CREATED, TASK_RUNNING, TASK_STOPPED };
+
+struct process {
+    struct process *next;
+    char exec[80]; /* "": the container's own */
+    enum task_status status;
+    uint64_t pid;
+    uint64_t exit_status;
+    int64_t started, exited; /* 0: not yet */
+    char reason[32];
+    bool tty, stdin, detached;
+};
+
+/* A request that waits: for the shim's answer (ask != 0), or for the end of a process. */
+struct waiter {
+    struct waiter *next;
+    struct task *task;
+    struct request *request; /* NULL: nobody waits for the answer */
+    uint64_t ask;
+    char exec[80];
+    void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell);
+    int timer;  /* -1: none */
+    bool retry; /* a create that waits for the task before it to be gone */
+};
+
+struct task {
+    struct task *next;
+    struct tasks *home;
+    char namespace[80], id[80];
+    char folder[PATH_SIZE];
+    struct task_link *link;
+    struct process init;
+    struct process *execs;
+    struct waiter *waiters;
+    uint64_t last_ask;
+    bool remove;      /* the container goes when the task ends */
+    bool winding_up;  /* the shim has been told to delete */
+};
+
+struct tasks {
+    const struct tasks_config *config;
+    struct loop *loop;
+    struct db *db; /* read-only */
+    struct task *first;
+};
+
+/* entries (tasks.c) */
+struct task *task_find(struct tasks *tasks, const char *namespace, const char *id);
+struct task *task_new(struct tasks *tasks, const char *namespace, const char *id);
+void task_free(struct task *task);
+struct process *task_process(struct task *task, const char *exec); /* NULL: there is none */
+struct task_info process_info_of(const struct task *task, const struct process *process);
+/* The task of the container that `text` means; FAILED_PRECONDITION when it has none. */
+struct task *task_of_request(struct tasks *tasks, struct request *request, const char *text, struct error *err);
+const char *task_status_name(enum task_status status);
+
+/* talking with the shim (link.c) */
+int task_connect(struct task *task, struct error *err);
+int task_ask(struct task *task, struct request *request, struct shim_ask *ask,
+             void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell), struct error *err);
+void answer_nothing(struct task *task, struct waiter *waiter, const struct shim_tell *tell);
+struct waiter *waiter_add(struct task *task, struct request *request, const char *exec);
+void waiter_drop(struct waiter *waiter);
+void waiter_gone(void *self, struct request *request, void *arg); /* request_gone */
+void task_ended(struct task *task, struct process *process, const struct shim_exit *exit, const char *reason);
+void task_lost(struct task *task); /* the shim is dead */
+
+/* what is kept of it (rows.c) */
+void row_put(const struct task *task, const char *topic);
+void row_exit(const struct task *task, const struct process *process);
+void row_event(const struct task *task, const char *topic, const struct process *process);
+void row_delete(struct tasks *tasks, const char *namespace, const char *id, bool row_too);
+/* Writes the end of it, then, after all rows before are on disk, forgets the entry. */
+void row_settle(struct task *task);
+void task_container_remove(struct tasks *tasks, const char *namespace, const char *id); /* for --rm */
+
+/* operations with files of their own */
+int on_create(void *self, struct request *request, struct error *err);   /* create.c */
+int on_adopt(void *self, struct request *request, struct error *err);
+int on_attach(void *self, struct request *request, struct error *err);   /* attach.c */
+int on_exec(void *self, struct request *request, struct error *err);     /* exec.c */
+int on_logs(void *self, struct request *request, struct error *err);     /* logs.c */
+int tasks_recover(struct tasks *tasks, struct error *err);               /* recover.c */
+/* Kills what a dead shim left and removes its folder, behind. */
+void task_clear_up(struct tasks *tasks, const char *namespace, const char *folder);
+
+#endif
