@@ -72,6 +72,15 @@ class Engine:
     def do(self, *words, **more):
         return run(self.command(*words), **more)
 
+    def pull(self, image):
+        return run(self.pull_command(image))
+
+    def create(self, image, id, *argv):
+        return run(self.create_command(image, id, *argv))
+
+    def kill(self, id):
+        return self.signal(id, "KILL")
+
 
 class Gantry(Engine):
     name = "gantry"
@@ -91,14 +100,14 @@ class Gantry(Engine):
     def command(self, *words):
         return [str(self.programs / "gantry"), "--host", self.endpoint, *words]
 
-    def pull(self, image):
-        return self.do("pull", image)
+    def pull_command(self, image):
+        return self.command("pull", image)
 
     def run_command(self, image, *argv, id=None):
         return self.command("run", "--rm", "--name", id or self.new_id(), "--runtime", self.runtime, image, *argv)
 
-    def create(self, image, id, *argv):
-        return self.do("create", "--name", id, "--runtime", self.runtime, image, *argv)
+    def create_command(self, image, id, *argv):
+        return self.command("create", "--name", id, "--runtime", self.runtime, image, *argv)
 
     def task_start(self, id):
         return self.do("start", id)
@@ -109,8 +118,8 @@ class Gantry(Engine):
     def wait(self, id):
         return self.do("wait", id)
 
-    def kill(self, id):
-        return self.do("kill", "--signal", "KILL", id)
+    def signal(self, id, name):
+        return self.do("kill", "--signal", name, id)
 
     def delete(self, id):
         return self.do("rm", id)
@@ -146,14 +155,14 @@ class Containerd(Engine):
     def command(self, *words):
         return ["ctr", "-a", f"{self.state}/c.sock", "-n", "bench", *words]
 
-    def pull(self, image):
-        return self.do("images", "pull", "--plain-http", *self.snapshots, image)
+    def pull_command(self, image):
+        return self.command("images", "pull", "--plain-http", *self.snapshots, image)
 
     def run_command(self, image, *argv, id=None):
         return self.command("run", "--rm", *self.snapshots, image, id or self.new_id(), *argv)
 
-    def create(self, image, id, *argv):
-        return self.do("containers", "create", *self.snapshots, image, id, *argv)
+    def create_command(self, image, id, *argv):
+        return self.command("containers", "create", *self.snapshots, image, id, *argv)
 
     def task_start(self, id):
         return self.do("tasks", "start", "--detach", id)
@@ -168,8 +177,8 @@ class Containerd(Engine):
             pass
         return time.perf_counter() - start, 0, b""
 
-    def kill(self, id):
-        return self.do("tasks", "kill", "--signal", "KILL", id)
+    def signal(self, id, name):
+        return self.do("tasks", "kill", "--signal", f"SIG{name}", id)
 
     def delete(self, id):
         seconds, cpu, out = self.do("tasks", "delete", id, check=False)

@@ -12,7 +12,7 @@
 #                                              of an image config, e.g. '{"Cmd":["/bin/sh"]}'
 #   busybox_root FOLDER                        a root file system: Debian's static busybox, its names
 #   busybox_image LAYOUT                       the image `busybox` (one gzip layer of busybox_root)
-#   layout_push LAYOUT TAG REGISTRY            to REGISTRY/TAG:latest, which speaks plain http
+#   layout_push LAYOUT TAG REGISTRY [NAME]     to REGISTRY/NAME:latest (TAG:latest), over plain http
 #
 # All of them end the script with a message when something fails (run under `set -e`).
 
@@ -100,5 +100,5 @@ busybox_image() {
 
 layout_push() {
     skopeo --insecure-policy copy --quiet --preserve-digests --dest-tls-verify=false \
-        "oci:$1:$2" "docker://$3/$2:latest"
+        "oci:$1:$2" "docker://$3/${4:-$2}:latest"
 }

@@ -1,0 +1,195 @@
+/*
+ * bench-ask — what only a program asks fast enough to be measured; prints one JSON object.
+ *
+ *      bench-ask ENDPOINT roundtrip COUNT            daemon.version, one caller
+ *      bench-ask ENDPOINT create IMAGE COUNT WRITERS containers.create, one caller, with so many
+ *                                                    other clients writing beside it
+ *
+ * Times are taken around gantry_call(), so they are what a client program sees.  Containers
+ * that it makes stay: the caller removes the root.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "platform/scope.h"
+#include "protocol/client/gantry.h"
+
+static atomic_bool over;
+static atomic_ulong written;
+
+static void fail(const char *what, const struct error *err)
+{
+    fprintf(stderr, "bench-ask: %s: %s\n", what, err->text);
+    exit(1);
+}
+
+static struct gantry *connected(const char *endpoint)
+{
+    struct error err = { 0 };
+    struct gantry *client;
+
+    if (gantry_open(endpoint, &client, &err) < 0)
+        fail(endpoint, &err);
+    return client;
+}
+
+static double now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+static void tell(double *took, size_t count, double all_us)
+{
+    qsort(took, count, sizeof(*took), by_size);
+    printf("{\"count\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f, "
+           "\"per_second\": %.0f, \"others_per_second\": %.0f}\n",
+           count, took[count / 2], took[count * 99 / 100], took[count - 1],
+           (double)count / all_us * 1e6, (double)atomic_load(&written) / all_us * 1e6);
+}
+
+/* ---- the two questions ------------------------------------------------------------ */
+
+static void ask_version(struct gantry *client, size_t i, const void *arg)
+{
+    const struct nothing nothing = { 0 };
+    struct arena *arena CLEANUP(arena_drop) = arena_new();
+    struct daemon_version_reply reply;
+    struct error err = { 0 };
+
+    (void)i, (void)arg;
+    if (gantry_call(client, &op_daemon_version, &nothing, &reply, arena, &err) < 0)
+        fail("daemon.version", &err);
+}
+
+static void ask_create(struct gantry *client, size_t i, const void *arg)
+{
+    const char *args[] = { "sleep", "1000" };
+    struct container_options options = { .args = { 2, args } };
+    struct containers_create_request request = { .image = arg, .options = &options };
+    struct arena *arena CLEANUP(arena_drop) = arena_new();
+    struct container_info reply;
+    struct error err = { 0 };
+
+    (void)i;
+    if (gantry_call(client, &op_containers_create, &request, &reply, arena, &err) < 0)
+        fail("containers.create", &err);
+}
+
+static void measure(struct gantry *client, size_t count,
+                    void (*ask)(struct gantry *client, size_t i, const void *arg), const void *arg)
+{
+    double *took = calloc(count, sizeof(*took)), start = now_us();
+
+    for (size_t i = 0; i < count; i++) {
+        double before = now_us();
+
+        ask(client, i, arg);
+        took[i] = now_us() - before;
+    }
+    atomic_store(&over, true);
+    tell(took, count, now_us() - start);
+    free(took);
+}
+
+/* ---- others that write, each to another service ------------------------------------- */
+
+struct writer {
+    const char *endpoint;
+    const char *image;
+    unsigned number;
+    pthread_t thread;
+};
+
+static int write_once(struct gantry *client, const struct writer *writer, unsigned long i,
+                      struct arena *arena, struct error *err)
+{
+    char name[64];
+    struct namespace_info namespace = { .name = name };
+    struct leases_create_request lease = { .id = name };
+    struct images_tag_request tag = { .source = writer->image, .name = name };
+    struct namespace_info namespace_reply;
+    struct lease_info lease_reply;
+    struct image_info image_reply;
+
+    switch (writer->number % 4) {
+    case 0:
+        snprintf(name, sizeof(name), "n%u-%lu", writer->number, i);
+        return gantry_call(client, &op_namespaces_create, &namespace, &namespace_reply, arena, err);
+    case 1:
+        snprintf(name, sizeof(name), "l%u-%lu", writer->number, i);
+        return gantry_call(client, &op_leases_create, &lease, &lease_reply, arena, err);
+    case 2:
+        snprintf(name, sizeof(name), "bench/t%u:%lu", writer->number, i);
+        return gantry_call(client, &op_images_tag, &tag, &image_reply, arena, err);
+    default:
+        ask_create(client, i, writer->image);
+        return 0;
+    }
+}
+
+static void *write_on(void *arg)
+{
+    struct writer *writer = arg;
+    struct gantry *client = connected(writer->endpoint);
+
+    for (unsigned long i = 0; !atomic_load(&over); i++) {
+        struct arena *arena = arena_new();
+        struct error err = { 0 };
+
+        if (write_once(client, writer, i, arena, &err) < 0)
+            fail("write beside", &err);
+        atomic_fetch_add(&written, 1);
+        arena_free(arena);
+    }
+    gantry_close(&client);
+    return NULL;
+}
+
+static void measure_create(const char *endpoint, const char *image, size_t count, unsigned writers)
+{
+    struct writer *others = calloc(writers + 1, sizeof(*others));
+    struct gantry *client = connected(endpoint);
+
+    for (unsigned i = 0; i < writers; i++) {
+        others[i] = (struct writer){ .endpoint = endpoint, .image = image, .number = i };
+        pthread_create(&others[i].thread, NULL, write_on, &others[i]);
+    }
+    measure(client, count, ask_create, image);
+    for (unsigned i = 0; i < writers; i++)
+        pthread_join(others[i].thread, NULL);
+    gantry_close(&client);
+    free(others);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[2], "roundtrip") == 0) {
+        struct gantry *client = connected(argv[1]);
+
+        measure(client, strtoul(argv[3], NULL, 10), ask_version, NULL);
+        gantry_close(&client);
+        return 0;
+    }
+    if (argc == 6 && strcmp(argv[2], "create") == 0) {
+        measure_create(argv[1], argv[3], strtoul(argv[4], NULL, 10),
+                       (unsigned)strtoul(argv[5], NULL, 10));
+        return 0;
+    }
+    fprintf(stderr, "usage: bench-ask ENDPOINT roundtrip COUNT | create IMAGE COUNT WRITERS\n");
+    return 2;
+}
