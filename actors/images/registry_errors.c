@@ -205,6 +205,12 @@ static bool is_about_tls(int curl)
     }
 }
 
+static int hint_plain_http(const struct errand *errand, struct error *err)
+{
+    return error_hint(err, "if %.40s speaks plain http, say so under registries in config.toml",
+                      errand->host);
+}
+
 static int tls_failed(const struct errand *errand, const struct http_answer *answer,
                       const char *host, struct error *err)
 {
@@ -216,8 +222,7 @@ static int tls_failed(const struct errand *errand, const struct http_answer *ans
     if (answer->curl == CURLE_PEER_FAILED_VERIFICATION)
         return error_hint(err, "name its authority's certificate under registries in config.toml");
     if (answer->curl == CURLE_SSL_CONNECT_ERROR)
-        return error_hint(err, "if %.40s speaks plain http, say so under registries in config.toml",
-                          errand->host);
+        return hint_plain_http(errand, err);
     return -1;
 }
 
@@ -248,6 +253,9 @@ int registry_unanswered(const struct errand *errand, const struct http_answer *a
         answer->curl == CURLE_WRITE_ERROR || answer->curl == CURLE_BAD_CONTENT_ENCODING)
         return no_http(errand, answer, host, err);
     plain_text(answer->reason, strlen(answer->reason), reason, sizeof(reason));
-    return error_set(err, ERROR_UNAVAILABLE, "%s: %s %s: %s", errand->what,
-                     connected ? "the connection broke to" : "cannot reach", host, reason);
+    error_set(err, ERROR_UNAVAILABLE, "%s: %s %s: %s", errand->what,
+              connected ? "the connection broke to" : "cannot reach", host, reason);
+    if (!connected && strncmp(reason, "SSL", 3) == 0) /* a handshake that nobody answers */
+        hint_plain_http(errand, err);
+    return -1;
 }

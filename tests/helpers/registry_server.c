@@ -5,6 +5,7 @@
 #include "tests/helpers/registry_server.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -44,6 +45,7 @@ struct connection {
 struct registry_server {
     int socket;
     char host[32];
+    bool silent;
     SSL_CTX *tls;
     struct certificate certificate;
     pthread_t thread;
@@ -107,14 +109,20 @@ static ssize_t get(struct connection *connection, void *data, size_t room)
     return recv(connection->socket, data, room, 0);
 }
 
-/* Until the empty line; GETs have no body.  NULL when the client has gone. */
+/* Until the empty line; GETs have no body.  NULL when the client has gone, or speaks something
+   else: then it is told so, as servers do. */
 static char *read_head(struct connection *connection)
 {
-    char *head = copy("", HEAD_MAX);
+    char *head = calloc(1, HEAD_MAX + 1);
     size_t used = 0;
 
+    must(head != NULL, "no memory");
     while (used < HEAD_MAX && get(connection, head + used, 1) == 1) {
         used++;
+        if (used == 1 && !isupper((unsigned char)head[0])) {
+            put(connection, "HTTP/1.0 400 Bad Request\r\n\r\n", 28);
+            break;
+        }
         if (used >= 4 && memcmp(head + used - 4, "\r\n\r\n", 4) == 0)
             return head;
     }
@@ -359,7 +367,9 @@ static void *connection_run(void *arg)
     struct registry_server *server = connection->server;
     int socket = connection->socket;
 
-    if (server->tls == NULL || SSL_accept(connection->tls) == 1)
+    if (server->silent)
+        wait_for_end(connection);
+    else if (server->tls == NULL || SSL_accept(connection->tls) == 1)
         while (serve_one(connection))
             ;
     pthread_mutex_lock(&server->lock); /* the socket's number must not be another's when it stops */
@@ -442,7 +452,8 @@ struct registry_server *server_start(enum server_kind kind)
     signal(SIGPIPE, SIG_IGN); /* openssl writes without MSG_NOSIGNAL */
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->asked, NULL);
-    if (kind != SERVER_HTTP)
+    server->silent = kind == SERVER_SILENT;
+    if (kind != SERVER_HTTP && kind != SERVER_SILENT)
         start_tls(server, kind);
     listen_somewhere(server);
     must(pthread_create(&server->thread, NULL, accept_run, server) == 0, "no thread");

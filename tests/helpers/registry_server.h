@@ -19,6 +19,7 @@ enum server_kind {
     SERVER_TLS,            /* certificate for localhost and 127.0.0.1, signed by itself */
     SERVER_TLS_WRONG_NAME, /* for another name */
     SERVER_TLS_EXPIRED,
+    SERVER_SILENT, /* takes connections and never says a word */
 };
 
 /* Listens on a free port of 127.0.0.1, with a thread for each connection. */
