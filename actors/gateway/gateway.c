@@ -218,7 +218,7 @@ static void take_request(struct gateway *gateway, struct session *session, const
 {
     struct error err = { 0 };
     struct forward *forward;
-    int service;
+    int service = -1;
 
     if (admit(gateway, session, envelope, &service, &err) < 0) {
         refuse(gateway, session, envelope->id, &err);
