@@ -1,0 +1,30 @@
+/*
+ * protocol — the few words that gantry-unpack and its client share.
+ *
+ *      gantry-unpack apply [--base] [--max-bytes N] [--max-entries N]
+ *                          BLOB LAYER_FOLDER none|gzip|zstd|auto [LOWER_FS ...]
+ *      gantry-unpack stitch LAYER_FOLDER LOWER_FS ...
+ *      gantry-unpack users OUT_FOLDER LOWER_FS ...
+ *
+ *      to it:    allow N     bytes 0 .. N-1 of the blob are on disk
+ *                end N       it has N bytes and is what it should be
+ *                (EOF before end: discard)
+ *      from it:  progress UNCOMPRESSED_BYTES ENTRIES
+ *                done DIFF_ID SIZE INODES UNCOMPRESSED_BYTES DEFERRED     apply
+ *                ok                                                       stitch, users
+ *                error CODE TEXT
+ */
+#ifndef UNPACK_PROTOCOL_H
+#define UNPACK_PROTOCOL_H
+
+#define UNPACK_LINE 640 /* the longest line with its newline */
+
+/* In the layer folder: what waits for the parents; see deferred.h. */
+#define UNPACK_DEFERRED "deferred"
+/* In the layer folder: held (flock) while somebody writes to it. */
+#define UNPACK_LOCK "lock"
+
+/* On a folder that the layer does not name: its attributes are the parents' business. */
+#define UNPACK_XATTR_IMPLIED "trusted.gantry.implied"
+
+#endif
