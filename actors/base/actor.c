@@ -10,6 +10,8 @@
 #include "actors/base/thread_order.h"
 #include "platform/platform.h"
 
+#define TTL_MAX_MS (1ull << 40) /* 34 years: whoever waits longer waits without a limit */
+
 struct watch {
     struct watch *next;
     struct loop *loop;
@@ -120,6 +122,8 @@ static void request_free(struct request *request)
 {
     struct loop *loop = request->loop;
 
+    if (request->ended != NULL)
+        request->ended(loop->self, request, request->ended_arg);
     if (request->timer >= 0)
         loop_timer_end(loop, request->timer);
     if (request->newer != NULL)
@@ -204,6 +208,12 @@ int request_keep(struct request *request, request_gone *gone, void *arg)
 void request_on_credit(struct request *request, request_more *more)
 {
     request->more = more;
+}
+
+void request_on_end(struct request *request, request_gone *ended, void *arg)
+{
+    request->ended = ended;
+    request->ended_arg = arg;
 }
 
 /* ---- cancelling --------------------------------------------------------------- */
@@ -298,8 +308,10 @@ static int unpack_request(struct request *request, struct error *err)
     request->body = arena_alloc(request->message->arena, body->size);
     if (wire_unframe(request->message->body, body, RECORD_STRICT, request->body, request->message->arena, err) < 0)
         return -1;
-    if (envelope->has_ttl_ms) {
-        request->deadline = clock_monotonic() + (int64_t)(envelope->ttl_ms % (1ull << 40)) * 1000000;
+    if (request->loop->stopping)
+        return error_set(err, ERROR_UNAVAILABLE, "the daemon is stopping");
+    if (envelope->has_ttl_ms && envelope->ttl_ms < TTL_MAX_MS) {
+        request->deadline = clock_monotonic() + (int64_t)envelope->ttl_ms * 1000000;
         request->timer = loop_timer(request->loop, envelope->ttl_ms, 1, on_deadline, request);
     }
     return 0;
@@ -549,25 +561,37 @@ static int loop_open(struct loop *loop, zsock_t *pipe, struct error *err)
     return 0;
 }
 
+/* Answering one may end others (an actor that lets all of a kind go): begin again each time. */
+static void end_kept(struct loop *loop)
+{
+    struct request *request = loop->open;
+    struct error err = { 0 };
+
+    while (request != NULL) {
+        if (request->job != NULL || request->write != NULL) {
+            request = request->older;
+            continue;
+        }
+        error_set(&err, ERROR_UNAVAILABLE, "the daemon is stopping");
+        if (request->gone != NULL)
+            request->gone(loop->self, request, request->gone_arg);
+        request_fail(request, &err);
+        request = loop->open;
+    }
+}
+
 /* Requests that are still open hear that the daemon stops; jobs are waited for. */
 static void loop_drain(struct loop *loop)
 {
-    struct error err = { 0 };
-
     loop->stopping = true;
-    for (struct request *request = loop->open, *older; request != NULL; request = older) {
-        older = request->older;
+    for (struct request *request = loop->open; request != NULL; request = request->older)
         if (request->job != NULL)
             job_cancel(request->job, ERROR_UNAVAILABLE);
-        else if (request->write == NULL) {
-            error_set(&err, ERROR_UNAVAILABLE, "the daemon is stopping");
-            if (request->gone != NULL)
-                request->gone(loop->self, request, request->gone_arg);
-            request_fail(request, &err);
-        }
-    }
+    jobs_cancel_background(loop);
+    end_kept(loop);
     while (loop->jobs + loop->writes > 0 && zloop_start(loop->zloop) == 0)
         ;
+    end_kept(loop); /* a write that was on its way may have kept its request */
 }
 
 static void loop_close(struct loop *loop)

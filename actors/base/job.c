@@ -37,6 +37,7 @@ struct job {
     struct peer peers[PEERS_MAX];
     uint64_t next_id;
     enum error_code cancelled;
+    bool dismissed; /* whoever started it has its result, or goes away */
     uint64_t credit;
     struct chunk *first, **last;
     int64_t reported; /* monotonic ns of the last progress */
@@ -51,6 +52,7 @@ struct birth {
 };
 
 struct job_handle {
+    struct job_handle *next; /* of the background jobs */
     zactor_t *thread;
     struct loop *loop;
     struct request *request; /* NULL: background */
@@ -119,8 +121,9 @@ static void take_orders(struct job *job)
 
         ORDER_AFTER_RECEIVE();
         if (frame == NULL || zframe_size(frame) != sizeof(order)) {
-            if (job->cancelled == ERROR_NONE) /* "$TERM": whoever started it goes away */
+            if (job->cancelled == ERROR_NONE) /* "$TERM" */
                 job->cancelled = ERROR_UNAVAILABLE;
+            job->dismissed = true;
             zmsg_destroy(&msg);
             continue;
         }
@@ -436,6 +439,18 @@ static void job_close(struct job *job)
     arena_free(job->arena);
 }
 
+/* Messages for it may be on their way down the pipe until the result has been read. */
+static void wait_to_be_dismissed(struct job *job)
+{
+    zmq_pollitem_t item = { .socket = zsock_resolve(job->pipe), .events = ZMQ_POLLIN };
+
+    take_orders(job);
+    while (!job->dismissed) {
+        zmq_poll(&item, 1, -1);
+        take_orders(job);
+    }
+}
+
 static void job_thread(zsock_t *pipe, void *arg)
 {
     struct birth birth = *(const struct birth *)arg;
@@ -457,7 +472,7 @@ static void job_thread(zsock_t *pipe, void *arg)
         news_send(&job, "reply", NULL, false,
                   birth.reply != NULL ? wire_frame(birth.reply, out) : zframe_new(NULL, 0));
     }
-    take_orders(&job);
+    wait_to_be_dismissed(&job);
     job_close(&job);
     ORDER_BEFORE_SEND();
 }
@@ -485,6 +500,11 @@ static void handle_end(struct job_handle *handle)
     ORDER_AFTER_RECEIVE();
     loop->jobs--;
     atomic_store(&loop->stats->jobs, loop->jobs);
+    for (struct job_handle **at = &loop->background; *at != NULL; at = &(*at)->next)
+        if (*at == handle) {
+            *at = handle->next;
+            break;
+        }
     free(handle->in);
     free(handle);
 }
@@ -589,9 +609,11 @@ int request_run_on(struct request *request, job_body *body, const void *in, stru
     handle->birth.in = in;
     handle->birth.reply = request->route->op->reply();
     context_set(&handle->birth.context, request_namespace(request), request_lease(request), request->deadline);
-    if (request->loop->stopping) {
+    if (request->loop->stopping || request->cancelled != ERROR_NONE) {
         free(handle);
-        return error_set(err, ERROR_UNAVAILABLE, "the daemon is stopping");
+        return request->cancelled != ERROR_NONE
+                   ? error_set(err, request->cancelled, "given up before its work began")
+                   : error_set(err, ERROR_UNAVAILABLE, "the daemon is stopping");
     }
     if (handle_start(handle, err) < 0)
         return -1;
@@ -612,7 +634,22 @@ int loop_run(struct loop *loop, const char *namespace, job_body *body, job_done 
     handle->birth.body = body;
     handle->birth.in = handle->in;
     context_set(&handle->birth.context, namespace ? namespace : "default", NULL, 0);
-    return handle_start(handle, err);
+    if (loop->stopping) {
+        free(handle->in);
+        free(handle);
+        return error_set(err, ERROR_UNAVAILABLE, "the daemon is stopping");
+    }
+    if (handle_start(handle, err) < 0)
+        return -1;
+    handle->next = loop->background;
+    loop->background = handle;
+    return 0;
+}
+
+void jobs_cancel_background(struct loop *loop)
+{
+    for (struct job_handle *handle = loop->background; handle != NULL; handle = handle->next)
+        job_cancel(handle, ERROR_UNAVAILABLE);
 }
 
 void job_cancel(struct job_handle *job, enum error_code why)
@@ -744,6 +781,11 @@ const char *job_namespace(const struct job *job)
 const char *job_lease(const struct job *job)
 {
     return job->context.lease[0] ? job->context.lease : NULL;
+}
+
+const char *job_actor(const struct job *job)
+{
+    return job->context.actor;
 }
 
 void job_hold(struct job *job, const char *lease)

@@ -20,6 +20,7 @@ struct loop {
     struct request *open_last;
     struct watch *watches;
     uint64_t jobs;
+    struct job_handle *background; /* jobs without a request */
     uint64_t writes;
     bool stopping;
     int error_code;
@@ -39,6 +40,8 @@ struct request {
     request_gone *gone;
     void *gone_arg;
     request_more *more;
+    request_gone *ended;
+    void *ended_arg;
     uint64_t credit; /* items the client still takes */
     enum error_code cancelled; /* why, when it was */
 };
@@ -50,5 +53,7 @@ void request_finish(struct request *request, const char *kind, zframe_t **body);
 /* job.c */
 void job_cancel(struct job_handle *job, enum error_code why);
 void job_deliver(struct job_handle *job, struct message **message);
+void jobs_cancel_background(struct loop *loop);
+const char *job_actor(const struct job *job);
 
 #endif

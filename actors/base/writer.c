@@ -5,6 +5,7 @@
  */
 #include "actors/base/writer.h"
 
+#include "actors/base/job.h"
 #include "actors/base/log.h"
 #include "actors/base/request.h"
 #include "actors/base/thread_order.h"
@@ -28,6 +29,7 @@ struct write {
     void *out;
     struct arena *arena;
     bool arena_is_own;
+    char reply_to[48]; /* of a job that waits: where; else "" and the loop hears it */
     struct writer *writer; /* while it runs */
     int result;
     struct error err;
@@ -38,10 +40,12 @@ struct writer {
     struct db *db;
     zsock_t *inbox;   /* PULL inproc://writer */
     zsock_t *journal; /* PUSH inproc://journal */
+    zsock_t *collector; /* PUSH inproc://collector.due */
     zhashx_t *owners; /* actor name -> PUSH inproc://NAME.done */
     zhashx_t *namespaces; /* known to have a row */
     char boot[64];
     bool has_events;
+    bool has_loosened;
     unsigned commits;
     int result;
     struct error *err;
@@ -104,6 +108,39 @@ void loop_write(struct loop *loop, const char *namespace, write_body *body, writ
         .arena_is_own = true,
     };
     write_send(loop, write);
+}
+
+int job_write(struct job *job, write_body *body, const void *in, void *out, void *ctx, struct error *err)
+{
+    struct write write = {
+        .body = body,
+        .ctx = ctx,
+        .actor = job_actor(job),
+        .namespace = job_namespace(job),
+        .lease = job_lease(job),
+        .in = in,
+        .out = out,
+        .arena = job_arena(job),
+    }, *self = &write;
+    zframe_t *frame = zframe_new(&self, sizeof(self));
+    zsock_t *writer = zsock_new(ZMQ_PUSH), *done = zsock_new(ZMQ_PULL);
+
+    snprintf(write.reply_to, sizeof(write.reply_to), "inproc://write.%p", (void *)self);
+    zsock_bind(done, "%s", write.reply_to);
+    zsock_set_linger(writer, -1); /* closing must not take the write back */
+    zsock_connect(writer, "inproc://writer");
+    ORDER_BEFORE_SEND();
+    zframe_send(&frame, writer, 0);
+    while ((frame = zframe_recv(done)) == NULL)
+        ; /* a signal; the writer has the write, and it is on this stack */
+    ORDER_AFTER_RECEIVE();
+    zframe_destroy(&frame);
+    zsock_unbind(done, "%s", write.reply_to);
+    zsock_destroy(&done);
+    zsock_destroy(&writer);
+    if (write.result < 0)
+        *err = write.err;
+    return write.result;
 }
 
 void write_finish(struct loop *loop, struct write *write)
@@ -173,22 +210,69 @@ static int journal_add(struct writer *writer, const char *namespace, const char 
     return result;
 }
 
-int emit(struct write *write, const char *topic, const char *id, struct error *err, ...)
+int hold(struct write *write, const char *kind, const char *key, const char *driver, struct error *err)
 {
-    struct map_entry entries[16];
+    CLEANUP(query_done) struct query lease = { 0 };
+    struct db *db = write_db(write);
+    int found;
+
+    if (write->lease == NULL)
+        return 0;
+    if (db_query(db, &lease, err,
+                 "SELECT 1 FROM leases_lease WHERE namespace = ? AND id = ? AND (expires IS NULL OR expires > ?)", "ssi",
+                 write->namespace, write->lease, clock_now()) < 0 ||
+        (found = query_next(&lease, err)) < 0)
+        return -1;
+    if (found == 0)
+        return error_set(err, ERROR_NOT_FOUND, "lease %s: there is none, or it has lapsed", write->lease);
+    return db_run(db, err,
+                  "INSERT OR IGNORE INTO leases_resource (namespace, lease, kind, driver, key) VALUES (?, ?, ?, ?, ?)",
+                  "sssss", write->namespace, write->lease, kind, driver ? driver : "", key);
+}
+
+void loosen(struct write *write)
+{
+    write->writer->has_loosened = true;
+}
+
+#define FIELDS_MAX 16
+
+static struct map fields_of(struct map_entry entries[FIELDS_MAX], va_list args)
+{
     struct map fields = { 0, entries };
     const char *key;
-    va_list args;
 
-    va_start(args, err);
-    while ((key = va_arg(args, const char *)) != NULL && fields.count < COUNT_OF(entries)) {
+    while ((key = va_arg(args, const char *)) != NULL && fields.count < FIELDS_MAX) {
         const char *value = va_arg(args, const char *);
 
         if (value != NULL)
             entries[fields.count++] = (struct map_entry){ key, value };
     }
+    return fields;
+}
+
+int emit(struct write *write, const char *topic, const char *id, struct error *err, ...)
+{
+    struct map_entry entries[FIELDS_MAX];
+    struct map fields;
+    va_list args;
+
+    va_start(args, err);
+    fields = fields_of(entries, args);
     va_end(args);
     return journal_add(write->writer, write->namespace, topic, id, &fields, err);
+}
+
+int emit_in(struct write *write, const char *namespace, const char *topic, const char *id, struct error *err, ...)
+{
+    struct map_entry entries[FIELDS_MAX];
+    struct map fields;
+    va_list args;
+
+    va_start(args, err);
+    fields = fields_of(entries, args);
+    va_end(args);
+    return journal_add(write->writer, namespace, topic, id, &fields, err);
 }
 
 /* ---- the thread -------------------------------------------------------------------- */
@@ -215,6 +299,8 @@ static int write_run(struct writer *writer, struct write *write)
     struct error ignored;
 
     write->writer = writer;
+    if (strcmp(write->actor, "namespaces") == 0) /* it may remove one: those behind it ask again */
+        zhashx_purge(writer->namespaces);
     if (db_script(writer->db, "SAVEPOINT one", err) < 0)
         return -1;
     if (strcmp(write->actor, "namespaces") != 0 && namespace_ensure(writer, write->namespace, err) < 0)
@@ -228,11 +314,29 @@ static int write_run(struct writer *writer, struct write *write)
     return db_script(writer->db, "RELEASE one", write->result < 0 ? &ignored : err);
 }
 
+static void tell_job(struct write *write)
+{
+    zframe_t *frame = zframe_new("", 0);
+    zsock_t *job = zsock_new(ZMQ_PUSH);
+
+    zsock_set_linger(job, -1);
+    zsock_connect(job, "%s", write->reply_to);
+    ORDER_BEFORE_SEND();
+    zframe_send(&frame, job, 0); /* from here on the write may be gone */
+    zsock_destroy(&job);
+}
+
 static void tell_owner(struct writer *writer, struct write *write)
 {
-    zsock_t *owner = zhashx_lookup(writer->owners, write->actor);
-    zframe_t *frame = zframe_new(&write, sizeof(write));
+    zsock_t *owner;
+    zframe_t *frame;
 
+    if (write->reply_to[0] != '\0') {
+        tell_job(write);
+        return;
+    }
+    owner = zhashx_lookup(writer->owners, write->actor);
+    frame = zframe_new(&write, sizeof(write));
     if (owner == NULL) {
         owner = zsock_new(ZMQ_PUSH);
         zsock_set_sndhwm(owner, 0);
@@ -246,7 +350,7 @@ static void tell_owner(struct writer *writer, struct write *write)
 static void remember_namespaces(struct writer *writer, struct write **writes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(writes[i]->actor, "namespaces") == 0) /* it may have removed one: ask again */
+        if (strcmp(writes[i]->actor, "namespaces") == 0)
             zhashx_purge(writer->namespaces);
         else if (writes[i]->result == 0 && writes[i]->namespace != NULL)
             zhashx_update(writer->namespaces, writes[i]->namespace, "");
@@ -258,7 +362,7 @@ static void commit_all(struct writer *writer, struct write **writes, size_t coun
     struct error err = { 0 }, ignored;
     int result = db_script(writer->db, "BEGIN IMMEDIATE", &err);
 
-    writer->has_events = false;
+    writer->has_events = writer->has_loosened = false;
     for (size_t i = 0; i < count && result == 0; i++)
         result = write_run(writer, writes[i]) < 0 ? (err = writes[i]->err, -1) : 0;
     if (result == 0)
@@ -277,6 +381,8 @@ static void commit_all(struct writer *writer, struct write **writes, size_t coun
         tell_owner(writer, writes[i]);
     if (result == 0 && writer->has_events)
         zstr_send(writer->journal, "committed");
+    if (result == 0 && writer->has_loosened)
+        zstr_send(writer->collector, "loosened");
     writer->commits++;
 }
 
@@ -346,6 +452,9 @@ static int writer_open(struct writer *writer)
     writer->journal = zsock_new(ZMQ_PUSH);
     zsock_set_sndtimeo(writer->journal, 0);
     zsock_connect(writer->journal, "inproc://journal");
+    writer->collector = zsock_new(ZMQ_PUSH);
+    zsock_set_sndtimeo(writer->collector, 0); /* full: it knows already */
+    zsock_connect(writer->collector, "inproc://collector.due");
     if (zsock_bind(writer->inbox, "inproc://writer") < 0)
         return error_set(writer->err, ERROR_ALREADY_EXISTS, "a writer runs already");
     return 0;
@@ -356,6 +465,7 @@ static void writer_close(struct writer *writer)
     zhashx_destroy(&writer->owners);
     zhashx_destroy(&writer->namespaces);
     zsock_destroy(&writer->journal);
+    zsock_destroy(&writer->collector);
     if (writer->inbox != NULL)
         zsock_unbind(writer->inbox, "inproc://writer");
     zsock_destroy(&writer->inbox);

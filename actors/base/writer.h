@@ -36,6 +36,11 @@ int request_write(struct request *request, write_body *body, write_after *after,
 void loop_write(struct loop *loop, const char *namespace, write_body *body, write_after *after,
                 const void *ctx, size_t size);
 
+/* In a job: hands over a write and waits for its commit.  Nothing gives up in between: it is
+   done, or it failed.  `in`, `out` and `ctx` are handed to the body as they are. */
+struct job;
+int job_write(struct job *job, write_body *body, const void *in, void *out, void *ctx, struct error *err);
+
 /* In a write body. */
 struct db *write_db(struct write *write);
 struct arena *write_arena(struct write *write);
@@ -43,11 +48,26 @@ const char *write_namespace(const struct write *write);
 const char *write_lease(const struct write *write); /* NULL: none */
 void *write_ctx(const struct write *write);
 
+/*
+ * Lets the request's lease hold what this write has made; without a lease nothing
+ * happens.  NOT_FOUND when the lease is gone: what would be made could not stay.
+ * Inside the write, so that no moment exists in which the new object hangs on nothing.
+ * `driver` is NULL for all but snapshots.
+ */
+int hold(struct write *write, const char *kind, const char *key, const char *driver, struct error *err);
+
+/* Something may have lost what kept it: the collector looks after the commit. */
+void loosen(struct write *write);
+
 /* An event of this change.  `fields`: key, value, ..., NULL; values may be NULL (left out). */
 int emit(struct write *write, const char *topic, const char *id, struct error *err, ...)
     __attribute__((sentinel));
+/* The same, in another namespace than the write's. */
+int emit_in(struct write *write, const char *namespace, const char *topic, const char *id, struct error *err, ...)
+    __attribute__((sentinel));
 
-/* The thread.  It tells inproc://journal (PULL, if somebody has bound it) after every commit with events. */
+/* The thread.  After every commit with events it tells inproc://journal, after every one that
+   loosened something inproc://collector.due (PULL, if somebody has bound them). */
 struct writer_config {
     const char *path;     /* of the database */
     const char *instance; /* goes into every event */
@@ -58,6 +78,7 @@ void writer_stop(zactor_t **writer);
 /* For the loop. */
 void write_finish(struct loop *loop, struct write *write);
 
-/* The tables that every write needs: namespaces_namespace and events_journal are made by their actors. */
+/* Tables of other actors that a write changes: namespaces_namespace (a namespace is made by its
+   first write), events_journal (emit) and leases_resource (hold). */
 
 #endif
