@@ -1,0 +1,174 @@
+/* Rows of blobs: adding, labelling, removing.  Removing is row first, then file. */
+#include "actors/base/edge.h"
+#include "actors/base/log.h"
+#include "actors/content/store.h"
+#include "platform/scope.h"
+#include "protocol/oci/name.h"
+
+/* ---- in writes ------------------------------------------------------------------------ */
+
+int blob_find(struct write *write, const char *namespace, const char *digest, uint64_t *size,
+              struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int found;
+
+    if (db_query(write_db(write), &query, err,
+                 "SELECT size FROM content_blob WHERE digest = ?1 AND (?2 IS NULL OR namespace = "
+                 "?2) LIMIT 1",
+                 "ss", digest, namespace) < 0)
+        return -1;
+    found = query_next(&query, err);
+    if (found == 1)
+        *size = (uint64_t)query_int(&query, 0);
+    return found;
+}
+
+static int edges_write(struct write *write, const char *digest, const struct map *labels,
+                       struct error *err)
+{
+    struct edge *edges;
+    size_t count = labels_edges(labels, &edges, write_arena(write));
+
+    if (db_run(write_db(write), err, "DELETE FROM content_edge WHERE namespace = ? AND digest = ?",
+               "ss", write_namespace(write), digest) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (db_run(write_db(write), err,
+                   "INSERT OR IGNORE INTO content_edge (namespace, digest, kind, driver, key) "
+                   "VALUES (?, ?, ?, ?, ?)",
+                   "sssss", write_namespace(write), digest, edges[i].kind, edges[i].driver,
+                   edges[i].key) < 0)
+            return -1;
+    return 0;
+}
+
+int blob_add(struct write *write, const char *digest, uint64_t size, const struct map *labels,
+             struct error *err)
+{
+    struct buffer packed = db_labels(labels);
+    int64_t now = clock_now();
+    char bytes[24];
+    int result =
+        db_run(write_db(write), err,
+               "INSERT INTO content_blob (namespace, digest, size, labels, root, created, updated)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?)",
+               "ssubiii", write_namespace(write), digest, size, packed.data, packed.size,
+               (int64_t)(map_get(labels, LABEL_GC_ROOT) != NULL), now, now);
+
+    buffer_free(&packed);
+    snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)size);
+    if (result < 0 || edges_write(write, digest, labels, err) < 0 ||
+        hold(write, "content", digest, NULL, err) < 0)
+        return -1;
+    return emit(write, "/content/create", digest, err, "size", bytes, NULL);
+}
+
+/* ---- labels ---------------------------------------------------------------------------- */
+
+static int label_write(struct write *write, const void *in_record, void *out_record,
+                       struct error *err)
+{
+    const struct content_label_request *in = in_record;
+    struct content_info *out = out_record;
+    CLEANUP(query_done) struct query row = { 0 };
+    struct buffer packed;
+    struct map old;
+    int found;
+
+    if (db_query(
+            write_db(write), &row, err,
+            "SELECT size, labels, created FROM content_blob WHERE namespace = ? AND digest = ?",
+            "ss", write_namespace(write), in->digest) < 0 ||
+        (found = query_next(&row, err)) < 0)
+        return -1;
+    if (found == 0)
+        return error_set(err, ERROR_NOT_FOUND, "content %s: there is none in namespace %s",
+                         in->digest, write_namespace(write));
+    old = query_labels(&row, 1, write_arena(write));
+    *out = (struct content_info){
+        .digest = in->digest,
+        .size = (uint64_t)query_int(&row, 0),
+        .labels = labels_merge(&old, &in->labels, write_arena(write)),
+        SET(created, query_int(&row, 2)),
+        SET(updated, clock_now()),
+    };
+    packed = db_labels(&out->labels);
+    found = db_run(write_db(write), err,
+                   "UPDATE content_blob SET labels = ?, root = ?, updated = ? WHERE namespace = ? "
+                   "AND digest = ?",
+                   "biiss", packed.data, packed.size,
+                   (int64_t)(map_get(&out->labels, LABEL_GC_ROOT) != NULL), out->updated,
+                   write_namespace(write), in->digest);
+    buffer_free(&packed);
+    loosen(write);
+    return found < 0 ? -1 : edges_write(write, in->digest, &out->labels, err);
+}
+
+int on_label(void *self, struct request *request, struct error *err)
+{
+    const struct content_label_request *in = request_body(request);
+
+    (void)self;
+    if (digest_require(in->digest, err) < 0 || labels_check(&in->labels, err) < 0)
+        return -1;
+    return request_write(request, label_write, NULL, NULL, err);
+}
+
+/* ---- removing ---------------------------------------------------------------------------- */
+
+static int remove_write(struct write *write, const void *in_record, void *out, struct error *err)
+{
+    const struct content_remove_request *in = in_record;
+    bool *was_last = write_ctx(write);
+    uint64_t size;
+    int others;
+
+    (void)out;
+    if (db_run(write_db(write), err, "DELETE FROM content_blob WHERE namespace = ? AND digest = ?",
+               "ss", write_namespace(write), in->digest) < 0)
+        return -1;
+    if (db_changes(write_db(write)) == 0)
+        return error_set(err, ERROR_NOT_FOUND, "content %s: there is none in namespace %s",
+                         in->digest, write_namespace(write));
+    if (db_run(write_db(write), err, "DELETE FROM content_edge WHERE namespace = ? AND digest = ?",
+               "ss", write_namespace(write), in->digest) < 0 ||
+        (others = blob_find(write, NULL, in->digest, &size, err)) < 0)
+        return -1;
+    *was_last = others == 0;
+    loosen(write);
+    return emit(write, "/content/delete", in->digest, err, NULL);
+}
+
+/*
+ * No namespace knew it when the row went, and without a row there is only one way to come
+ * back: a commit.  One that runs now brings its own file and its own row.
+ */
+static int remove_after(void *self, struct request *request, void *ctx, void *out,
+                        struct error *err)
+{
+    struct content *content = self;
+    const struct content_remove_request *in = request_body(request);
+    char path[PATH_SIZE];
+    struct error failed = { 0 };
+
+    (void)out;
+    if (err != NULL || !*(bool *)ctx || is_being_committed(content, in->digest) ||
+        blob_is_known(content, in->digest) != 0)
+        return 0;
+    if (blob_path(content, in->digest, path, &failed) < 0 ||
+        trash_put(&content->trash, path, &failed) < 0)
+        log_warn("content", "remove %s: %s; the next start removes it", in->digest, failed.text);
+    return 0;
+}
+
+int on_remove(void *self, struct request *request, struct error *err)
+{
+    const struct content_remove_request *in = request_body(request);
+    bool *was_last = arena_alloc(request_arena(request), sizeof(*was_last));
+
+    (void)self;
+    if (digest_require(in->digest, err) < 0)
+        return -1;
+    return request_write(request, remove_write, remove_after, was_last, err);
+}

@@ -1,0 +1,123 @@
+/*
+ * The actor: its table of operations, its tables in the database, its life.
+ *
+ * At the start files are compared with rows, by name only: a file that no row names is
+ * what a crash left between the two steps of a commit or a removal.
+ */
+#include "actors/content/content.h"
+
+#include "actors/base/log.h"
+#include "actors/content/store.h"
+#include "platform/scope.h"
+
+static const char *const steps[] = {
+    "CREATE TABLE content_blob ("
+    "    namespace TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, labels BLOB,"
+    "    root INTEGER NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL,"
+    "    PRIMARY KEY (namespace, digest)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX content_blob_digest ON content_blob (digest);"
+    "CREATE INDEX content_blob_root ON content_blob (namespace, digest) WHERE root = 1;"
+    "CREATE TABLE content_edge ("
+    "    namespace TEXT NOT NULL, digest TEXT NOT NULL, kind TEXT NOT NULL, driver TEXT NOT NULL,"
+    "    key TEXT NOT NULL, PRIMARY KEY (namespace, digest, kind, driver, key)) STRICT, WITHOUT "
+    "ROWID;"
+    "CREATE INDEX content_edge_to ON content_edge (namespace, kind, key);"
+    "CREATE TABLE content_ingest ("
+    "    namespace TEXT NOT NULL, ref TEXT NOT NULL, file TEXT NOT NULL UNIQUE, digest TEXT, total "
+    "INTEGER,"
+    "    started INTEGER NOT NULL, PRIMARY KEY (namespace, ref)) STRICT, WITHOUT ROWID;",
+    NULL,
+};
+const struct db_schema content_schema = { "content", steps };
+
+/* ---- start: what no row names goes ------------------------------------------------- */
+
+struct tidy {
+    struct content *content;
+    const char *algorithm; /* of the folder; NULL: ingests */
+    struct query rows;
+};
+
+static int tidy_one(void *ctx, const char *name, struct error *err)
+{
+    struct tidy *tidy = ctx;
+    CLEANUP(query_done) struct query query = { 0 };
+    char key[512], path[PATH_SIZE];
+    int found;
+
+    snprintf(key, sizeof(key), "%s%s%s", tidy->algorithm ? tidy->algorithm : "",
+             tidy->algorithm ? ":" : "", name);
+    if (db_query(tidy->content->db, &query, err,
+                 tidy->algorithm ? "SELECT 1 FROM content_blob WHERE digest = ?"
+                                 : "SELECT 1 FROM content_ingest WHERE file = ?",
+                 "s", key) < 0 ||
+        (found = query_next(&query, err)) < 0)
+        return -1;
+    if (found == 1)
+        return 0;
+    log_info("content", "%s %s: no row names it, it goes", tidy->algorithm ? "blob" : "ingest",
+             key);
+    if (path_format(path, err, "%s/%s%s/%s", tidy->content->root,
+                    tidy->algorithm ? "blobs/" : "ingests", tidy->algorithm ? tidy->algorithm : "",
+                    name) < 0)
+        return -1;
+    return trash_put(&tidy->content->trash, path, err);
+}
+
+static int tidy_folder(struct content *content, const char *algorithm, struct error *err)
+{
+    struct tidy tidy = { .content = content, .algorithm = algorithm };
+    char path[PATH_SIZE];
+
+    if (path_format(path, err, "%s/%s%s", content->root, algorithm ? "blobs/" : "ingests",
+                    algorithm ? algorithm : "") < 0 ||
+        fs_folder_make_all(path, 0700, err) < 0)
+        return -1;
+    return fs_folder_each(path, tidy_one, &tidy, err);
+}
+
+static int start(void *self, struct loop *loop, struct error *err)
+{
+    struct content *content = self;
+
+    content->loop = loop;
+    if (db_open(content->database, true, &content->db, err) < 0 ||
+        trash_open(&content->trash, loop, content->root, err) < 0 ||
+        tidy_folder(content, "sha256", err) < 0 || tidy_folder(content, "sha512", err) < 0 ||
+        tidy_folder(content, NULL, err) < 0)
+        return error_wrap(err, "content");
+    return 0;
+}
+
+static void stop(void *self)
+{
+    struct content *content = self;
+
+    while (content->locks != NULL)
+        lock_drop_ref(content, content->locks);
+    db_close(&content->db);
+}
+
+struct content *content_new(const struct content_config *config)
+{
+    struct content *content = zmalloc(sizeof(*content));
+
+    snprintf(content->root, sizeof(content->root), "%s", config->root);
+    snprintf(content->database, sizeof(content->database), "%s", config->database);
+    return content;
+}
+
+void content_free(struct content **content)
+{
+    free(*content);
+    *content = NULL;
+}
+
+static const struct route routes[] = {
+    { &op_content_stat, on_stat },     { &op_content_list, on_list },
+    { &op_content_ingest, on_ingest }, { &op_content_commit, on_commit },
+    { &op_content_abort, on_abort },   { &op_content_ingests, on_ingests },
+    { &op_content_label, on_label },   { &op_content_remove, on_remove },
+    { &op_content_read, on_read },     { 0 },
+};
+const struct actor content_actor = { "content", routes, start, stop };
