@@ -1,0 +1,223 @@
+/* Everything that keeps state, started on a temporary root. */
+#include "tests/actors/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "actors/base/writer.h"
+#include "actors/content/content.h"
+#include "actors/events/events.h"
+#include "actors/leases/leases.h"
+#include "actors/namespaces/namespaces.h"
+#include "protocol/oci/digest.h"
+
+/* What other actors look at; the actors themselves do not run here. */
+static const char *const images_steps[] = {
+    "CREATE TABLE images_image (namespace TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL,"
+    " PRIMARY KEY (namespace, name)) STRICT, WITHOUT ROWID;",
+    NULL,
+};
+static const char *const containers_steps[] = {
+    "CREATE TABLE containers_container (namespace TEXT NOT NULL, id TEXT NOT NULL, image TEXT,"
+    " driver TEXT, snapshot TEXT, PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE snapshots_snapshot (namespace TEXT NOT NULL);",
+    NULL,
+};
+static const struct db_schema images = { "images", images_steps };
+static const struct db_schema containers = { "containers", containers_steps };
+static const struct db_schema *const schemas[] = {
+    &namespaces_schema, &events_schema, &leases_schema, &content_schema, &images, &containers, NULL,
+};
+
+struct running {
+    struct writer_config writer_config;
+    zactor_t *writer;
+    struct namespaces *namespaces;
+    struct events *events;
+    struct leases *leases;
+    struct content *content;
+    zactor_t *threads[8];
+    size_t count;
+};
+
+static void run(struct running *running, const struct actor *actor, void *self)
+{
+    struct error err = { 0 };
+
+    running->threads[running->count] = actor_start(actor, self, &err);
+    if (running->threads[running->count] == NULL)
+        fail_msg("start %s: %s", actor->name, err.text);
+    running->count++;
+}
+
+static void migrate(struct store *store)
+{
+    struct error err = { 0 };
+    struct db *db;
+
+    if (db_open(store->database, false, &db, &err) < 0 ||
+        db_migrate(db, store->database, schemas, &err) < 0)
+        fail_msg("%s", err.text);
+    db_close(&db);
+}
+
+void store_start(struct store *store)
+{
+    struct running *running = store->running = zmalloc(sizeof(*running));
+    struct error err = { 0 };
+
+    migrate(store);
+    running->writer_config = (struct writer_config){ store->database, "test" };
+    running->writer = writer_start(&running->writer_config, &err);
+    if (running->writer == NULL)
+        fail_msg("%s", err.text);
+    running->namespaces = namespaces_new(&(struct namespaces_config){ store->database });
+    running->events =
+        events_new(&(struct events_config){ .database = store->database,
+                                            .socket = store_path(store, "events.sock"),
+                                            .keep = store->keep_events });
+    running->leases = leases_new(&(struct leases_config){ store->database });
+    running->content = content_new(&(struct content_config){ store->root, store->database });
+    run(running, &namespaces_actor, running->namespaces);
+    run(running, &events_actor, running->events);
+    run(running, &leases_actor, running->leases);
+    run(running, &content_actor, running->content);
+    peer_open(&store->namespaces, "namespaces");
+    peer_open(&store->events, "events");
+    peer_open(&store->leases, "leases");
+    peer_open(&store->content, "content");
+}
+
+void store_stop(struct store *store)
+{
+    struct running *running = store->running;
+
+    peer_close(&store->namespaces);
+    peer_close(&store->events);
+    peer_close(&store->leases);
+    peer_close(&store->content);
+    while (running->count > 0)
+        actor_stop(&running->threads[--running->count]);
+    writer_stop(&running->writer);
+    namespaces_free(&running->namespaces);
+    events_free(&running->events);
+    leases_free(&running->leases);
+    content_free(&running->content);
+    free(running);
+    store->running = NULL;
+}
+
+void store_open(struct store *store)
+{
+    *store = (struct store){ 0 };
+    snprintf(store->root, sizeof(store->root), "%s/gantry-store-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    assert_non_null(mkdtemp(store->root));
+    snprintf(store->database, sizeof(store->database), "%s/state.db", store->root);
+    store_start(store);
+}
+
+void store_close(struct store *store)
+{
+    struct error err = { 0 };
+
+    if (store->running != NULL)
+        store_stop(store);
+    if (fs_remove_tree(store->root, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+void store_use(struct store *store, const char *namespace)
+{
+    store->namespaces.namespace = store->leases.namespace = store->content.namespace =
+        store->snapshots.namespace = store->events.namespace = store->collector.namespace =
+            namespace;
+}
+
+int64_t store_number(struct store *store, const char *sql)
+{
+    struct query query = { 0 };
+    struct error err = { 0 };
+    struct db *db;
+    int64_t number = -1;
+
+    if (db_open(store->database, true, &db, &err) < 0 || db_query(db, &query, &err, sql, "") < 0)
+        fail_msg("%s", err.text);
+    if (query_next(&query, &err) == 1 && !query_is_null(&query, 0))
+        number = query_int(&query, 0);
+    query_done(&query);
+    db_close(&db);
+    return number;
+}
+
+void store_sql(struct store *store, const char *sql)
+{
+    struct error err = { 0 };
+    struct db *db;
+
+    if (db_open(store->database, false, &db, &err) < 0 || db_script(db, sql, &err) < 0)
+        fail_msg("%s: %s", sql, err.text);
+    db_close(&db);
+}
+
+const char *store_path(struct store *store, const char *fmt, ...)
+{
+    static char paths[4][PATH_SIZE];
+    static unsigned turn;
+    char *path = paths[turn++ % 4], name[512];
+    struct error err = { 0 };
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(name, sizeof(name), fmt, args);
+    va_end(args);
+    if (path_format(path, &err, "%s/%s", store->root, name) < 0)
+        fail_msg("%s", err.text);
+    return path;
+}
+
+const char *digest_text(const char *text, char digest[136])
+{
+    struct digester digester;
+    struct error err = { 0 };
+
+    if (digester_open(&digester, "sha256", &err) < 0)
+        fail_msg("%s", err.text);
+    digester_add(&digester, text, strlen(text));
+    if (digester_finish(&digester, digest, &err) < 0)
+        fail_msg("%s", err.text);
+    return digest;
+}
+
+void write_at(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "ae");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+    fclose(file);
+}
+
+const char *store_blob(struct store *store, const char *text, const struct map *labels,
+                       char digest[136])
+{
+    struct content_ingest_request ingest = { .ref = digest_text(text, digest) };
+    struct content_commit_request commit = { .ref = digest, .digest = digest };
+    const struct content_ingest_reply *where;
+    struct answer answer = { 0 };
+
+    if (labels != NULL)
+        commit.labels = *labels;
+    assert_int_equal(peer_ask(&store->content, &op_content_ingest, &ingest, &answer), ERROR_NONE);
+    where = answer.body;
+    write_at(where->path, text);
+    if (peer_ask(&store->content, &op_content_commit, &commit, &answer) != ERROR_NONE)
+        fail_msg("commit: %s", answer.message);
+    answer_free(&answer);
+    return digest;
+}

@@ -1,0 +1,46 @@
+/*
+ * store — a temporary root with all the actors that keep state, for their tests.
+ *
+ * store_stop() and store_start() are a restart of the daemon on the same root.
+ */
+#ifndef TESTS_ACTORS_STORE_H
+#define TESTS_ACTORS_STORE_H
+
+#include "actors/base/db.h"
+#include "platform/platform.h"
+#include "tests/actors/peer.h"
+
+struct store {
+    char root[256];
+    char database[300];
+    struct running *running;
+    struct peer namespaces, leases, content, snapshots, events, collector;
+    uint64_t keep_events; /* 0: the default; takes effect with the next start */
+};
+
+void store_open(struct store *store);
+void store_close(struct store *store);
+void store_start(struct store *store);
+void store_stop(struct store *store);
+
+/* All peers speak in this namespace from now on. */
+void store_use(struct store *store, const char *namespace);
+
+/* Looks into the tables behind everybody's back: the first column of the first row, -1 when
+   there is none.  `format` as in db.h. */
+int64_t store_number(struct store *store, const char *sql);
+/* Changes them (rows of actors that do not run here). */
+void store_sql(struct store *store, const char *sql);
+
+/* A path below the root, in a buffer that the next call but three overwrites. */
+const char *store_path(struct store *store, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A blob of this text, in the content peer's namespace and lease; its digest. */
+const char *store_blob(struct store *store, const char *text, const struct map *labels,
+                       char digest[136]);
+const char *digest_text(const char *text, char digest[136]);
+/* Fills what content.ingest said. */
+void write_at(const char *path, const char *text);
+
+#endif
