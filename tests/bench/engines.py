@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import time
 
+import measure
+
 
 class Ended(Exception):
     """A command or daemon failed; the text says which and what it said."""
@@ -193,14 +195,5 @@ class Containerd(Engine):
 
 
 def pids_of(program):
-    """All processes whose command begins with this program's name, theirs and ours alike."""
-    found = []
-    for folder in pathlib.Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                first = (folder / "cmdline").read_bytes().split(b"\0")[0].decode()
-            except (OSError, UnicodeDecodeError):
-                continue
-            if os.path.basename(first) == program:
-                found.append(int(folder.name))
-    return found
+    """All processes whose command is this program, of whoever started them."""
+    return [pid for pid, command in measure.processes() if os.path.basename(command[0]) == program]

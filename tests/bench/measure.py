@@ -25,6 +25,22 @@ def cpu_seconds(pid):
     return sum(int(fields[i]) for i in (11, 12, 13, 14)) / TICKS
 
 
+def processes():
+    """(pid, arguments) of everything that runs."""
+    found = []
+    for folder in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit():
+                words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                found.append((int(folder.name), words))
+    return found
+
+
+def pids_with(folder):
+    """What was started on a folder of ours and still runs."""
+    return [pid for pid, words in processes() if pid != os.getpid() and any(str(folder) in word for word in words)]
+
+
 def children_of(pid):
     found = [pid]
     for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
