@@ -1,0 +1,51 @@
+#!/bin/bash
+# refusals - what cannot be done is said with the thing and the way out, and with the exit status of docker users' habits.
+. "$(dirname "$0")/../helpers/lib.sh"
+
+busybox_registry
+daemon_start
+run_for 0 gantry pull "$busybox"
+
+step "images"
+run_for 1 gantry pull "$registry/no-such-image"
+has "a missing image is named" "no-such-image" "$errors"
+run_for 1 gantry pull 'Not A Reference'
+has "a bad reference is named" "Not A Reference" "$errors"
+run_for 125 gantry run --rm --pull never "$registry/other" true
+has "an image that is not here" "$registry/other" "$errors"
+run_for 1 gantry rmi nowhere
+run_for 1 gantry inspect nowhere
+
+step "containers"
+run_for 127 gantry run --rm "$busybox" no-such-command
+run_for 126 gantry run --rm "$busybox" /etc/passwd
+run_for 125 gantry run --rm -p 80:80 "$busybox" true
+has "ports" "--network host" "$errors"
+run_for 125 gantry run --rm --runtime no-such-runtime "$busybox" true
+has "a missing runtime" "no-such-runtime" "$errors"
+run_for 125 gantry run --rm -v data:/data "$busybox" true
+has "named volumes" data "$errors"
+run_for 0 gantry create --name twice "$busybox" true
+run_for 1 gantry create --name twice "$busybox" true
+has "a name that is taken" twice "$errors"
+run_for 0 gantry rm twice
+run_for 1 gantry rm twice
+
+step "names"
+name=$(printf 'a%.0s' $(seq 76))
+run_for 0 gantry -n "$name" images
+run_for 1 gantry -n "${name}b" images
+run_for 1 gantry -n '../x' images
+
+step "command lines"
+run_for 2 gantry no-such-command
+run_for 2 gantry ps --no-such-option
+run_for 125 gantry run --no-such-option "$busybox" true
+
+step "nothing is left of any of it"
+run_for 0 gantry ps -a -q
+is "containers" "" "$out"
+run_for 0 gantry rmi "$busybox"
+is "blobs" "" "$(find "$work/root/blobs" -type f)"
+run_for 0 gantry check
+daemon_stop
