@@ -14,7 +14,8 @@
     "fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 fdatasync fgetxattr file_getattr "  \
     "file_setattr flistxattr flock fremovexattr fsetxattr fstat fstat64 fstatat64 fstatfs "        \
     "fstatfs64 fsync ftruncate ftruncate64 futimesat getcwd getdents getdents64 getxattr "         \
-    "getxattrat inotify_add_watch inotify_init inotify_init1 inotify_rm_watch ioctl fanotify_mark " \
+    "getxattrat inotify_add_watch inotify_init inotify_init1 inotify_rm_watch ioctl "              \
+    "fanotify_mark "                                                                               \
     "lchown lchown32 lgetxattr link linkat listmount listxattr listxattrat llistxattr _llseek "    \
     "lremovexattr lseek lsetxattr lstat lstat64 mkdir mkdirat mknod mknodat name_to_handle_at "    \
     "newfstatat oldfstat oldlstat oldstat open openat openat2 pipe pipe2 pread64 preadv preadv2 "  \
@@ -32,9 +33,9 @@
     "signalfd4 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime "                  \
     "timerfd_settime64"
 
-#define MEMORY                                                                                     \
-    "brk madvise map_shadow_stack memfd_create memfd_secret membarrier mincore mlock mlock2 "      \
-    "mlockall mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap pkey_alloc "        \
+#define MEMORY                                                                                \
+    "brk madvise map_shadow_stack memfd_create memfd_secret membarrier mincore mlock mlock2 " \
+    "mlockall mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap pkey_alloc "   \
     "pkey_free pkey_mprotect process_mrelease remap_file_pages"
 
 #define PROCESSES                                                                                  \
@@ -55,10 +56,10 @@
     "set_tid_address sgetmask sigaction sigaltstack signal sigpending sigprocmask sigreturn "      \
     "sigsuspend ssetmask tgkill tkill ugetrlimit uprobe uretprobe vfork wait4 waitid waitpid"
 
-#define TIME                                                                                       \
-    "adjtimex alarm clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 "               \
-    "clock_gettime clock_gettime64 clock_nanosleep clock_nanosleep_time64 getitimer "              \
-    "gettimeofday nanosleep setitimer time timer_create timer_delete timer_getoverrun "            \
+#define TIME                                                                            \
+    "adjtimex alarm clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 "    \
+    "clock_gettime clock_gettime64 clock_nanosleep clock_nanosleep_time64 getitimer "   \
+    "gettimeofday nanosleep setitimer time timer_create timer_delete timer_getoverrun " \
     "timer_gettime timer_gettime64 timer_settime timer_settime64 times"
 
 /* socket itself has a rule of its own. */
@@ -69,9 +70,9 @@
     "semget semop semtimedop semtimedop_time64 send sendmmsg sendmsg sendto setsockopt shmat "     \
     "shmctl shmdt shmget shutdown socketcall socketpair"
 
-#define MACHINE                                                                                    \
-    "arch_prctl breakpoint cacheflush getrandom get_thread_area get_tls modify_ldt olduname "      \
-    "oldolduname riscv_flush_icache riscv_hwprobe set_thread_area set_tls swapcontext "            \
+#define MACHINE                                                                               \
+    "arch_prctl breakpoint cacheflush getrandom get_thread_area get_tls modify_ldt olduname " \
+    "oldolduname riscv_flush_icache riscv_hwprobe set_thread_area set_tls swapcontext "       \
     "switch_endian sys_debug_setcontext sysinfo uname"
 
 const struct seccomp_group seccomp_groups[] = {

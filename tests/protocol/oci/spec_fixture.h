@@ -160,6 +160,6 @@ static inline json_t *mount_at(json_t *spec, const char *destination)
     return found;
 }
 
-#define SPEC_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_free)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_free)
 
 #endif
