@@ -1,0 +1,325 @@
+/*
+ * Records.  The happy path of a container is create (a job: create.c) -> put -> runs,
+ * which is tasks' business -> remove (a job) -> drop.  A crash between leaves a folder
+ * without a row, which the next start removes, or a snapshot that nothing names, which
+ * the collector takes.
+ */
+#include "actors/containers/containers.h"
+
+#include "actors/base/containers.h"
+#include "actors/base/job.h"
+#include "actors/base/log.h"
+#include "actors/base/writer.h"
+#include "platform/platform.h"
+#include "platform/scope.h"
+#include "protocol/oci/name.h"
+
+#define PAGE 500
+
+static const char *const steps[] = {
+    "CREATE TABLE containers_container ("
+    " namespace TEXT NOT NULL, id TEXT NOT NULL, name TEXT, image TEXT, image_id TEXT, driver TEXT, snapshot TEXT,"
+    " created INTEGER NOT NULL, updated INTEGER NOT NULL, record BLOB NOT NULL, spec TEXT NOT NULL,"
+    " PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX containers_name ON containers_container (namespace, name) WHERE name IS NOT NULL;"
+    "CREATE INDEX containers_image ON containers_container (namespace, image);",
+    NULL,
+};
+
+const struct db_schema containers_schema = { "containers", steps };
+
+/* ---- rows ----------------------------------------------------------------------------- */
+
+/* What is stored: all but the spec (a column of its own) and what the task is at. */
+static struct buffer pack(const struct container_info *info)
+{
+    struct container_info stored = *info;
+    struct buffer out = { 0 };
+
+    stored.spec = stored.status = stored.status_reason = NULL;
+    stored.has_pid = stored.has_exit_status = stored.has_started = stored.has_exited = false;
+    record_pack(container_info_record(), &stored, &out);
+    return out;
+}
+
+static int insert(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct containers_put_request *want = in;
+    const struct container_info *info = want->container;
+    struct buffer record = pack(info);
+    int result = db_run(write_db(write), err,
+                        "INSERT INTO containers_container (namespace, id, name, image, image_id, driver, snapshot, created, "
+                        "updated, record, spec) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "sssssssiibs", write_namespace(write), info->id, info->name, info->image, info->image_id,
+                        info->driver, info->snapshot, info->created, info->updated, record.data, record.size, info->spec);
+
+    buffer_free(&record);
+    if (result < 0) {
+        if (err->code == ERROR_ALREADY_EXISTS)
+            error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s%s%s exists already", info->id,
+                      info->name ? " or the name " : "", info->name ? info->name : "");
+        return -1;
+    }
+    *(struct container_info *)out = *info;
+    ((struct container_info *)out)->spec = NULL;
+    return emit(write, "/containers/create", info->id, err, "image", info->image, "runtime", info->runtime, "name",
+                info->name, NULL);
+}
+
+static int on_put(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    if (!request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED, "containers.put is for the daemon itself");
+    return request_write(request, insert, NULL, NULL, err);
+}
+
+static int delete(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct containers_get_request *want = in;
+    struct container_info *info = out;
+
+    if (container_find(write_db(write), write_namespace(write), want->id, false, write_arena(write), info, err) < 0)
+        return -1;
+    if (strcmp(info->status, "running") == 0 || strcmp(info->status, "paused") == 0)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is %s: stop it first, or force", want->id,
+                         info->status);
+    if (db_run(write_db(write), err, "DELETE FROM containers_container WHERE namespace = ? AND id = ?", "ss",
+               write_namespace(write), info->id) < 0)
+        return -1;
+    return emit(write, "/containers/delete", info->id, err, "name", info->name, NULL);
+}
+
+static int on_drop(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    if (!request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED, "containers.drop is for the daemon itself");
+    return request_write(request, delete, NULL, NULL, err);
+}
+
+/* ---- update --------------------------------------------------------------------------- */
+
+static int update(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct containers_update_request *want = in;
+    struct container_info *info = out;
+    struct buffer record;
+    int result;
+
+    if (container_find(write_db(write), write_namespace(write), want->id, true, write_arena(write), info, err) < 0)
+        return -1;
+    if (want->spec != NULL && strcmp(info->status, "running") == 0)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is running: its spec cannot change", want->id);
+    if (want->name != NULL)
+        info->name = want->name;
+    if (want->spec != NULL)
+        info->spec = want->spec;
+    info->labels = labels_merge(&info->labels, &want->labels, write_arena(write));
+    info->updated = clock_now();
+    record = pack(info);
+    result = db_run(write_db(write), err,
+                    "UPDATE containers_container SET name = ?, updated = ?, record = ?, spec = ? WHERE namespace = ? AND id = ?",
+                    "sibsss", info->name, info->updated, record.data, record.size, info->spec, write_namespace(write),
+                    info->id);
+    buffer_free(&record);
+    if (result < 0)
+        return err->code == ERROR_ALREADY_EXISTS
+                   ? error_set(err, ERROR_ALREADY_EXISTS, "a container with the name %s exists already", info->name)
+                   : -1;
+    return emit(write, "/containers/update", info->id, err, "name", info->name, NULL);
+}
+
+static int on_update(void *self, struct request *request, struct error *err)
+{
+    const struct containers_update_request *in = request_body(request);
+
+    (void)self;
+    if (in->name != NULL && container_name_check(in->name, err) < 0)
+        return -1;
+    for (size_t i = 0; i < in->labels.count; i++)
+        if (label_check(in->labels.entries[i].key, in->labels.entries[i].value, err) < 0)
+            return -1;
+    return request_write(request, update, NULL, NULL, err);
+}
+
+/* ---- get, list ------------------------------------------------------------------------ */
+
+static int on_get(void *self, struct request *request, struct error *err)
+{
+    const struct containers *containers = self;
+    const struct containers_get_request *in = request_body(request);
+    struct container_info info;
+
+    if (container_find(containers->db, request_namespace(request), in->id, true, request_arena(request), &info, err) < 0)
+        return -1;
+    return request_reply(request, &info);
+}
+
+struct page {
+    const struct containers_list_request *in;
+    bool with_spec;
+    uint64_t limit;
+};
+
+static int read_page(struct query *query, const struct page *page, struct arena *arena,
+                     struct containers_list_reply *reply, struct error *err)
+{
+    struct container_info *infos = arena_alloc(arena, page->limit * sizeof(*infos));
+    int more;
+
+    reply->containers.items = infos;
+    while ((more = query_next(query, err)) == 1) {
+        struct container_info *info = &infos[reply->containers.count];
+
+        if (reply->containers.count == page->limit) {
+            reply->more = reply->has_more = true;
+            return 0;
+        }
+        if (container_read(query, 0, page->with_spec ? 1 : -1, arena, info, err) < 0)
+            return -1;
+        container_read_status(query, 2, arena, info);
+        reply->containers.count++;
+    }
+    return more;
+}
+
+static int on_list(void *self, struct request *request, struct error *err)
+{
+    const struct containers *containers = self;
+    const struct containers_list_request *in = request_body(request);
+    struct containers_list_reply reply = { 0 };
+    struct page page = { .in = in, .limit = in->has_limit && in->limit > 0 && in->limit < PAGE ? in->limit : PAGE };
+    CLEANUP(query_done) struct query query = { 0 };
+    int64_t running_only = in->has_running && in->running;
+
+    for (size_t i = 0; i < in->fields.count; i++) {
+        if (strcmp(in->fields.items[i], "spec") != 0)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "containers.list has no optional field '%.40s', only spec",
+                             in->fields.items[i]);
+        page.with_spec = true;
+    }
+    if (in->filters.count > 0)
+        return error_set(err, ERROR_UNIMPLEMENTED, "containers.list cannot filter yet");
+    if (db_query(containers->db, &query, err,
+                 "SELECT c.record, c.spec, " CONTAINER_STATUS_COLUMNS " FROM containers_container c " CONTAINER_STATUS_JOIN
+                 " WHERE c.namespace = ? AND c.id > ? AND (? = 0 OR t.status IN ('running', 'paused')) ORDER BY c.id",
+                 "ssi", request_namespace(request), in->after ? in->after : "", running_only) < 0 ||
+        read_page(&query, &page, request_arena(request), &reply, err) < 0)
+        return -1;
+    return request_reply(request, &reply);
+}
+
+/* ---- remove --------------------------------------------------------------------------- */
+
+static int end_task(struct job *job, const char *id, bool force, struct error *err)
+{
+    struct tasks_delete_request want = { .id = id, SET(force, force) };
+    struct error why = { 0 };
+
+    if (call(job, &op_tasks_delete, &want, NULL, &why) == 0 || why.code == ERROR_NOT_FOUND)
+        return 0;
+    if (why.code == ERROR_FAILED_PRECONDITION && strstr(why.text, "has not been started") != NULL)
+        return 0;
+    *err = why;
+    return -1;
+}
+
+static int remove_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct containers_remove_request *want = in;
+    const struct containers *containers = job_self(job);
+    struct containers_get_request which = { .id = want->id };
+    struct container_info info;
+    struct snapshots_key_request snapshot = { 0 };
+    char folder[PATH_SIZE];
+    struct error ignored = { 0 };
+
+    (void)out;
+    if (call(job, &op_containers_get, &which, &info, err) < 0)
+        return -1;
+    if (end_task(job, info.id, want->has_force && want->force, err) < 0)
+        return -1;
+    which.id = info.id;
+    job_finish(job, 30000);
+    if (call(job, &op_containers_drop, &which, NULL, err) < 0)
+        return -1;
+    if (path_format(folder, err, "%s/containers/%s/%s", containers->config->root, job_namespace(job), info.id) < 0 ||
+        fs_remove_tree(folder, err) < 0)
+        return -1;
+    snapshot.key = info.snapshot;
+    snapshot.driver = info.driver;
+    if (info.snapshot != NULL && !(want->has_keep_snapshot && want->keep_snapshot) &&
+        call(job, &op_snapshots_remove, &snapshot, NULL, &ignored) < 0 && ignored.code != ERROR_NOT_FOUND)
+        log_warn("containers", "snapshot %s of removed container: %s", info.snapshot, ignored.text);
+    return 0;
+}
+
+static int on_remove(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    return request_run(request, remove_job, err);
+}
+
+/* ---- life ----------------------------------------------------------------------------- */
+
+struct sweep {
+    struct containers *containers;
+    const char *namespace; /* NULL: at the level of namespaces */
+    char folder[PATH_SIZE];
+};
+
+static bool has_row(struct containers *containers, const char *namespace, const char *id)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    struct error ignored;
+
+    return db_query(containers->db, &query, &ignored, "SELECT 1 FROM containers_container WHERE namespace = ? AND id = ?",
+                    "ss", namespace, id) < 0 || query_next(&query, &ignored) != 0;
+}
+
+/* Folders without a row are what a crash during a create or remove has left. */
+static int sweep_name(void *ctx, const char *name, struct error *err)
+{
+    struct sweep *sweep = ctx, inner = *sweep;
+    char path[PATH_SIZE];
+
+    if (path_format(path, err, "%s/%s", sweep->folder, name) < 0)
+        return -1;
+    if (sweep->namespace == NULL) {
+        inner.namespace = name;
+        memcpy(inner.folder, path, sizeof(path));
+        return fs_folder_each(path, sweep_name, &inner, err);
+    }
+    if (has_row(sweep->containers, sweep->namespace, name))
+        return 0;
+    return fs_remove_tree(path, err);
+}
+
+static int containers_open(void *self, struct loop *loop, struct error *err)
+{
+    struct containers *containers = self;
+    struct sweep sweep = { .containers = containers };
+
+    (void)loop;
+    if (db_open(containers->config->database, true, &containers->db, err) < 0 ||
+        path_format(sweep.folder, err, "%s/containers", containers->config->root) < 0 ||
+        fs_folder_make(sweep.folder, 0711, err) < 0)
+        return -1;
+    return fs_folder_each(sweep.folder, sweep_name, &sweep, err);
+}
+
+static void containers_close(void *self)
+{
+    struct containers *containers = self;
+
+    db_close(&containers->db);
+}
+
+static const struct route routes[] = {
+    { &op_containers_create, on_containers_create }, { &op_containers_put, on_put }, { &op_containers_drop, on_drop },
+    { &op_containers_get, on_get }, { &op_containers_list, on_list }, { &op_containers_update, on_update },
+    { &op_containers_remove, on_remove }, { 0 },
+};
+
+const struct actor containers_actor = { "containers", routes, containers_open, containers_close };

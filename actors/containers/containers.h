@@ -1,0 +1,33 @@
+/*
+ * containers — the actor that owns container records.
+ *
+ *      serves   protocol/schema/containers.def
+ *      asks     images (config, unpacking), snapshots (root file systems), tasks (ends, before a removal); by jobs
+ *      emits    /containers/create, update, delete
+ *      owns     <root>/containers/<id> (log and the small files every container gets) and the containers_* tables
+ */
+#ifndef ACTORS_CONTAINERS_CONTAINERS_H
+#define ACTORS_CONTAINERS_CONTAINERS_H
+
+#include "actors/base/actor.h"
+#include "actors/base/db.h"
+
+struct containers_config {
+    const char *root;
+    const char *database;
+    const char *default_runtime;
+    const char *default_driver;
+};
+
+struct containers {
+    const struct containers_config *config;
+    struct db *db; /* read-only */
+};
+
+extern const struct actor containers_actor; /* self: struct containers */
+extern const struct db_schema containers_schema;
+
+/* create.c */
+int on_containers_create(void *self, struct request *request, struct error *err);
+
+#endif

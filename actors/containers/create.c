@@ -1,0 +1,365 @@
+/*
+ * Creating a container: image -> users -> root file system -> the small files -> OCI
+ * spec -> record.  A job.  What it makes on the way hangs on a lease of its own until
+ * the record names it; a folder without a record is removed by the next start.
+ */
+#include "actors/base/job.h"
+#include "actors/base/log.h"
+#include "actors/base/users.h"
+#include "actors/containers/containers.h"
+#include "platform/platform.h"
+#include "platform/scope.h"
+#include "protocol/oci/hosts.h"
+#include "protocol/oci/image_config.h"
+#include "protocol/oci/name.h"
+#include "protocol/oci/signal.h"
+#include "protocol/oci/spec.h"
+
+#define HOST_FILE_MAX (1u << 20) /* of the host's own hosts and resolv.conf */
+
+struct making {
+    struct job *job;
+    const struct containers *containers;
+    const struct containers_create_request *want;
+    const struct container_options *options;
+    char id[80];
+    char folder[PATH_SIZE]; /* <root>/containers/<namespace>/<id> */
+    char lease[40];
+    struct images_inspect_reply image;
+    struct image_defaults defaults;
+    uint64_t layer; /* the image's top one; 0: none */
+    struct user_ids user;
+    char hostname[HOSTNAME_SIZE];
+    bool host_network;
+    struct container_info info;
+};
+
+static int check_request(struct making *making, struct error *err)
+{
+    const struct containers_create_request *want = making->want;
+
+    if (want->id != NULL && identifier_check("container id", want->id, err) < 0)
+        return -1;
+    if (want->name != NULL && container_name_check(want->name, err) < 0)
+        return -1;
+    if (labels_check(&want->labels, err) < 0 || spec_network_is_host(making->options, &making->host_network, err) < 0)
+        return -1;
+    if (want->image == NULL && want->spec == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "containers.create takes an image, or a spec with a snapshot");
+    if (want->spec != NULL && want->image != NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "containers.create takes an image or a spec, not both");
+    if (want->id != NULL)
+        snprintf(making->id, sizeof(making->id), "%s", want->id);
+    else
+        random_hex(making->id, 64);
+    return 0;
+}
+
+/* ---- the image ---------------------------------------------------------------------------- */
+
+static struct image_defaults defaults_of(const struct image_config *config)
+{
+    return (struct image_defaults){
+        .user = config->user,
+        .working_dir = config->working_dir,
+        .stop_signal = config->stop_signal,
+        .env = config->env,
+        .entrypoint = config->entrypoint,
+        .cmd = config->cmd,
+        .exposed_ports = config->exposed_ports,
+        .labels = config->labels,
+        .os = config->os,
+        .architecture = config->architecture,
+        .variant = config->variant,
+        .os_version = config->os_version,
+        .os_features = config->os_features,
+        .author = config->author,
+        .created = config->created,
+    };
+}
+
+static int take_image(struct making *making, struct error *err)
+{
+    struct images_inspect_request which = { .name = making->want->image, .platform = making->want->platform };
+    struct snapshots_key_request top = { .driver = making->info.driver };
+    struct snapshot_info snapshot;
+    struct image_config config;
+
+    if (call(making->job, &op_images_unpack, &which, &making->image, err) < 0)
+        return -1;
+    if (image_config_parse(making->image.config_json, strlen(making->image.config_json), job_arena(making->job), &config,
+                           err) < 0)
+        return error_wrap(err, "image %s", making->want->image);
+    making->defaults = defaults_of(&config);
+    if (making->image.chain_id == NULL)
+        return 0;
+    top.key = making->image.chain_id;
+    if (call(making->job, &op_snapshots_stat, &top, &snapshot, err) < 0)
+        return -1;
+    making->layer = snapshot.has_layer ? snapshot.layer : 0;
+    return 0;
+}
+
+static int take_user(struct making *making, struct error *err)
+{
+    const struct container_options *options = making->options;
+    const char *user = options->user != NULL ? options->user : making->defaults.user;
+
+    return users_of_layer(making->containers->config->root, making->layer, user, &options->group_add,
+                          job_arena(making->job), &making->user, err);
+}
+
+/* ---- what it stands on ---------------------------------------------------------------------- */
+
+static int take_lease(struct making *making, struct error *err)
+{
+    struct leases_create_request want = { .id = making->lease, SET(ttl_ms, 10 * 60 * 1000) };
+
+    random_hex(making->lease, 32);
+    if (call(making->job, &op_leases_create, &want, NULL, err) < 0) {
+        making->lease[0] = '\0';
+        return -1;
+    }
+    job_hold(making->job, making->lease);
+    return 0;
+}
+
+static void making_drop(struct making *making)
+{
+    struct leases_remove_request lease = { .id = making->lease };
+
+    if (making->lease[0] != '\0')
+        call_finally(making->job, &op_leases_remove, &lease);
+}
+
+static int make_root(struct making *making, struct error *err)
+{
+    struct snapshots_prepare_request want = {
+        .key = making->id, .driver = making->info.driver, .parent = making->image.chain_id
+    };
+
+    if (making->want->snapshot != NULL) {
+        making->info.snapshot = making->want->snapshot;
+        return 0;
+    }
+    making->info.snapshot = making->id;
+    if (call(making->job, &op_snapshots_prepare, &want, NULL, err) == 0)
+        return 0;
+    if (err->code == ERROR_ALREADY_EXISTS)
+        return error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s exists already", making->id);
+    return -1;
+}
+
+static int write_file(struct making *making, const char *name, const struct buffer *text, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (path_format(path, err, "%s/%s", making->folder, name) < 0)
+        return -1;
+    return fs_write(path, text->size > 0 ? text->data : "", text->size, 0644, false, err);
+}
+
+/* What the host has under `path`; nothing when it has no such file. */
+static struct bin host_file(struct making *making, const char *path)
+{
+    struct error ignored;
+    size_t size = 0;
+    char *text = fs_read(path, HOST_FILE_MAX, &size, &ignored);
+    struct bin bin = { 0 };
+
+    if (text != NULL)
+        bin = (struct bin){ arena_copy(job_arena(making->job), text, size), size };
+    free(text);
+    return bin;
+}
+
+static int make_files(struct making *making, struct error *err)
+{
+    CLEANUP(buffer_free) struct buffer hostname = { 0 };
+    CLEANUP(buffer_free) struct buffer hosts = { 0 };
+    CLEANUP(buffer_free) struct buffer resolv = { 0 };
+    char of_host[65] = "", above[PATH_SIZE];
+    struct bin host_hosts = { 0 }, host_resolv;
+
+    if (making->host_network) {
+        machine_host_name(of_host);
+        host_hosts = host_file(making, "/etc/hosts");
+        host_resolv = host_file(making, "/etc/resolv.conf");
+        buffer_add(&resolv, host_resolv.data, host_resolv.size);
+    }
+    if (hostname_choose(making->options->hostname, making->host_network ? of_host : NULL, making->id, making->hostname,
+                        err) < 0 ||
+        hosts_text(making->hostname, making->host_network ? &host_hosts : NULL, &making->options->add_host, &hosts, err) < 0)
+        return -1;
+    hostname_text(making->hostname, &hostname);
+    if (path_format(above, err, "%s/containers/%s", making->containers->config->root, job_namespace(making->job)) < 0 ||
+        fs_folder_make(above, 0711, err) < 0 || fs_folder_make(making->folder, 0711, err) < 0 ||
+        write_file(making, "hostname", &hostname, err) < 0 || write_file(making, "hosts", &hosts, err) < 0)
+        return -1;
+    return making->host_network ? write_file(making, "resolv.conf", &resolv, err) : 0;
+}
+
+/* ---- the spec ------------------------------------------------------------------------------- */
+
+struct device_list {
+    struct arena *arena;
+    struct host_device *items;
+    size_t count, room;
+};
+
+static int add_device(void *ctx, const struct machine_device *device)
+{
+    struct device_list *list = ctx;
+
+    if (list->count == list->room) {
+        struct host_device *more = arena_alloc(list->arena, (list->room + 64) * 2 * sizeof(*more));
+
+        if (list->count > 0)
+            memcpy(more, list->items, list->count * sizeof(*more));
+        list->items = more;
+        list->room = (list->room + 64) * 2;
+    }
+    list->items[list->count++] = (struct host_device){
+        arena_str(list->arena, device->path), device->type, device->major, device->minor,
+        device->mode, device->uid, device->gid,
+    };
+    return 0;
+}
+
+static int describe_host(struct making *making, struct spec_host *host, struct machine *machine, struct error *err)
+{
+    struct device_list devices = { .arena = job_arena(making->job) };
+    const struct container_options *options = making->options;
+    struct machine_limit limits[MACHINE_LIMITS_MAX];
+    struct rlimit *list;
+    size_t count = machine_limits(limits);
+
+    machine_describe(machine);
+    list = arena_alloc(devices.arena, count * sizeof(*list));
+    for (size_t i = 0; i < count; i++)
+        list[i] = (struct rlimit){ limits[i].type, limits[i].soft, limits[i].hard };
+    if (((options->has_privileged && options->privileged) || options->devices.count > 0) &&
+        machine_devices_each(add_device, &devices, err) < 0)
+        return -1;
+    *host = (struct spec_host){
+        .arch = machine_arch(),
+        .cgroups = machine->cgroups,
+        .caps = machine_capabilities(),
+        .cpus = machine->cpus,
+        .swap_limit = machine_swap_limit(),
+        .oom_score_adj = machine_oom_score(),
+        .limits = list,
+        .limit_count = count,
+        .devices = devices.items,
+        .device_count = devices.count,
+    };
+    return 0;
+}
+
+static int make_spec(struct making *making, struct error *err)
+{
+    struct arena *arena = job_arena(making->job);
+    CLEANUP(buffer_free) struct buffer json = { 0 };
+    struct machine machine;
+    struct spec_host host;
+    struct spec_input input = {
+        .id = making->id,
+        .cgroup_path = arena_printf(arena, "/%s/%s", job_namespace(making->job), making->id),
+        .rootfs = "rootfs",
+        .hostname = making->hostname,
+        .hostname_file = arena_printf(arena, "%s/hostname", making->folder),
+        .hosts_file = arena_printf(arena, "%s/hosts", making->folder),
+        .resolv_file = making->host_network ? arena_printf(arena, "%s/resolv.conf", making->folder) : NULL,
+        .image = &making->defaults,
+        .options = making->options,
+        .user = &making->user,
+        .host = &host,
+    };
+
+    if (describe_host(making, &host, &machine, err) < 0 || spec_build(&input, &json, err) < 0)
+        return -1;
+    making->info.spec = arena_copy(arena, json.data, json.size);
+    return 0;
+}
+
+/* ---- the record ----------------------------------------------------------------------------- */
+
+static int fill_record(struct making *making, struct error *err)
+{
+    const struct containers_create_request *want = making->want;
+    const struct container_options *options = making->options;
+    const char *signal = options->stop_signal != NULL ? options->stop_signal : making->defaults.stop_signal;
+    struct container_info *info = &making->info;
+    struct error bad;
+    int number;
+
+    if (signal != NULL && signal_parse(signal, &number, &bad) < 0) {
+        if (options->stop_signal != NULL)
+            return *err = bad, -1;
+        signal = NULL; /* the image's nonsense is not the user's fault */
+    }
+    info->id = making->id;
+    info->name = want->name;
+    info->labels = want->labels;
+    info->runtime = want->runtime != NULL ? want->runtime : making->containers->config->default_runtime;
+    if (want->image != NULL) {
+        info->image = making->image.image->name;
+        info->image_id = making->image.config->digest;
+    }
+    info->tty = options->has_tty && options->tty;
+    info->stdin = options->has_stdin && options->stdin;
+    info->remove = want->has_remove && want->remove;
+    info->has_tty = info->has_stdin = info->has_remove = true;
+    info->network = making->host_network ? "host" : "none";
+    info->stop_signal = signal;
+    info->stop_timeout = options->stop_timeout;
+    info->has_stop_timeout = options->has_stop_timeout;
+    info->log = arena_printf(job_arena(making->job), "%s/log", making->folder);
+    info->created = info->updated = clock_now();
+    info->has_created = info->has_updated = true;
+    return 0;
+}
+
+static int make(struct making *making, void *out, struct error *err)
+{
+    struct containers_put_request put = { .container = &making->info };
+    struct error ignored;
+
+    if (check_request(making, err) < 0 ||
+        path_format(making->folder, err, "%s/containers/%s/%s", making->containers->config->root,
+                    job_namespace(making->job), making->id) < 0)
+        return -1;
+    if (fs_exists(making->folder))
+        return error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s exists already", making->id);
+    if (take_lease(making, err) < 0 || (making->want->image != NULL && take_image(making, err) < 0) ||
+        take_user(making, err) < 0 || make_root(making, err) < 0)
+        return -1;
+    making->info.spec = making->want->spec;
+    if (make_files(making, err) == 0 && (making->want->spec != NULL || make_spec(making, err) == 0) &&
+        fill_record(making, err) == 0 && call(making->job, &op_containers_put, &put, out, err) == 0)
+        return 0;
+    fs_remove_tree(making->folder, &ignored);
+    return -1;
+}
+
+static int create_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    static const struct container_options nothing_said;
+    const struct containers *containers = job_self(job);
+    const struct containers_create_request *want = in;
+    CLEANUP(making_drop) struct making making = {
+        .job = job,
+        .containers = containers,
+        .want = want,
+        .options = want->options != NULL ? want->options : &nothing_said,
+        .info = { .driver = want->driver != NULL ? want->driver : containers->config->default_driver },
+    };
+
+    return make(&making, out, err);
+}
+
+int on_containers_create(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    return request_run(request, create_job, err);
+}

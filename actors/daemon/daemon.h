@@ -1,0 +1,39 @@
+/*
+ * daemon — the actor that speaks for the whole.
+ *
+ *      serves   protocol/schema/daemon.def
+ *      asks     nobody
+ *      emits    nothing
+ *      owns     nothing; reads what others wrote: stats, and their tables for counts and checks
+ */
+#ifndef ACTORS_DAEMON_DAEMON_H
+#define ACTORS_DAEMON_DAEMON_H
+
+#include "actors/base/actor.h"
+#include "actors/base/db.h"
+
+struct daemon_config {
+    const char *root;     /* state that lasts */
+    const char *state;    /* state until the next boot */
+    const char *database;
+    const char *instance;
+    bool embedded;
+    int64_t started;      /* ns since 1970 */
+    const struct setting *settings;
+    size_t setting_count;
+    const char *const *warnings; /* ends with NULL; may be NULL */
+};
+
+struct daemon_self {
+    const struct daemon_config *config;
+    struct db *db;    /* read-only */
+    zsock_t *engine;  /* PUSH inproc://engine: "shutdown" */
+};
+
+extern const struct actor daemon_actor; /* self: struct daemon_self */
+
+/* check.c: rows against files, records against the journal. */
+int daemon_check(struct db *db, const struct daemon_config *config, bool deep, struct arena *arena,
+                 struct daemon_check_reply *reply, struct error *err);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * Claims: work that one job does while the others that want the same wait.  A pull
+ * claims the lowest chain id that is missing before it unpacks, and each blob before
+ * it downloads it; who waited finds the work done and has nothing left to do.
+ *
+ * Chain ids name a layer with all below it, so two images that share a missing layer
+ * share the lowest one too: one claim orders them, and no cycle can form.
+ */
+#include "actors/images/images.h"
+
+struct claim {
+    struct claim *next;
+    char key[200];
+    struct claim_waiter {
+        struct claim_waiter *next;
+        struct claim *claim;
+        struct request *request;
+    } *waiters;
+};
+
+static struct claim **find_claim(struct images *images, const char *key)
+{
+    struct claim **at = &images->claims;
+
+    while (*at != NULL && strcmp((*at)->key, key) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static void waiter_remove(struct claim_waiter *waiter)
+{
+    struct claim_waiter **at = &waiter->claim->waiters;
+
+    while (*at != waiter)
+        at = &(*at)->next;
+    *at = waiter->next;
+    free(waiter);
+}
+
+static void waiter_went(void *self, struct request *request, void *arg)
+{
+    (void)self, (void)request;
+    waiter_remove(arg);
+}
+
+int on_images_claim(void *self, struct request *request, struct error *err)
+{
+    const struct images_claim_request *in = request_body(request);
+    struct claim **at = find_claim(self, in->key);
+    struct claim_waiter *waiter, **last;
+
+    if (!request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED, "images.claim is for the daemon itself");
+    if (*at == NULL) {
+        *at = zmalloc(sizeof(**at));
+        snprintf((*at)->key, sizeof((*at)->key), "%s", in->key);
+        return request_reply(request, &(struct nothing){ 0 });
+    }
+    waiter = zmalloc(sizeof(*waiter));
+    *waiter = (struct claim_waiter){ NULL, *at, request };
+    for (last = &(*at)->waiters; *last != NULL; last = &(*last)->next)
+        ;
+    *last = waiter;
+    return request_keep(request, waiter_went, waiter);
+}
+
+int on_images_release(void *self, struct request *request, struct error *err)
+{
+    const struct images_claim_request *in = request_body(request);
+    struct claim **at = find_claim(self, in->key), *claim = *at;
+
+    if (!request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED, "images.release is for the daemon itself");
+    if (claim == NULL)
+        return error_set(err, ERROR_NOT_FOUND, "nobody has claimed %s", in->key);
+    if (claim->waiters != NULL) {
+        struct request *next = claim->waiters->request;
+
+        waiter_remove(claim->waiters);
+        request_reply(next, &(struct nothing){ 0 });
+    } else {
+        *at = claim->next;
+        free(claim);
+    }
+    return request_reply(request, &(struct nothing){ 0 });
+}

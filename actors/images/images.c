@@ -1,0 +1,359 @@
+/* Names: short operations, each one lookup or one write. */
+#include "actors/images/images.h"
+
+#include "actors/base/writer.h"
+#include "platform/platform.h"
+#include "platform/scope.h"
+#include "protocol/oci/name.h"
+
+#define PAGE    500
+#define COLUMNS "name, media_type, digest, size, labels, created, updated"
+
+static const char *const steps[] = {
+    "CREATE TABLE images_image ("
+    " namespace TEXT NOT NULL, name TEXT NOT NULL, media_type TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,"
+    " labels BLOB, created INTEGER NOT NULL, updated INTEGER NOT NULL, id TEXT, total INTEGER,"
+    " PRIMARY KEY (namespace, name)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX images_digest ON images_image (namespace, digest);"
+    "CREATE INDEX images_id ON images_image (namespace, id);",
+    NULL,
+};
+
+const struct db_schema images_schema = { "images", steps };
+
+static struct image_info read_row(struct query *query, struct arena *arena)
+{
+    struct descriptor *target = arena_alloc(arena, sizeof(*target));
+
+    *target = (struct descriptor){
+        .media_type = query_str(query, 1, arena),
+        .digest = query_str(query, 2, arena),
+        .size = (uint64_t)query_int(query, 3),
+    };
+    return (struct image_info){
+        .name = query_str(query, 0, arena),
+        .target = target,
+        .labels = query_labels(query, 4, arena),
+        SET(created, query_int(query, 5)),
+        SET(updated, query_int(query, 6)),
+        .id = query_str(query, 7, arena),
+        .size = (uint64_t)query_int(query, 8),
+        .has_size = !query_is_null(query, 8),
+    };
+}
+
+/* ---- finding -------------------------------------------------------------------------- */
+
+static bool is_id_start(const char *text)
+{
+    size_t length;
+
+    if (strncmp(text, "sha256:", 7) == 0)
+        text += 7;
+    length = strlen(text);
+    return length >= 4 && length <= 64 && strspn(text, "0123456789abcdef") == length;
+}
+
+static int find_by_name(struct db *db, const char *namespace, const char *text, struct arena *arena,
+                        struct image_info *info, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    struct reference reference;
+    char full[REFERENCE_TEXT_SIZE];
+    int found;
+
+    if (reference_parse(text, &reference, err) < 0)
+        return -1;
+    if (db_query(db, &query, err, "SELECT " COLUMNS ", id, total FROM images_image WHERE namespace = ? AND name = ?", "ss",
+                 namespace, reference_text(&reference, full)) < 0 ||
+        (found = query_next(&query, err)) < 0)
+        return -1;
+    if (found == 0) {
+        error_set(err, ERROR_NOT_FOUND, "image %s is not here", full);
+        return error_hint(err, "gantry pull %.100s", text);
+    }
+    *info = read_row(&query, arena);
+    return 0;
+}
+
+/* All names of one image have one id; which of them is given does not matter. */
+static int find_by_id(struct db *db, const char *namespace, const char *text, struct arena *arena,
+                      struct image_info *info, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    char start[80];
+    int found;
+
+    snprintf(start, sizeof(start), "sha256:%.64s", strncmp(text, "sha256:", 7) == 0 ? text + 7 : text);
+    if (db_query(db, &query, err,
+                 "SELECT " COLUMNS ", id, total FROM images_image WHERE namespace = ? AND id >= ? AND id < ? || 'g' "
+                 "GROUP BY id LIMIT 2",
+                 "sss", namespace, start, start) < 0 ||
+        (found = query_next(&query, err)) < 0)
+        return -1;
+    if (found == 0)
+        return error_set(err, ERROR_NOT_FOUND, "there is no image '%.80s'", text);
+    *info = read_row(&query, arena);
+    if ((found = query_next(&query, err)) < 0)
+        return -1;
+    if (found == 1)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "several image ids begin with '%.80s': give more of it", text);
+    return 0;
+}
+
+static int find_image(struct db *db, const char *namespace, const char *text, struct arena *arena,
+                      struct image_info *info, struct error *err)
+{
+    struct error by_id;
+
+    if (find_by_name(db, namespace, text, arena, info, err) == 0)
+        return 0;
+    if (!is_id_start(text) || find_by_id(db, namespace, text, arena, info, &by_id) < 0)
+        return is_id_start(text) && by_id.code == ERROR_INVALID_ARGUMENT ? (*err = by_id, -1) : -1;
+    return 0;
+}
+
+static int on_get(void *self, struct request *request, struct error *err)
+{
+    const struct images *images = self;
+    const struct images_get_request *in = request_body(request);
+    struct image_info info;
+
+    if (find_image(images->db, request_namespace(request), in->name, request_arena(request), &info, err) < 0)
+        return -1;
+    return request_reply(request, &info);
+}
+
+static int read_page(struct query *query, uint64_t limit, struct arena *arena, struct images_list_reply *reply,
+                     struct error *err)
+{
+    struct image_info *infos = arena_alloc(arena, limit * sizeof(*infos));
+    int more;
+
+    reply->images.items = infos;
+    while ((more = query_next(query, err)) == 1) {
+        if (reply->images.count == limit) {
+            reply->more = reply->has_more = true;
+            return 0;
+        }
+        infos[reply->images.count++] = read_row(query, arena);
+    }
+    return more;
+}
+
+static int on_list(void *self, struct request *request, struct error *err)
+{
+    const struct images *images = self;
+    const struct page_request *in = request_body(request);
+    uint64_t limit = in->has_limit && in->limit > 0 && in->limit < PAGE ? in->limit : PAGE;
+    CLEANUP(query_done) struct query query = { 0 };
+    struct images_list_reply reply = { 0 };
+
+    if (in->filters.count > 0)
+        return error_set(err, ERROR_UNIMPLEMENTED, "images.list cannot filter yet");
+    if (db_query(images->db, &query, err,
+                 "SELECT " COLUMNS ", id, total FROM images_image WHERE namespace = ? AND name > ? ORDER BY name", "ss",
+                 request_namespace(request), in->after ? in->after : "") < 0 ||
+        read_page(&query, limit, request_arena(request), &reply, err) < 0)
+        return -1;
+    return request_reply(request, &reply);
+}
+
+/* ---- changing ------------------------------------------------------------------------- */
+
+static int put_row(struct write *write, const struct image_info *info, const char *topic, struct error *err)
+{
+    struct buffer labels = db_labels(&info->labels);
+    int result = db_run(write_db(write), err,
+                        "INSERT INTO images_image (namespace, name, media_type, digest, size, labels, created, updated, id, "
+                        "total) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace, name) DO UPDATE SET "
+                        "media_type = excluded.media_type, digest = excluded.digest, size = excluded.size, "
+                        "labels = excluded.labels, updated = excluded.updated, id = excluded.id, total = excluded.total",
+                        "ssssubiisu", write_namespace(write), info->name, info->target->media_type, info->target->digest,
+                        info->target->size, labels.data, labels.size, info->created, info->updated, info->id,
+                        info->has_size ? info->size : 0);
+
+    buffer_free(&labels);
+    if (result < 0)
+        return -1;
+    return emit(write, topic, info->name, err, "digest", info->target->digest, NULL);
+}
+
+static int content_is_here(struct write *write, const char *digest, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int found;
+
+    if (db_query(write_db(write), &query, err, "SELECT 1 FROM content_blob WHERE namespace = ? AND digest = ?", "ss",
+                 write_namespace(write), digest) < 0 ||
+        (found = query_next(&query, err)) < 0)
+        return -1;
+    return found == 1 ? 0 : error_set(err, ERROR_FAILED_PRECONDITION, "content %s is not here", digest);
+}
+
+/* Points `name` at `target`, as a new name or an old one. */
+static int point(struct write *write, const char *name, const struct descriptor *target, const struct map *labels,
+                 const char *id, uint64_t total, struct image_info *out, struct error *err)
+{
+    struct image_info before = { 0 };
+    struct error none = { 0 };
+    struct error *why = &none;
+    bool known = find_by_name(write_db(write), write_namespace(write), name, write_arena(write), &before, why) == 0;
+    int64_t now = clock_now();
+
+    if (!known && why->code != ERROR_NOT_FOUND)
+        return *err = *why, -1;
+    if (content_is_here(write, target->digest, err) < 0)
+        return -1;
+    *out = (struct image_info){
+        .name = name,
+        .target = target,
+        .labels = known ? labels_merge(&before.labels, labels, write_arena(write)) : *labels,
+        SET(created, known ? before.created : now),
+        SET(updated, now),
+        .id = id,
+        .size = total,
+        .has_size = total != 0,
+    };
+    if (known && strcmp(before.target->digest, target->digest) == 0 && labels->count == 0 &&
+        (id == NULL || (before.id != NULL && strcmp(before.id, id) == 0))) {
+        *out = before; /* nothing changed, nothing is told */
+        return 0;
+    }
+    return put_row(write, out, known ? "/images/update" : "/images/create", err);
+}
+
+static int put(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct images_put_request *want = in;
+
+    return point(write, write_ctx(write), want->target, &want->labels, want->id, want->has_size ? want->size : 0, out, err);
+}
+
+static char *full_name(struct request *request, const char *text, struct error *err)
+{
+    struct reference reference;
+    char full[REFERENCE_TEXT_SIZE];
+
+    if (reference_parse(text, &reference, err) < 0)
+        return NULL;
+    return arena_str(request_arena(request), reference_text(&reference, full));
+}
+
+static int on_put(void *self, struct request *request, struct error *err)
+{
+    const struct images_put_request *in = request_body(request);
+    char *name = full_name(request, in->name, err);
+
+    (void)self;
+    if (name == NULL || labels_check(&in->labels, err) < 0)
+        return -1;
+    return request_write(request, put, NULL, name, err);
+}
+
+static int tag(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct images_tag_request *want = in;
+    struct image_info source;
+    const struct map none = { 0 };
+
+    if (find_image(write_db(write), write_namespace(write), want->source, write_arena(write), &source, err) < 0)
+        return -1;
+    return point(write, write_ctx(write), source.target, &none, source.id, source.has_size ? source.size : 0, out, err);
+}
+
+static int on_tag(void *self, struct request *request, struct error *err)
+{
+    const struct images_tag_request *in = request_body(request);
+    char *name = full_name(request, in->name, err);
+
+    (void)self;
+    return name != NULL ? request_write(request, tag, NULL, name, err) : -1;
+}
+
+static int label(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct images_label_request *want = in;
+    struct image_info *info = out;
+
+    if (find_image(write_db(write), write_namespace(write), want->name, write_arena(write), info, err) < 0)
+        return -1;
+    info->labels = labels_merge(&info->labels, &want->labels, write_arena(write));
+    info->updated = clock_now();
+    return put_row(write, info, "/images/update", err);
+}
+
+static int on_label(void *self, struct request *request, struct error *err)
+{
+    const struct images_label_request *in = request_body(request);
+
+    (void)self;
+    return labels_check(&in->labels, err) < 0 ? -1 : request_write(request, label, NULL, NULL, err);
+}
+
+/* An image whose last name goes is refused while containers were made from it. */
+static int is_in_use(struct write *write, const struct image_info *info, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int found;
+
+    if (db_query(write_db(write), &query, err,
+                 "SELECT id FROM containers_container WHERE namespace = ?1 AND image = ?2 LIMIT 1", "ss",
+                 write_namespace(write), info->name) < 0 ||
+        (found = query_next(&query, err)) < 0)
+        return -1;
+    if (found == 0)
+        return 0;
+    error_set(err, ERROR_FAILED_PRECONDITION, "image %s is used by container %.12s", info->name, query_text(&query, 0));
+    return error_hint(err, "remove the container first, or force");
+}
+
+static int remove_row(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct images_remove_request *want = in;
+    struct images_remove_reply *reply = out;
+    struct image_info info;
+
+    if (find_image(write_db(write), write_namespace(write), want->name, write_arena(write), &info, err) < 0 ||
+        (!(want->has_force && want->force) && is_in_use(write, &info, err) < 0) ||
+        db_run(write_db(write), err, "DELETE FROM images_image WHERE namespace = ? AND name = ?", "ss",
+               write_namespace(write), info.name) < 0)
+        return -1;
+    *reply = (struct images_remove_reply){ .name = info.name, .digest = info.target->digest };
+    loosen(write);
+    return emit(write, "/images/delete", info.name, err, "digest", info.target->digest, NULL);
+}
+
+static int on_remove(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    return request_write(request, remove_row, NULL, NULL, err);
+}
+
+/* ---- life ----------------------------------------------------------------------------- */
+
+static int images_open(void *self, struct loop *loop, struct error *err)
+{
+    struct images *images = self;
+
+    (void)loop;
+    return db_open(images->config->database, true, &images->db, err);
+}
+
+static void images_close(void *self)
+{
+    struct images *images = self;
+
+    db_close(&images->db);
+}
+
+static const struct route routes[] = {
+    { &op_images_get, on_get },           { &op_images_list, on_list },
+    { &op_images_put, on_put },           { &op_images_tag, on_tag },
+    { &op_images_label, on_label },       { &op_images_remove, on_remove },
+    { &op_images_pull, on_images_pull },  { &op_images_inspect, on_images_inspect },
+    { &op_images_unpack, on_images_unpack }, { &op_images_claim, on_images_claim },
+    { &op_images_release, on_images_release }, { 0 },
+};
+
+const struct actor images_actor = { "images", routes, images_open, images_close };

@@ -1,0 +1,44 @@
+/*
+ * images — the actor that owns names of images.
+ *
+ *      serves   protocol/schema/images.def
+ *      asks     content, snapshots, leases; registries over the network; by jobs
+ *      emits    /images/create, update, delete
+ *      owns     the images_* tables
+ *
+ * A name points to a target, an index or a manifest, which is content like any
+ * other.  Pulling is a job (pull.c); so is unpacking (layers.c).
+ */
+#ifndef ACTORS_IMAGES_IMAGES_H
+#define ACTORS_IMAGES_IMAGES_H
+
+#include "actors/base/actor.h"
+#include "actors/base/db.h"
+
+struct images_config {
+    const char *root;
+    const char *database;
+    const char *default_driver;
+    const char *const *plain_http; /* hosts that are spoken to without TLS; ends with NULL */
+    unsigned downloads;            /* layers of one pull at once */
+    uint64_t unpack_max_bytes;     /* of one layer, uncompressed; 0: no limit */
+};
+
+struct claim;
+
+struct images {
+    const struct images_config *config;
+    struct db *db; /* read-only */
+    struct claim *claims;
+};
+
+extern const struct actor images_actor; /* self: struct images, zeroed but for config */
+extern const struct db_schema images_schema;
+
+int on_images_pull(void *self, struct request *request, struct error *err);    /* pull.c */
+int on_images_inspect(void *self, struct request *request, struct error *err); /* inspect.c */
+int on_images_unpack(void *self, struct request *request, struct error *err);
+int on_images_claim(void *self, struct request *request, struct error *err);   /* claim.c */
+int on_images_release(void *self, struct request *request, struct error *err);
+
+#endif

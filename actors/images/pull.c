@@ -1,0 +1,157 @@
+/*
+ * Pull: name -> documents -> blobs -> snapshots -> name.
+ *
+ * Every step leaves the store consistent, and everything made on the way hangs on one
+ * lease.  So there is nothing to undo: a pull that fails, is cancelled or dies with the
+ * daemon loses its lease, and the collector does the rest.  Bytes already written are
+ * found again by the next try, through content.ingest.
+ */
+#include "actors/base/log.h"
+#include "actors/images/images.h"
+#include "actors/images/layers.h"
+#include "actors/images/registry.h"
+#include "platform/scope.h"
+#include "protocol/oci/name.h"
+
+#define LEASE_MS (24ull * 60 * 60 * 1000)
+
+struct held_lease {
+    struct job *job;
+    char id[33]; /* "": none */
+};
+
+static int lease_take(struct held_lease *lease, struct error *err)
+{
+    struct leases_create_request want = { .id = lease->id, SET(ttl_ms, LEASE_MS) };
+
+    job_new_id(lease->id);
+    if (call(lease->job, &op_leases_create, &want, NULL, err) < 0) {
+        lease->id[0] = '\0';
+        return -1;
+    }
+    job_hold(lease->job, lease->id);
+    return 0;
+}
+
+static void lease_drop(struct held_lease *lease)
+{
+    struct leases_remove_request want = { .id = lease->id };
+
+    if (lease->id[0] != '\0')
+        call_finally(lease->job, &op_leases_remove, &want);
+}
+
+static bool is_plain(const struct images_config *config, const char *host)
+{
+    if (host_is_loopback(host))
+        return true;
+    for (const char *const *plain = config->plain_http; plain != NULL && *plain != NULL; plain++)
+        if (strcmp(*plain, host) == 0)
+            return true;
+    return false;
+}
+
+static int open_registry(const struct images_config *config, const struct images_pull_request *want,
+                         const struct reference *reference, struct registry **registry, struct error *err)
+{
+    const struct registry_options options = {
+        .host = reference->host,
+        .repository = reference->repository,
+        .plain_http = is_plain(config, reference->host),
+        .username = want->username,
+        .password = want->password,
+    };
+
+    return registry_open(registry, &options, err);
+}
+
+/* The document behind the tag becomes content at once: what follows reads it from there. */
+static int resolve(struct source *source, const struct reference *reference, struct descriptor *target, struct error *err)
+{
+    CLEANUP(registry_document_free) struct registry_document document = { 0 };
+    struct registry_caller caller = caller_of(source->job);
+    struct arena *arena = job_arena(source->job);
+    const struct map none = { 0 };
+    struct bin bytes;
+    const struct progress progress = { .stage = "resolve" };
+
+    job_report(source->job, &progress);
+    if (registry_manifest(source->registry, &caller, reference_object(reference), 0, &document, err) < 0)
+        return -1;
+    *target = (struct descriptor){
+        .media_type = arena_str(arena, document.media_type),
+        .digest = arena_str(arena, document.digest),
+        .size = document.size,
+    };
+    bytes = (struct bin){ document.bytes, document.size };
+    source->downloaded += document.size;
+    if (media_of(target->media_type).kind != MEDIA_INDEX && media_of(target->media_type).kind != MEDIA_MANIFEST &&
+        document_media_type(document.bytes, document.size, arena, &target->media_type, err) < 0)
+        return -1;
+    return blob_put(source->job, target->digest, &bytes, &none, err);
+}
+
+static int point_name(struct source *source, const struct images_pull_request *want, const char *name,
+                      const struct descriptor *target, const struct variant *variant, struct images_pull_reply *reply,
+                      struct error *err)
+{
+    struct images_put_request put = { .name = name, .target = target, .labels = want->labels,
+                                      .id = variant->config_blob.digest, SET(size, variant->size) };
+    struct images_get_request get = { .name = name };
+    struct image_info *image = arena_alloc(job_arena(source->job), sizeof(*image)), before;
+    struct error missing;
+
+    reply->changed = call(source->job, &op_images_get, &get, &before, &missing) < 0 ||
+                     strcmp(before.target->digest, target->digest) != 0;
+    if (call(source->job, &op_images_put, &put, image, err) < 0)
+        return -1;
+    reply->image = image;
+    reply->downloaded = source->downloaded;
+    if (!(want->has_no_unpack && want->no_unpack) && variant->is_image && variant->layer_count > 0)
+        reply->chain_id = arena_str(job_arena(source->job), variant->layers[variant->layer_count - 1].chain_id);
+    return 0;
+}
+
+static void registry_drop(struct registry **registry)
+{
+    registry_close(registry);
+}
+
+static int pull(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct images *images = job_self(job);
+    const struct images_pull_request *want = in;
+    const char *driver = want->driver != NULL ? want->driver : images->config->default_driver;
+    bool no_unpack = want->has_no_unpack && want->no_unpack;
+    struct held_lease lease = { .job = job };
+    CLEANUP(registry_drop) struct registry *registry = NULL;
+    struct source source = { .job = job, .driver = no_unpack ? NULL : driver };
+    struct reference reference;
+    struct platform platform;
+    struct descriptor target;
+    struct variant variant;
+    char name[REFERENCE_TEXT_SIZE];
+    int result = -1;
+
+    if (reference_parse(want->reference, &reference, err) < 0 || platform_wanted(want->platform, &platform, err) < 0)
+        return -1;
+    reference_text(&reference, name);
+    source.origin = reference.host;
+    source.repository = reference.repository;
+    if (lease_take(&lease, err) == 0 && open_registry(images->config, want, &reference, &registry, err) == 0) {
+        source.registry = registry;
+        if (resolve(&source, &reference, &target, err) == 0 &&
+            variant_find(&source, &target, &platform, &variant, err) == 0 &&
+            layers_take(&source, images->config, driver, no_unpack, &variant, err) == 0 &&
+            point_name(&source, want, name, &target, &variant, out, err) == 0)
+            result = 0;
+    }
+    lease_drop(&lease);
+    return result < 0 ? error_wrap(err, "pull %.100s", want->reference) : 0;
+}
+
+int on_images_pull(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    return request_run(request, pull, err);
+}

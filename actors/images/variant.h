@@ -1,0 +1,63 @@
+/*
+ * variant — one platform's image behind a name: its manifest, config and layers.
+ *
+ * The way to it leads through documents (index -> manifest -> config) that come from
+ * here or from a registry; who reads does not care.  Documents are stored as they
+ * came, byte for byte, with labels that tell the collector what they lead to.
+ */
+#ifndef ACTORS_IMAGES_VARIANT_H
+#define ACTORS_IMAGES_VARIANT_H
+
+#include "actors/base/job.h"
+#include "protocol/oci/digest.h"
+#include "protocol/oci/image_config.h"
+#include "protocol/oci/manifest.h"
+#include "protocol/oci/media.h"
+
+struct registry;
+
+/* Where documents come from. */
+struct source {
+    struct job *job;
+    struct registry *registry;   /* NULL: only from here */
+    const char *origin;          /* label containerd.io/distribution.source.<host>, its host; NULL: none */
+    const char *repository;      /* its value */
+    const char *driver;          /* the config leads to snapshots of this driver; NULL: to none */
+    uint64_t downloaded;         /* bytes, counted up */
+};
+
+struct layer {
+    struct descriptor blob;
+    enum compression compression;
+    const char *diff_id;
+    char chain_id[DIGEST_TEXT_SIZE];
+};
+
+struct variant {
+    struct descriptor manifest_blob, config_blob;
+    struct bin manifest_bytes, config_bytes;
+    bool is_image; /* else another artifact: stored, never unpacked */
+    struct oci_manifest manifest;
+    struct image_config config;
+    struct layer *layers;
+    size_t layer_count;
+    uint64_t size; /* of all its blobs */
+};
+
+/* What lies behind `target` for `platform`; all in the job's arena.  NOT_FOUND names the platforms there are. */
+int variant_find(struct source *source, const struct descriptor *target, const struct platform *platform,
+                 struct variant *out, struct error *err);
+
+/* Stores bytes whose digest has been verified; what is here already only gets the labels. */
+int blob_put(struct job *job, const char *digest, const struct bin *bytes, const struct map *labels, struct error *err);
+/* NOT_FOUND when it is not here. */
+int blob_get(struct job *job, const struct descriptor *blob, size_t limit, struct bin *out, struct error *err);
+
+/* The platform of a request's text; NULL: this machine's. */
+int platform_wanted(const char *text, struct platform *out, struct error *err);
+
+/* For registry calls: a cancelled job ends them. */
+struct registry_caller;
+struct registry_caller caller_of(struct job *job);
+
+#endif

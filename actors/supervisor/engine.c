@@ -1,0 +1,350 @@
+/*
+ * The happy path: lock -> folders -> migrate -> writer -> actors in order -> gateway ->
+ * ready; and back.  Possible failures leave nothing running: what was started is
+ * stopped in the reverse order, and the lock goes last.
+ */
+#include "actors/supervisor/engine.h"
+
+#include <czmq.h>
+
+#include "actors/base/log.h"
+#include "actors/base/thread_order.h"
+#include "actors/base/writer.h"
+#include "actors/containers/containers.h"
+#include "actors/content/content.h"
+#include "actors/daemon/daemon.h"
+#include "actors/events/events.h"
+#include "actors/gateway/gateway.h"
+#include "actors/images/images.h"
+#include "actors/leases/leases.h"
+#include "actors/namespaces/namespaces.h"
+#include "actors/tasks/tasks.h"
+#include "platform/platform.h"
+#include "platform/scope.h"
+#include "protocol/schema.h"
+
+#define LAYOUT       "1\n" /* of the folders below root */
+
+struct engine {
+    const struct config *config;
+    bool embedded;
+    int lock;
+    zsock_t *orders; /* PULL inproc://engine */
+    zactor_t *writer;
+    zactor_t *actors[16];
+    size_t actor_count;
+    zactor_t *gateway;
+    char instance[33];
+    char database[PATH_SIZE];
+    char events_socket[PATH_SIZE];
+    struct setting *settings;
+    size_t setting_count;
+    struct runtime_path *runtimes;
+    struct arena *arena;
+
+    struct writer_config writer_config;
+    struct gateway_config gateway_config;
+    struct daemon_config daemon_config;
+    struct containers_config containers_config;
+    struct images_config images_config;
+    struct tasks_config tasks_config;
+    struct content_config content_config;
+    struct leases_config leases_config;
+    struct namespaces_config namespaces_config;
+    struct events_config events_config;
+
+    struct daemon_self daemon;
+    struct containers containers;
+    struct images images;
+    struct tasks *tasks;
+    struct content *content;
+    struct leases *leases;
+    struct namespaces *namespaces;
+    struct events *events;
+};
+
+static const struct db_schema *const schemas[] = {
+    &namespaces_schema, &events_schema, &leases_schema, &content_schema,
+    &images_schema, &containers_schema, &tasks_schema, NULL,
+};
+
+/* ---- what the configuration means to each ---------------------------------------------- */
+
+static void add_setting(void *ctx, const char *key, const char *value, const char *origin)
+{
+    struct engine *engine = ctx;
+
+    engine->settings[engine->setting_count++] = (struct setting){
+        arena_str(engine->arena, key), arena_str(engine->arena, value), arena_str(engine->arena, origin)
+    };
+}
+
+static void copy_runtimes(struct engine *engine)
+{
+    size_t count = 0;
+
+    while (engine->config->runtimes[count].name != NULL)
+        count++;
+    engine->runtimes = arena_alloc(engine->arena, (count + 1) * sizeof(*engine->runtimes));
+    for (size_t i = 0; i < count; i++)
+        engine->runtimes[i] = (struct runtime_path){ engine->config->runtimes[i].name, engine->config->runtimes[i].path };
+}
+
+static void configure_base(struct engine *engine)
+{
+    const struct config *config = engine->config;
+
+    random_hex(engine->instance, 32);
+    engine->writer_config = (struct writer_config){ engine->database, engine->instance };
+    engine->settings = arena_alloc(engine->arena, config_count() * sizeof(*engine->settings));
+    config_each(config, add_setting, engine);
+    engine->daemon_config = (struct daemon_config){
+        .root = config->root,
+        .state = config->state,
+        .database = engine->database,
+        .instance = engine->instance,
+        .embedded = engine->embedded,
+        .started = clock_now(),
+        .settings = engine->settings,
+        .setting_count = engine->setting_count,
+    };
+    engine->daemon.config = &engine->daemon_config;
+}
+
+static void configure_services(struct engine *engine)
+{
+    const struct config *config = engine->config;
+
+    copy_runtimes(engine);
+    engine->namespaces_config = (struct namespaces_config){ .database = engine->database };
+    engine->events_config = (struct events_config){
+        .database = engine->database, .socket = engine->events_socket, .group = config->group
+    };
+    engine->leases_config = (struct leases_config){ .database = engine->database };
+    engine->content_config = (struct content_config){ .root = config->root, .database = engine->database };
+    engine->images_config = (struct images_config){
+        .root = config->root,
+        .database = engine->database,
+        .default_driver = config->snapshotter,
+        .plain_http = config->plain_http,
+        .downloads = (unsigned)config->downloads,
+        .unpack_max_bytes = config->layer_size,
+    };
+    engine->images.config = &engine->images_config;
+    engine->containers_config = (struct containers_config){
+        .root = config->root,
+        .database = engine->database,
+        .default_runtime = config->runtime,
+        .default_driver = config->snapshotter,
+    };
+    engine->containers.config = &engine->containers_config;
+    engine->tasks_config = (struct tasks_config){
+        .root = config->root,
+        .state = config->state,
+        .database = engine->database,
+        .default_runtime = config->runtime,
+        .runtimes = engine->runtimes,
+        .log_size = config->log_size,
+        .log_files = config->log_files,
+    };
+}
+
+/* ---- the ground: lock, folders, database ------------------------------------------------- */
+
+static int take_lock(struct engine *engine, struct error *err)
+{
+    struct holder holder;
+    char path[PATH_SIZE];
+
+    if (fs_folder_make_all(engine->config->root, 0711, err) < 0 ||
+        path_format(path, err, "%s/lock", engine->config->root) < 0)
+        return -1;
+    return lock_take(path, &engine->lock, &holder, err);
+}
+
+static int check_layout(struct engine *engine, struct error *err)
+{
+    char path[PATH_SIZE], *text;
+    struct error missing = { 0 };
+    int result = 0;
+
+    if (path_format(path, err, "%s/layout", engine->config->root) < 0)
+        return -1;
+    text = fs_read(path, 64, NULL, &missing);
+    if (text == NULL && missing.code != ERROR_NOT_FOUND)
+        return *err = missing, -1;
+    if (text == NULL)
+        return fs_write(path, LAYOUT, strlen(LAYOUT), 0644, true, err);
+    if (strcmp(text, LAYOUT) != 0)
+        result = error_set(err, ERROR_FAILED_PRECONDITION,
+                           "%s has layout %.*s, this gantryd knows layout 1: it was written by a newer gantryd",
+                           engine->config->root, (int)strcspn(text, "\n"), text);
+    free(text);
+    return result;
+}
+
+static int open_database(struct engine *engine, struct error *err)
+{
+    struct db *db;
+    int result;
+
+    if (path_format(engine->database, err, "%s/state.db", engine->config->root) < 0 ||
+        db_open(engine->database, false, &db, err) < 0)
+        return -1;
+    result = db_migrate(db, engine->database, schemas, err);
+    db_close(&db);
+    return result;
+}
+
+static int lay_ground(struct engine *engine, struct error *err)
+{
+    if (take_lock(engine, err) < 0 || check_layout(engine, err) < 0 ||
+        fs_folder_make_all(engine->config->state, 0711, err) < 0 ||
+        path_format(engine->events_socket, err, "%s/events.sock", engine->config->state) < 0)
+        return -1;
+    return open_database(engine, err);
+}
+
+/* ---- actors --------------------------------------------------------------------------------- */
+
+static int start_actors(struct engine *engine, struct error *err)
+{
+    const struct {
+        const struct actor *actor;
+        void *self;
+    } order[] = {
+        { &namespaces_actor, engine->namespaces }, { &events_actor, engine->events },
+        { &leases_actor, engine->leases },         { &content_actor, engine->content },
+        { &images_actor, &engine->images },
+        { &containers_actor, &engine->containers }, { &tasks_actor, engine->tasks },
+        { &daemon_actor, &engine->daemon },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(order); i++) {
+        zactor_t *started = actor_start(order[i].actor, order[i].self, err);
+
+        if (started == NULL)
+            return error_wrap(err, "start %s", order[i].actor->name);
+        engine->actors[engine->actor_count++] = started;
+    }
+    return 0;
+}
+
+static int start_gateway(struct engine *engine, struct error *err)
+{
+    static const char *const services[] = { "namespaces", "events",     "leases", "content",   "images",
+                                            "containers", "tasks", "daemon", NULL };
+
+    engine->gateway_config = (struct gateway_config){
+        .endpoints = engine->config->listen,
+        .group = engine->config->group,
+        .actors = services,
+        .message_size = engine->config->message_size,
+        .requests_per_client = engine->config->requests_per_client,
+        .requests_total = engine->config->requests_total,
+    };
+    engine->gateway = gateway_start(&engine->gateway_config, err);
+    return engine->gateway != NULL ? 0 : -1;
+}
+
+static int open_orders(struct engine *engine, struct error *err)
+{
+    engine->orders = zsock_new(ZMQ_PULL);
+    if (zsock_bind(engine->orders, "inproc://engine") < 0)
+        return error_set(err, ERROR_ALREADY_EXISTS, "an engine runs already in this process");
+    return 0;
+}
+
+static int start_all(struct engine *engine, struct error *err)
+{
+    if (lay_ground(engine, err) < 0)
+        return -1;
+    configure_base(engine);
+    configure_services(engine);
+    engine->namespaces = namespaces_new(&engine->namespaces_config);
+    engine->events = events_new(&engine->events_config);
+    engine->leases = leases_new(&engine->leases_config);
+    engine->content = content_new(&engine->content_config);
+    engine->tasks = tasks_new(&engine->tasks_config);
+    if (open_orders(engine, err) < 0)
+        return -1;
+    engine->writer = writer_start(&engine->writer_config, err);
+    if (engine->writer == NULL || start_actors(engine, err) < 0)
+        return -1;
+    return start_gateway(engine, err);
+}
+
+int engine_start(const struct config *config, bool embedded, struct engine **out, struct error *err)
+{
+    struct engine *engine = zmalloc(sizeof(*engine));
+
+    zsys_handler_set(NULL); /* signals are the caller's */
+    zsys_set_max_sockets(65536);
+    process_limits_raise();
+    engine->config = config;
+    engine->embedded = embedded;
+    engine->lock = -1;
+    engine->arena = arena_new();
+    if (start_all(engine, err) < 0) {
+        engine_stop(&engine);
+        return -1;
+    }
+    *out = engine;
+    return 0;
+}
+
+void engine_stop(struct engine **out)
+{
+    struct engine *engine = *out;
+
+    if (engine == NULL)
+        return;
+    if (engine->gateway != NULL)
+        gateway_stop(&engine->gateway);
+    while (engine->actor_count > 0)
+        actor_stop(&engine->actors[--engine->actor_count]);
+    if (engine->writer != NULL)
+        writer_stop(&engine->writer);
+    namespaces_free(&engine->namespaces);
+    events_free(&engine->events);
+    leases_free(&engine->leases);
+    content_free(&engine->content);
+    tasks_free(&engine->tasks);
+    if (engine->orders != NULL)
+        zsock_unbind(engine->orders, "inproc://engine");
+    zsock_destroy(&engine->orders);
+    lock_drop(&engine->lock);
+    arena_free(engine->arena);
+    free(engine);
+    *out = NULL;
+}
+
+/* ---- waiting for the end ----------------------------------------------------------------------- */
+
+/* 1: a client's wish; 2: the descriptor; 0: time is up. */
+static int wait_for_order(struct engine *engine, int signals, long timeout_ms)
+{
+    zmq_pollitem_t items[2] = {
+        { .socket = zsock_resolve(engine->orders), .events = ZMQ_POLLIN },
+        { .fd = signals, .events = ZMQ_POLLIN },
+    };
+
+    if (zmq_poll(items, signals >= 0 ? 2 : 1, timeout_ms) <= 0)
+        return 0;
+    return items[0].revents ? 1 : 2;
+}
+
+bool engine_wait(struct engine *engine, int signals)
+{
+    int order;
+
+    while ((order = wait_for_order(engine, signals, -1)) == 0)
+        ;
+    return order == 1;
+}
+
+void engine_wait_clients(struct engine *engine, int signals, unsigned own)
+{
+    while (gateway_clients() > own && wait_for_order(engine, signals, 100) == 0)
+        ;
+}

@@ -1,0 +1,120 @@
+/*
+ * Attaching: a job per client, which pumps bytes between the shim and the client as
+ * far as the client's credit goes.  With hold, not reading is how the container is
+ * held back; without, the shim cuts off who falls behind.
+ */
+#include "actors/base/containers.h"
+#include "actors/tasks/task.h"
+#include "platform/scope.h"
+
+#define INPUT_WINDOW (256u * 1024) /* bytes of standard input on their way */
+#define FULL_WAIT_MS 5             /* before the shim is offered input again */
+
+struct attachment {
+    char folder[PATH_SIZE];
+    const char *exec;
+    bool stdin, hold;
+};
+
+/* 1: over; 0: nothing more now. */
+static int pump_out(struct job *job, struct task_stream *stream, struct tasks_attach_reply *reply, struct error *err)
+{
+    struct task_item item;
+    int got;
+
+    while (job_credit(job) > 0) {
+        got = task_stream_receive(stream, &item, err);
+        if (got <= 0)
+            return got;
+        if (item.kind == TASK_ITEM_DATA) {
+            job_send(job, item.stream, item.bytes, item.size, item.is_last);
+        } else if (strcmp(item.tell.what, "end") == 0) {
+            if (item.tell.exit != NULL) {
+                reply->exit_status = item.tell.exit->status;
+                reply->exited = item.tell.exit->time;
+                reply->has_exit_status = reply->has_exited = true;
+                reply->reason = item.tell.exit->has_oom && item.tell.exit->oom ? "oom" : NULL;
+            }
+            return 1;
+        } else if (strcmp(item.tell.what, "error") == 0) {
+            return error_set(err, error_code_of_name(item.tell.failure ? item.tell.failure->code : NULL), "%s",
+                             item.tell.failure ? item.tell.failure->message : "cut off");
+        }
+    }
+    return 0;
+}
+
+/* 1: the shim takes no more now. */
+static int pump_in(struct job *job, struct task_stream *stream, struct chunk **waiting, struct error *err)
+{
+    for (;;) {
+        struct chunk *chunk = *waiting != NULL ? *waiting : job_take(job);
+        const char *bytes;
+        size_t done = 0;
+
+        *waiting = chunk;
+        if (chunk == NULL)
+            return 0;
+        bytes = chunk->bytes;
+        do {
+            size_t part = chunk->size - done < TASK_DATA_MAX ? chunk->size - done : TASK_DATA_MAX;
+            bool last = chunk->end && done + part == chunk->size;
+            int sent = task_stream_send(stream, bytes + done, part, last, err);
+
+            if (sent < 0)
+                break; /* the process has closed its input, or ended: output tells how */
+            if (sent == 0) {
+                chunk->bytes = bytes + done;
+                chunk->size -= done;
+                return 1;
+            }
+            done += part;
+        } while (done < chunk->size);
+        job_allow(job, done);
+        chunk_free(waiting);
+    }
+}
+
+static int attach_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct attachment *want = in;
+    const struct shim_ask ask = { .id = 1, .what = "attach", .exec = want->exec, SET(stdin, want->stdin), SET(hold, want->hold) };
+    CLEANUP(task_stream_close) struct task_stream *stream = task_stream_open(want->folder, &ask, err);
+    CLEANUP(chunk_free) struct chunk *waiting = NULL;
+
+    if (stream == NULL)
+        return -1;
+    if (want->stdin)
+        job_allow(job, INPUT_WINDOW);
+    for (;;) {
+        int full = want->stdin ? pump_in(job, stream, &waiting, err) : 0;
+        int over = pump_out(job, stream, out, err);
+
+        if (over != 0)
+            return over == 1 ? 0 : -1;
+        /* Without credit the stream is not read, and its descriptor says nothing: wait for credit. */
+        if (job_wait(job, task_stream_fd(stream),
+                     (job_credit(job) > 0 ? JOB_FD : JOB_CREDIT) | (want->stdin && !full ? JOB_INPUT : 0),
+                     full ? FULL_WAIT_MS : -1, err) < 0)
+            return -1;
+    }
+}
+
+int on_attach(void *self, struct request *request, struct error *err)
+{
+    const struct tasks_attach_request *in = request_body(request);
+    struct attachment *want = arena_alloc(request_arena(request), sizeof(*want));
+    struct task *task = task_of_request(self, request, in->id, err);
+    struct process *process;
+
+    if (task == NULL)
+        return -1;
+    process = task_process(task, in->exec);
+    if (process == NULL)
+        return error_set(err, ERROR_NOT_FOUND, "container %s has no process %s", in->id, in->exec);
+    snprintf(want->folder, sizeof(want->folder), "%s", task->folder);
+    want->exec = in->exec;
+    want->stdin = in->has_stdin && in->stdin && process->stdin;
+    want->hold = in->has_hold && in->hold;
+    return request_run_on(request, attach_job, want, err);
+}

@@ -1,0 +1,169 @@
+/*
+ * Creating a task: a job, because the root file system's mounts are asked of another
+ * actor and the OCI runtime takes its time.  What it has made it hands to the actor
+ * with tasks.adopt; what it could not make it gives back the same way.
+ */
+#include "actors/base/containers.h"
+#include "actors/base/log.h"
+#include "actors/tasks/task.h"
+#include "platform/scope.h"
+
+struct creation {
+    struct container_info container; /* spec included */
+    const struct window *window;
+    bool hold;
+};
+
+static const char *runtime_program(const struct tasks_config *config, const char *name)
+{
+    for (const struct runtime_path *runtime = config->runtimes; runtime->name != NULL; runtime++)
+        if (strcmp(runtime->name, name) == 0)
+            return runtime->path != NULL ? runtime->path : runtime->name;
+    return name;
+}
+
+static int root_mounts(struct job *job, const struct container_info *container, struct list *mounts, struct error *err)
+{
+    struct snapshots_key_request want = { .key = container->snapshot, .driver = container->driver };
+    struct snapshots_mounts_reply reply;
+
+    if (container->snapshot == NULL)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s has no root file system", container->id);
+    if (call(job, &op_snapshots_mounts, &want, &reply, err) < 0)
+        return error_wrap(err, "root file system of container %s", container->id);
+    *mounts = reply.mounts;
+    return 0;
+}
+
+static int create(struct job *job, const struct creation *creation, struct task_starting *starting, uint64_t *pid,
+                  struct error *err)
+{
+    const struct tasks *tasks = job_self(job);
+    const struct tasks_config *config = tasks->config;
+    const struct container_info *container = &creation->container;
+    char program[PATH_SIZE], runtime_root[PATH_SIZE];
+    struct error missing;
+    struct shim_task task = {
+        .namespace = job_namespace(job),
+        .id = container->id,
+        .runtime_root = runtime_root,
+        .runtime = program,
+        SET(tty, container->tty),
+        SET(stdin, container->stdin),
+        SET(hold, creation->hold),
+        SET(remove, container->remove),
+        .log = container->log,
+        SET(log_size, config->log_size),
+        SET(log_files, config->log_files),
+        .window = creation->window,
+    };
+    struct task_start start = { .state = config->state, .task = &task, .spec = container->spec,
+                                .spec_size = strlen(container->spec) };
+    const char *name = runtime_program(config, container->runtime ? container->runtime : config->default_runtime);
+    int got;
+
+    if (program_look_up(name, program, &missing) < 0)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "OCI runtime %s: %.250s", name, missing.text);
+    if (path_format(runtime_root, err, "%s/oci", config->state) < 0 ||
+        fs_folder_make(runtime_root, 0700, err) < 0 ||
+        root_mounts(job, container, &task.rootfs, err) < 0 || task_create(&start, starting, err) < 0)
+        return -1;
+    while ((got = task_starting_take(starting, pid, err)) == 0)
+        if (job_wait(job, starting->fd, JOB_FD, -1, err) < 0)
+            return -1;
+    return got < 0 ? -1 : 0;
+}
+
+static int create_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct creation *creation = in;
+    struct tasks_adopt_request adopt = { .id = creation->container.id };
+    CLEANUP(task_starting_drop) struct task_starting starting = { .fd = -1 };
+    uint64_t pid;
+
+    if (create(job, creation, &starting, &pid, err) < 0) {
+        call_finally(job, &op_tasks_adopt, &adopt);
+        return -1;
+    }
+    adopt.folder = starting.folder;
+    adopt.pid = pid;
+    adopt.has_pid = true;
+    job_finish(job, 10000); /* it exists: a cancel that comes now is answered by a kill */
+    return call(job, &op_tasks_adopt, &adopt, out, err);
+}
+
+static void create_gone(void *self, struct request *request, void *arg)
+{
+    struct task *task = arg;
+
+    (void)self;
+    for (struct waiter *waiter = task->waiters; waiter != NULL; waiter = waiter->next)
+        if (waiter->request == request) {
+            waiter_drop(waiter);
+            return;
+        }
+}
+
+int on_create(void *self, struct request *request, struct error *err)
+{
+    const struct tasks_create_request *in = request_body(request);
+    struct tasks *tasks = self;
+    struct creation *creation = arena_alloc(request_arena(request), sizeof(*creation));
+    const struct container_info *container = &creation->container;
+    struct task *task;
+
+    if (container_find(tasks->db, request_namespace(request), in->id, true, request_arena(request),
+                       &creation->container, err) < 0)
+        return -1;
+    if (container->spec == NULL)
+        return error_set(err, ERROR_DATA_LOSS, "container %s has no spec", in->id);
+    task = task_find(tasks, request_namespace(request), container->id);
+    if (task != NULL && task->init.status == TASK_STOPPED) { /* it is just being cleared away */
+        waiter_add(task, request, NULL)->retry = true;
+        return request_keep(request, create_gone, task);
+    }
+    if (task != NULL)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s has a task already: it is %s", in->id,
+                         container->status);
+    creation->window = in->window;
+    creation->hold = in->has_hold && in->hold;
+    task = task_new(tasks, request_namespace(request), container->id);
+    task->init.status = TASK_CREATING;
+    task->init.tty = container->has_tty && container->tty;
+    task->init.stdin = container->has_stdin && container->stdin;
+    task->remove = container->has_remove && container->remove;
+    if (request_run_on(request, create_job, creation, err) == 0)
+        return 0;
+    task_free(task);
+    return -1;
+}
+
+int on_adopt(void *self, struct request *request, struct error *err)
+{
+    const struct tasks_adopt_request *in = request_body(request);
+    struct tasks *tasks = self;
+    struct task *task = task_find(tasks, request_namespace(request), in->id);
+    struct task_info info;
+
+    if (!request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED, "tasks.adopt is for the daemon itself");
+    if (task == NULL || task->init.status != TASK_CREATING)
+        return error_set(err, ERROR_INTERNAL, "container %s: nothing is being created", in->id);
+    if (in->folder == NULL) {
+        if (task->remove)
+            task_container_remove(tasks, task->namespace, task->id);
+        task_free(task);
+        return request_reply(request, &(struct task_info){ .id = in->id, .status = "stopped" });
+    }
+    snprintf(task->folder, sizeof(task->folder), "%s", in->folder);
+    task->init.pid = in->pid;
+    task->init.status = TASK_CREATED;
+    if (task_connect(task, err) < 0) {
+        task_clear_up(tasks, task->namespace, task->folder);
+        task_free(task);
+        return -1;
+    }
+    row_put(task, "/tasks/create");
+    info = process_info_of(task, &task->init);
+    return request_reply(request, &info);
+}

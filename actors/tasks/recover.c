@@ -1,0 +1,199 @@
+/*
+ * After a start: the shims' folders are walked and reconnected; rows that say
+ * "running" without a shim are put right.  What ended while nobody looked has its exit
+ * status in its folder, and its event is written now, once.
+ */
+#include "actors/base/containers.h"
+#include "actors/base/log.h"
+#include "actors/tasks/task.h"
+#include "platform/scope.h"
+
+struct folder {
+    char path[PATH_SIZE];
+};
+
+static int clear_up_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct folder *folder = in;
+
+    (void)job, (void)out;
+    if (task_reap_dead(folder->path, err) < 0)
+        return -1;
+    return task_folder_remove(folder->path, err);
+}
+
+void task_clear_up(struct tasks *tasks, const char *namespace, const char *path)
+{
+    struct folder folder;
+    struct error err;
+
+    snprintf(folder.path, sizeof(folder.path), "%s", path);
+    if (loop_run(tasks->loop, namespace, clear_up_job, NULL, &folder, sizeof(folder), &err) < 0)
+        log_warn("tasks", "clear up %s: %s", path, err.text);
+}
+
+static void take_process(struct task *task, const struct shim_process *told)
+{
+    struct process *process = task_process(task, told->exec);
+    struct shim_exit exit = { .exec = told->exec, .status = told->exit_status, .time = told->exited,
+                              .oom = told->oom, .has_oom = told->has_oom };
+
+    if (process == NULL) {
+        process = zmalloc(sizeof(*process));
+        snprintf(process->exec, sizeof(process->exec), "%s", told->exec);
+        process->next = task->execs;
+        process->detached = true; /* whoever asked for it is not known any more */
+        task->execs = process;
+    }
+    process->pid = told->pid;
+    process->started = told->has_started ? told->started : 0;
+    process->tty = told->has_tty && told->tty;
+    process->stdin = told->has_stdin && told->stdin;
+    process->status = strcmp(told->status, "created") == 0 ? TASK_CREATED : TASK_RUNNING;
+    if (strcmp(told->status, "stopped") == 0)
+        task_ended(task, process, &exit, NULL);
+}
+
+static void take_state(struct task *task, struct waiter *waiter, const struct shim_tell *tell)
+{
+    const struct shim_process *processes;
+
+    (void)waiter;
+    if (tell == NULL || tell->state == NULL)
+        return;
+    processes = tell->state->processes.items;
+    for (size_t i = tell->state->processes.count; i > 0; i--) /* the container's own last: its end ends all */
+        take_process(task, &processes[i - 1]);
+    if (task->init.status != TASK_STOPPED)
+        row_put(task, "");
+}
+
+static int ask_state(struct task *task, struct error *err)
+{
+    struct shim_ask ask = { .what = "state" };
+    struct waiter *waiter;
+
+    if (task_connect(task, err) < 0)
+        return -1;
+    ask.id = ++task->last_ask;
+    if (task_link_send(task->link, &ask, err) < 0)
+        return -1;
+    waiter = waiter_add(task, NULL, NULL);
+    waiter->ask = ask.id;
+    waiter->answer = take_state;
+    return 0;
+}
+
+static bool has_container(struct tasks *tasks, const char *namespace, const char *id)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    struct error err;
+
+    return db_query(tasks->db, &query, &err, "SELECT 1 FROM containers_container WHERE namespace = ? AND id = ?", "ss",
+                    namespace, id) == 0 && query_next(&query, &err) == 1;
+}
+
+static void shim_is_dead(struct task *task, struct arena *arena)
+{
+    struct shim_exit exit;
+    struct error err;
+    bool known = task_exit_read(task->folder, NULL, arena, &exit, &err) == 0;
+
+    task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
+    task_clear_up(task->home, task->namespace, task->folder);
+    row_settle(task);
+}
+
+static int take_folder(void *ctx, const char *path, const char *name, struct error *err)
+{
+    struct tasks *tasks = ctx;
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct shim_task record;
+    struct error why;
+    struct task *task;
+
+    (void)name, (void)err;
+    if (task_record_read(path, arena, &record, &why) < 0) {
+        log_warn("tasks", "%s: %s: it is removed", path, why.text);
+        task_clear_up(tasks, NULL, path);
+        return 0;
+    }
+    if (!has_container(tasks, record.namespace, record.id))
+        log_info("tasks", "container %s has a supervisor and no record: it is ended", record.id);
+    task = task_new(tasks, record.namespace, record.id);
+    snprintf(task->folder, sizeof(task->folder), "%s", path);
+    task->init.status = TASK_RUNNING;
+    task->remove = record.has_remove && record.remove;
+    if (ask_state(task, &why) < 0) {
+        shim_is_dead(task, arena);
+    } else if (!has_container(tasks, record.namespace, record.id)) {
+        struct shim_ask quit = { .what = "kill", SET(signal, 9), SET(all, true) };
+
+        task_ask(task, NULL, &quit, NULL, &why);
+    }
+    return 0;
+}
+
+struct lost {
+    char id[80];
+    char reason[32];
+    int64_t now;
+};
+
+static int put_lost(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct lost *lost = write_ctx(write);
+
+    (void)in, (void)out;
+    if (db_run(write_db(write), err,
+               "UPDATE tasks_task SET status = 'stopped', exit_status = 255, exited = ?, reason = ?, pid = NULL "
+               "WHERE namespace = ? AND id = ?",
+               "isss", lost->now, lost->reason, write_namespace(write), lost->id) < 0)
+        return -1;
+    return emit(write, "/tasks/exit", lost->id, err, "exit_status", "255", "reason", lost->reason, NULL);
+}
+
+static bool wants_removal(struct tasks *tasks, const char *namespace, const char *id)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct container_info info;
+    struct error err;
+
+    return container_find(tasks->db, namespace, id, false, arena, &info, &err) == 0 && info.has_remove && info.remove;
+}
+
+/* Rows whose shim is nowhere: the machine was restarted, or the run-time folder was emptied. */
+static int put_rows_right(struct tasks *tasks, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int more;
+
+    if (db_query(tasks->db, &query, err, "SELECT namespace, id, boot, status FROM tasks_task", "") < 0)
+        return -1;
+    while ((more = query_next(&query, err)) == 1) {
+        struct lost lost = { .now = clock_now() };
+        const char *namespace = query_text(&query, 0);
+        bool stopped = strcmp(query_text(&query, 3), "stopped") == 0;
+
+        snprintf(lost.id, sizeof(lost.id), "%s", query_text(&query, 1));
+        snprintf(lost.reason, sizeof(lost.reason), "%s",
+                 strcmp(query_text(&query, 2), machine_boot_id()) != 0 ? "host restarted" : "supervisor lost");
+        if (task_find(tasks, namespace, lost.id) != NULL)
+            continue;
+        if (!stopped)
+            loop_write(tasks->loop, namespace, put_lost, NULL, &lost, sizeof(lost));
+        if (wants_removal(tasks, namespace, lost.id))
+            task_container_remove(tasks, namespace, lost.id);
+    }
+    return more;
+}
+
+int tasks_recover(struct tasks *tasks, struct error *err)
+{
+    char folder[PATH_SIZE];
+
+    if (path_format(folder, err, "%s/t", tasks->config->state) < 0 || fs_folder_make(folder, 0711, err) < 0 ||
+        task_folders_each(tasks->config->state, take_folder, tasks, err) < 0)
+        return -1;
+    return put_rows_right(tasks, err);
+}

@@ -1,0 +1,168 @@
+/*
+ * What is kept of a task: one row per container, the last run.  The row is for `ps`
+ * after the shim is gone and for the time after a reboot; nobody waits for it.
+ */
+#include "actors/base/log.h"
+#include "actors/tasks/task.h"
+
+static const char *const steps[] = {
+    "CREATE TABLE tasks_task ("
+    " namespace TEXT NOT NULL, id TEXT NOT NULL, folder TEXT, status TEXT NOT NULL, pid INTEGER, exit_status INTEGER,"
+    " started INTEGER, exited INTEGER, reason TEXT, boot TEXT NOT NULL, PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID",
+    NULL,
+};
+
+const struct db_schema tasks_schema = { "tasks", steps };
+
+struct row {
+    char id[80], exec[80], folder[PATH_SIZE], status[16], reason[32], topic[32], boot[64];
+    uint64_t pid, exit_status;
+    int64_t started, exited;
+    bool row_too;
+};
+
+static struct row row_of(const struct task *task, const struct process *process, const char *topic)
+{
+    struct row row = { .pid = process->pid, .exit_status = process->exit_status,
+                       .started = process->started, .exited = process->exited };
+
+    snprintf(row.id, sizeof(row.id), "%s", task->id);
+    snprintf(row.exec, sizeof(row.exec), "%s", process->exec);
+    snprintf(row.folder, sizeof(row.folder), "%s", task->folder);
+    snprintf(row.status, sizeof(row.status), "%s", task_status_name(process->status));
+    snprintf(row.reason, sizeof(row.reason), "%s", process->reason);
+    snprintf(row.topic, sizeof(row.topic), "%s", topic);
+    snprintf(row.boot, sizeof(row.boot), "%s", machine_boot_id());
+    return row;
+}
+
+static int emit_row(struct write *write, const struct row *row, struct error *err)
+{
+    bool is_exit = strcmp(row->topic, "/tasks/exit") == 0;
+    char pid[24], status[24];
+
+    snprintf(pid, sizeof(pid), "%llu", (unsigned long long)row->pid);
+    snprintf(status, sizeof(status), "%llu", (unsigned long long)row->exit_status);
+    return emit(write, row->topic, row->id, err, "exec", row->exec[0] ? row->exec : NULL, "pid", row->pid ? pid : NULL,
+                "exit_status", is_exit ? status : NULL, "reason", row->reason[0] ? row->reason : NULL, NULL);
+}
+
+static int put(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct row *row = write_ctx(write);
+
+    (void)in, (void)out;
+    /* Only while the container is there: a removal that came first must not leave a row behind. */
+    if (db_run(write_db(write), err,
+               "INSERT INTO tasks_task (namespace, id, folder, status, pid, exit_status, started, exited, reason, boot) "
+               "SELECT ?1, ?2, ?3, ?4, ?5, CASE WHEN ?4 = 'stopped' THEN ?6 END, nullif(?7, 0), nullif(?8, 0), "
+               "nullif(?9, ''), ?10 WHERE EXISTS (SELECT 1 FROM containers_container WHERE namespace = ?1 AND id = ?2) "
+               "ON CONFLICT (namespace, id) DO UPDATE SET folder = excluded.folder, status = excluded.status, "
+               "pid = excluded.pid, exit_status = excluded.exit_status, started = excluded.started, "
+               "exited = excluded.exited, reason = excluded.reason, boot = excluded.boot",
+               "ssssuuiiss", write_namespace(write), row->id, row->folder, row->status, row->pid, row->exit_status,
+               row->started, row->exited, row->reason, row->boot) < 0)
+        return -1;
+    return row->topic[0] ? emit_row(write, row, err) : 0;
+}
+
+static int put_event(struct write *write, const void *in, void *out, struct error *err)
+{
+    (void)in, (void)out;
+    return emit_row(write, write_ctx(write), err);
+}
+
+static int drop(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct row *row = write_ctx(write);
+
+    (void)in, (void)out;
+    if (row->row_too && db_run(write_db(write), err, "DELETE FROM tasks_task WHERE namespace = ? AND id = ?", "ss",
+                               write_namespace(write), row->id) < 0)
+        return -1;
+    return emit(write, "/tasks/delete", row->id, err, NULL);
+}
+
+void row_put(const struct task *task, const char *topic)
+{
+    struct row row = row_of(task, &task->init, topic);
+
+    loop_write(task->home->loop, task->namespace, put, NULL, &row, sizeof(row));
+}
+
+void row_event(const struct task *task, const char *topic, const struct process *process)
+{
+    struct row row = row_of(task, process, topic);
+
+    loop_write(task->home->loop, task->namespace, put_event, NULL, &row, sizeof(row));
+}
+
+void row_exit(const struct task *task, const struct process *process)
+{
+    if (process == &task->init)
+        row_put(task, "/tasks/exit");
+    else
+        row_event(task, "/tasks/exit", process);
+}
+
+void row_delete(struct tasks *tasks, const char *namespace, const char *id, bool row_too)
+{
+    struct row row = { .row_too = row_too };
+
+    snprintf(row.id, sizeof(row.id), "%s", id);
+    loop_write(tasks->loop, namespace, drop, NULL, &row, sizeof(row));
+}
+
+/* After the commit: what was told of the task can be read in the table, so the entry may go. */
+static int settled(void *self, struct request *request, void *ctx, void *out, struct error *err)
+{
+    struct tasks *tasks = self;
+    const struct row *row = ctx;
+    struct task *task = task_find(tasks, row->folder, row->id); /* `folder` holds the namespace here */
+
+    (void)request, (void)out;
+    if (err != NULL)
+        log_warn("tasks", "container %s: the end of its task could not be written: %s", row->id, err->text);
+    if (task == NULL)
+        return 0;
+    if (task->remove)
+        task_container_remove(tasks, task->namespace, task->id);
+    task_free(task);
+    return 0;
+}
+
+void row_settle(struct task *task)
+{
+    struct row row = { 0 };
+
+    snprintf(row.id, sizeof(row.id), "%s", task->id);
+    snprintf(row.folder, sizeof(row.folder), "%s", task->namespace);
+    loop_write(task->home->loop, task->namespace, drop, settled, &row, sizeof(row));
+}
+
+/* ---- removal of the container, for --rm -------------------------------------------------- */
+
+struct removal {
+    char id[80];
+};
+
+static int remove_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct removal *removal = in;
+    struct containers_remove_request want = { .id = removal->id };
+
+    (void)out;
+    if (call(job, &op_containers_remove, &want, NULL, err) < 0 && err->code != ERROR_NOT_FOUND)
+        return error_wrap(err, "remove container %s, which was run with --rm", removal->id);
+    return 0;
+}
+
+void task_container_remove(struct tasks *tasks, const char *namespace, const char *id)
+{
+    struct removal removal;
+    struct error err;
+
+    snprintf(removal.id, sizeof(removal.id), "%s", id);
+    if (loop_run(tasks->loop, namespace, remove_job, NULL, &removal, sizeof(removal), &err) < 0)
+        log_warn("tasks", "remove container %s: %s", id, err.text);
+}
