@@ -5,21 +5,17 @@
 #include "tests/helpers/registry_server.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <netinet/in.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/helpers/certificate.h"
-
-#define HEAD_MAX (64 << 10)
+#include "tests/helpers/server_wire.h"
 
 struct rule {
     struct rule *next;
@@ -38,8 +34,7 @@ struct connection {
     struct connection *next;
     struct registry_server *server;
     pthread_t thread;
-    int socket;
-    SSL *tls;
+    struct wire wire;
 };
 
 struct registry_server {
@@ -52,6 +47,7 @@ struct registry_server {
     pthread_mutex_t lock;
     pthread_cond_t asked;
     bool stopping;
+    bool released; /* gates are open */
     struct rule *rules;
     struct seen *seen; /* oldest first */
     struct connection *connections;
@@ -81,86 +77,7 @@ static char *copy_text(const char *text)
     return text != NULL ? copy(text, strlen(text)) : NULL;
 }
 
-/* ---- bytes --------------------------------------------------------------------- */
-
-static bool put(struct connection *connection, const void *data, size_t size)
-{
-    const char *at = data;
-
-    while (size > 0) {
-        ssize_t sent;
-
-        if (connection->tls != NULL)
-            sent = SSL_write(connection->tls, at, size < (1 << 20) ? (int)size : 1 << 20);
-        else
-            sent = send(connection->socket, at, size, MSG_NOSIGNAL);
-        if (sent <= 0)
-            return false;
-        at += sent;
-        size -= (size_t)sent;
-    }
-    return true;
-}
-
-static ssize_t get(struct connection *connection, void *data, size_t room)
-{
-    if (connection->tls != NULL)
-        return SSL_read(connection->tls, data, (int)room);
-    return recv(connection->socket, data, room, 0);
-}
-
-/* Until the empty line; GETs have no body.  NULL when the client has gone, or speaks something
-   else: then it is told so, as servers do. */
-static char *read_head(struct connection *connection)
-{
-    char *head = calloc(1, HEAD_MAX + 1);
-    size_t used = 0;
-
-    must(head != NULL, "no memory");
-    while (used < HEAD_MAX && get(connection, head + used, 1) == 1) {
-        used++;
-        if (used == 1 && !isupper((unsigned char)head[0])) {
-            put(connection, "HTTP/1.0 400 Bad Request\r\n\r\n", 28);
-            break;
-        }
-        if (used >= 4 && memcmp(head + used - 4, "\r\n\r\n", 4) == 0)
-            return head;
-    }
-    free(head);
-    return NULL;
-}
-
 /* ---- requests -------------------------------------------------------------------- */
-
-static char *path_of(const char *head)
-{
-    const char *start = strchr(head, ' ');
-
-    if (start == NULL)
-        return copy_text("");
-    start++;
-    return copy(start, strcspn(start, " ?\r\n"));
-}
-
-/* The value of a header into malloced text; NULL when it is not there. */
-static char *header_of(const char *head, const char *name)
-{
-    const char *line = strstr(head, "\r\n");
-    size_t size = strlen(name);
-
-    if (strcmp(name, "target") == 0) {
-        const char *start = strchr(head, ' ');
-
-        return start != NULL ? copy(start + 1, strcspn(start + 1, " \r\n")) : NULL;
-    }
-    for (; line != NULL; line = strstr(line + 2, "\r\n"))
-        if (strncasecmp(line + 2, name, size) == 0 && line[2 + size] == ':') {
-            const char *value = line + 3 + size + strspn(line + 3 + size, " ");
-
-            return copy(value, strcspn(value, "\r\n"));
-        }
-    return NULL;
-}
 
 static void remember(struct registry_server *server, const char *path, const char *head)
 {
@@ -214,145 +131,42 @@ static const struct server_reply *take_request(struct registry_server *server, c
     return reply;
 }
 
-/* ---- replies ----------------------------------------------------------------------- */
-
-static bool put_head(struct connection *connection, int status, const char *headers,
-                     const char *more)
-{
-    char line[400];
-
-    snprintf(line, sizeof(line), "HTTP/1.1 %d Test\r\n%s", status, more);
-    return put(connection, line, strlen(line)) &&
-           (headers == NULL || put(connection, headers, strlen(headers))) &&
-           put(connection, "\r\n", 2);
-}
-
-static bool put_not_found(struct connection *connection)
-{
-    static const char body[] = "{\"errors\":[{\"code\":\"NAME_UNKNOWN\","
-                               "\"message\":\"repository name not known to registry\"}]}";
-    char more[100];
-
-    snprintf(more, sizeof(more), "Content-Type: application/json\r\nContent-Length: %zu\r\n",
-             strlen(body));
-    return put_head(connection, 404, NULL, more) && put(connection, body, strlen(body));
-}
-
-static bool put_challenge(struct connection *connection, const struct server_reply *reply)
-{
-    static const char body[] = "{\"errors\":[{\"code\":\"UNAUTHORIZED\","
-                               "\"message\":\"authentication required\"}]}";
-    char lines[4096] = "", more[64];
-    const char *at = reply->challenge;
-
-    while (at != NULL && *at != '\0') {
-        size_t size = strcspn(at, "\n"), used = strlen(lines);
-
-        snprintf(lines + used, sizeof(lines) - used, "WWW-Authenticate: %.*s\r\n", (int)size, at);
-        at += size + (at[size] == '\n');
-    }
-    snprintf(more, sizeof(more), "Content-Length: %zu\r\n", strlen(body));
-    return put_head(connection, 401, lines, more) && put(connection, body, strlen(body));
-}
-
-/* Waits until the client has closed its side. */
-static void wait_for_end(struct connection *connection)
-{
-    char byte;
-
-    while (get(connection, &byte, 1) > 0)
-        ;
-}
-
-static void set_reset(struct connection *connection)
-{
-    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-
-    setsockopt(connection->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-}
-
-static bool put_body(struct connection *connection, const struct server_reply *reply,
-                     const char *body, size_t size)
-{
-    size_t part = reply->cut && reply->cut_after < size ? reply->cut_after : size;
-    char line[40];
-
-    if (reply->chunked) {
-        snprintf(line, sizeof(line), "%zx\r\n", part);
-        if (part > 0 && (!put(connection, line, strlen(line)) || !put(connection, body, part) ||
-                         !put(connection, "\r\n", 2)))
-            return false;
-        if (!reply->cut)
-            return put(connection, "0\r\n\r\n", 5);
-    } else if (!put(connection, body, part)) {
-        return false;
-    }
-    if (!reply->cut)
-        return true;
-    if (reply->hold)
-        wait_for_end(connection);
-    if (reply->reset)
-        set_reset(connection);
-    return false;
-}
-
-static bool put_reply(struct connection *connection, const struct server_reply *reply,
-                      const char *head)
-{
-    char *range = header_of(head, "range"), more[200] = "";
-    int status = reply->status != 0 ? reply->status : 200;
-    const char *body = reply->body;
-    size_t size = reply->size, first = 0;
-
-    if (reply->ranges && range != NULL && sscanf(range, "bytes=%zu-", &first) == 1) {
-        if (first >= size) {
-            snprintf(more, sizeof(more), "Content-Range: bytes */%zu\r\n", size);
-            status = 416;
-            first = size;
-        } else {
-            snprintf(more, sizeof(more), "Content-Range: bytes %zu-%zu/%zu\r\n", first, size - 1,
-                     size);
-            status = 206;
-        }
-    }
-    free(range);
-    if (reply->chunked)
-        strcat(more, "Transfer-Encoding: chunked\r\n");
-    else
-        snprintf(more + strlen(more), 60, "Content-Length: %zu\r\n", size - first);
-    return put_head(connection, status, reply->headers, more) &&
-           put_body(connection, reply, body + first, size - first);
-}
-
 static bool is_welcome(const struct server_reply *reply, const char *head)
 {
-    char *sent = header_of(head, "authorization");
+    char *sent = head_value(head, "authorization");
     bool welcome = reply->wants == NULL || (sent != NULL && strcmp(sent, reply->wants) == 0);
 
     free(sent);
     return welcome;
 }
 
+static void wait_at_gate(struct registry_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    while (!server->released && !server->stopping)
+        pthread_cond_wait(&server->asked, &server->lock);
+    pthread_mutex_unlock(&server->lock);
+}
+
 /* One request and its answer; false when the connection is to be closed. */
 static bool serve_one(struct connection *connection)
 {
-    char *head = read_head(connection), *path;
+    char *head = wire_read_head(&connection->wire), *path;
     const struct server_reply *reply;
     bool goes_on;
 
     if (head == NULL)
         return false;
-    path = path_of(head);
+    path = head_path(head);
     reply = take_request(connection->server, path, head);
+    if (reply != NULL && reply->gate)
+        wait_at_gate(connection->server);
     if (reply == NULL) {
-        goes_on = put_not_found(connection);
-    } else if (reply->raw != NULL) {
-        put(connection, reply->raw, reply->raw_size > 0 ? reply->raw_size : strlen(reply->raw));
-        goes_on = false;
+        goes_on = wire_not_found(&connection->wire);
     } else if (!is_welcome(reply, head)) {
-        goes_on = put_challenge(connection, reply);
+        goes_on = wire_challenge(&connection->wire, reply);
     } else {
-        goes_on = put_reply(connection, reply, head);
+        goes_on = wire_reply(&connection->wire, reply, head);
     }
     free(path);
     free(head);
@@ -365,15 +179,15 @@ static void *connection_run(void *arg)
 {
     struct connection *connection = arg;
     struct registry_server *server = connection->server;
-    int socket = connection->socket;
+    int socket = connection->wire.socket;
 
     if (server->silent)
-        wait_for_end(connection);
-    else if (server->tls == NULL || SSL_accept(connection->tls) == 1)
+        wire_wait_for_end(&connection->wire);
+    else if (server->tls == NULL || SSL_accept(connection->wire.tls) == 1)
         while (serve_one(connection))
             ;
     pthread_mutex_lock(&server->lock); /* the socket's number must not be another's when it stops */
-    connection->socket = -1;
+    connection->wire.socket = -1;
     close(socket);
     pthread_mutex_unlock(&server->lock);
     return NULL;
@@ -385,10 +199,10 @@ static void connection_add(struct registry_server *server, int socket)
 
     must(connection != NULL, "no memory");
     connection->server = server;
-    connection->socket = socket;
+    connection->wire.socket = socket;
     if (server->tls != NULL) {
-        connection->tls = SSL_new(server->tls);
-        SSL_set_fd(connection->tls, socket);
+        connection->wire.tls = SSL_new(server->tls);
+        SSL_set_fd(connection->wire.tls, socket);
     }
     connection->next = server->connections;
     server->connections = connection;
@@ -464,14 +278,15 @@ static void stop_threads(struct registry_server *server)
 {
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
+    pthread_cond_broadcast(&server->asked);
     shutdown(server->socket, SHUT_RDWR);
     pthread_mutex_unlock(&server->lock);
     pthread_join(server->thread, NULL);
 
     pthread_mutex_lock(&server->lock);
     for (struct connection *each = server->connections; each != NULL; each = each->next)
-        if (each->socket >= 0)
-            shutdown(each->socket, SHUT_RDWR);
+        if (each->wire.socket >= 0)
+            shutdown(each->wire.socket, SHUT_RDWR);
     pthread_mutex_unlock(&server->lock);
     for (struct connection *each = server->connections; each != NULL; each = each->next)
         pthread_join(each->thread, NULL);
@@ -500,7 +315,7 @@ void server_stop(struct registry_server **pointer)
     while (server->connections != NULL) {
         struct connection *next = server->connections->next;
 
-        SSL_free(server->connections->tls);
+        SSL_free(server->connections->wire.tls);
         free(server->connections);
         server->connections = next;
     }
@@ -593,7 +408,7 @@ size_t server_count_with(struct registry_server *server, const char *header)
 
     pthread_mutex_lock(&server->lock);
     for (const struct seen *seen = server->seen; seen != NULL; seen = seen->next) {
-        char *value = header_of(seen->head, header);
+        char *value = head_value(seen->head, header);
 
         count += value != NULL;
         free(value);
@@ -612,7 +427,7 @@ const char *server_seen(struct registry_server *server, const char *path, size_t
     pthread_mutex_lock(&server->lock);
     for (const struct seen *seen = server->seen; seen != NULL && value == NULL; seen = seen->next)
         if ((path == NULL || strcmp(seen->path, path) == 0) && k-- == 0) {
-            value = header_of(seen->head, header);
+            value = head_value(seen->head, header);
             break;
         }
     pthread_mutex_unlock(&server->lock);
@@ -626,5 +441,13 @@ void server_wait(struct registry_server *server, const char *path, size_t count)
     pthread_mutex_lock(&server->lock);
     while (count_locked(server, path) < count)
         pthread_cond_wait(&server->asked, &server->lock);
+    pthread_mutex_unlock(&server->lock);
+}
+
+void server_release(struct registry_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->released = true;
+    pthread_cond_broadcast(&server->asked);
     pthread_mutex_unlock(&server->lock);
 }

@@ -40,6 +40,7 @@ struct server_reply {
     bool reset;          /* ... by a reset */
     bool hold;           /* ... is not closed then, only silent, until the client goes */
     size_t cut_after;
+    bool gate;           /* nothing is said before server_release() */
     const char *raw; /* sent instead of everything above, then the connection is closed */
     size_t raw_size; /* 0: strlen(raw) */
     const char *wants;     /* Authorization that must come, else 401 ... */
@@ -63,5 +64,7 @@ const char *server_seen(struct registry_server *server, const char *path, size_t
 size_t server_count_with(struct registry_server *server, const char *header);
 /* Returns when so many requests for the path have come. */
 void server_wait(struct registry_server *server, const char *path, size_t count);
+/* Opens the gates of all replies, now and later. */
+void server_release(struct registry_server *server);
 
 #endif

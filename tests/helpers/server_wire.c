@@ -1,0 +1,210 @@
+/* server_wire — HTTP/1.1 as far as a test needs it, and the ways to break it off. */
+#include "tests/helpers/server_wire.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define HEAD_MAX (64 << 10)
+
+static char *copy(const char *data, size_t size)
+{
+    char *out = calloc(1, size + 1);
+
+    if (out == NULL)
+        abort();
+    memcpy(out, data, size);
+    return out;
+}
+
+/* ---- bytes --------------------------------------------------------------------- */
+
+static bool put(struct wire *wire, const void *data, size_t size)
+{
+    const char *at = data;
+
+    while (size > 0) {
+        ssize_t sent;
+
+        if (wire->tls != NULL)
+            sent = SSL_write(wire->tls, at, size < (1 << 20) ? (int)size : 1 << 20);
+        else
+            sent = send(wire->socket, at, size, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return false;
+        at += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
+static ssize_t get(struct wire *wire, void *data, size_t room)
+{
+    if (wire->tls != NULL)
+        return SSL_read(wire->tls, data, (int)room);
+    return recv(wire->socket, data, room, 0);
+}
+
+/* Until the empty line; GETs have no body. */
+char *wire_read_head(struct wire *wire)
+{
+    char *head = calloc(1, HEAD_MAX + 1);
+    size_t used = 0;
+
+    if (head == NULL)
+        abort();
+    while (used < HEAD_MAX && get(wire, head + used, 1) == 1) {
+        used++;
+        if (used == 1 && !isupper((unsigned char)head[0])) {
+            put(wire, "HTTP/1.0 400 Bad Request\r\n\r\n", 28);
+            break;
+        }
+        if (used >= 4 && memcmp(head + used - 4, "\r\n\r\n", 4) == 0)
+            return head;
+    }
+    free(head);
+    return NULL;
+}
+
+char *head_path(const char *head)
+{
+    const char *start = strchr(head, ' ');
+
+    if (start == NULL)
+        return copy("", 0);
+    start++;
+    return copy(start, strcspn(start, " ?\r\n"));
+}
+
+char *head_value(const char *head, const char *name)
+{
+    const char *line = strstr(head, "\r\n");
+    size_t size = strlen(name);
+
+    if (strcmp(name, "target") == 0) {
+        const char *start = strchr(head, ' ');
+
+        return start != NULL ? copy(start + 1, strcspn(start + 1, " \r\n")) : NULL;
+    }
+    for (; line != NULL; line = strstr(line + 2, "\r\n"))
+        if (strncasecmp(line + 2, name, size) == 0 && line[2 + size] == ':') {
+            const char *value = line + 3 + size + strspn(line + 3 + size, " ");
+
+            return copy(value, strcspn(value, "\r\n"));
+        }
+    return NULL;
+}
+
+/* ---- replies ----------------------------------------------------------------------- */
+
+static bool put_head(struct wire *wire, int status, const char *headers, const char *more)
+{
+    char line[400];
+
+    snprintf(line, sizeof(line), "HTTP/1.1 %d Test\r\n%s", status, more);
+    return put(wire, line, strlen(line)) &&
+           (headers == NULL || put(wire, headers, strlen(headers))) && put(wire, "\r\n", 2);
+}
+
+bool wire_not_found(struct wire *wire)
+{
+    static const char body[] = "{\"errors\":[{\"code\":\"NAME_UNKNOWN\","
+                               "\"message\":\"repository name not known to registry\"}]}";
+    char more[100];
+
+    snprintf(more, sizeof(more), "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+             strlen(body));
+    return put_head(wire, 404, NULL, more) && put(wire, body, strlen(body));
+}
+
+bool wire_challenge(struct wire *wire, const struct server_reply *reply)
+{
+    static const char body[] = "{\"errors\":[{\"code\":\"UNAUTHORIZED\","
+                               "\"message\":\"authentication required\"}]}";
+    char lines[4096] = "", more[64];
+    const char *at = reply->challenge;
+
+    while (at != NULL && *at != '\0') {
+        size_t size = strcspn(at, "\n"), used = strlen(lines);
+
+        snprintf(lines + used, sizeof(lines) - used, "WWW-Authenticate: %.*s\r\n", (int)size, at);
+        at += size + (at[size] == '\n');
+    }
+    snprintf(more, sizeof(more), "Content-Length: %zu\r\n", strlen(body));
+    return put_head(wire, 401, lines, more) && put(wire, body, strlen(body));
+}
+
+void wire_wait_for_end(struct wire *wire)
+{
+    char byte;
+
+    while (get(wire, &byte, 1) > 0)
+        ;
+}
+
+static void set_reset(struct wire *wire)
+{
+    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    setsockopt(wire->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+static bool put_body(struct wire *wire, const struct server_reply *reply, const char *body,
+                     size_t size)
+{
+    size_t part = reply->cut && reply->cut_after < size ? reply->cut_after : size;
+    char line[40];
+
+    if (reply->chunked) {
+        snprintf(line, sizeof(line), "%zx\r\n", part);
+        if (part > 0 &&
+            (!put(wire, line, strlen(line)) || !put(wire, body, part) || !put(wire, "\r\n", 2)))
+            return false;
+        if (!reply->cut)
+            return put(wire, "0\r\n\r\n", 5);
+    } else if (!put(wire, body, part)) {
+        return false;
+    }
+    if (!reply->cut)
+        return true;
+    if (reply->hold)
+        wire_wait_for_end(wire);
+    if (reply->reset)
+        set_reset(wire);
+    return false;
+}
+
+bool wire_reply(struct wire *wire, const struct server_reply *reply, const char *head)
+{
+    char *range, more[200] = "";
+    int status = reply->status != 0 ? reply->status : 200;
+    const char *body = reply->body;
+    size_t size = reply->size, first = 0;
+
+    if (reply->raw != NULL) {
+        put(wire, reply->raw, reply->raw_size);
+        return false;
+    }
+    range = head_value(head, "range");
+    if (reply->ranges && range != NULL && sscanf(range, "bytes=%zu-", &first) == 1) {
+        if (first >= size) {
+            snprintf(more, sizeof(more), "Content-Range: bytes */%zu\r\n", size);
+            status = 416;
+            first = size;
+        } else {
+            snprintf(more, sizeof(more), "Content-Range: bytes %zu-%zu/%zu\r\n", first, size - 1,
+                     size);
+            status = 206;
+        }
+    }
+    free(range);
+    if (reply->chunked)
+        strcat(more, "Transfer-Encoding: chunked\r\n");
+    else
+        snprintf(more + strlen(more), 60, "Content-Length: %zu\r\n", size - first);
+    return put_head(wire, status, reply->headers, more) &&
+           put_body(wire, reply, body + first, size - first);
+}

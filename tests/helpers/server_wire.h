@@ -1,0 +1,29 @@
+/* server_wire — one connection of the scripted server: a request read, a reply written. */
+#ifndef TESTS_HELPERS_SERVER_WIRE_H
+#define TESTS_HELPERS_SERVER_WIRE_H
+
+#include <openssl/ssl.h>
+
+#include "tests/helpers/registry_server.h"
+
+struct wire {
+    int socket;
+    SSL *tls; /* NULL: plain */
+};
+
+/* Request line and headers, malloced; NULL when the client has gone, or speaks something else: then
+   it is told so, as servers do. */
+char *wire_read_head(struct wire *wire);
+/* Returns when the client has closed its side. */
+void wire_wait_for_end(struct wire *wire);
+/* What to say to a request for a path without a reply.  All three: false when the connection is to
+   be closed. */
+bool wire_not_found(struct wire *wire);
+bool wire_challenge(struct wire *wire, const struct server_reply *reply);
+bool wire_reply(struct wire *wire, const struct server_reply *reply, const char *head);
+
+/* Of a head, malloced: the target without its query; a header or "target", NULL when absent. */
+char *head_path(const char *head);
+char *head_value(const char *head, const char *name);
+
+#endif
