@@ -1,0 +1,105 @@
+/* Jobs that a job has started: it waits for all, and the first failure ends the rest. */
+#include "actors/base/job_private.h"
+#include "actors/base/log.h"
+#include "platform/platform.h"
+
+struct member {
+    zactor_t *thread;
+    struct birth birth;
+};
+
+struct family {
+    struct job *parent;
+    struct member *members;
+    size_t count;
+    size_t started;
+    size_t running;
+    struct error first; /* failure */
+};
+
+static void family_cancel(struct family *family, enum error_code why)
+{
+    for (size_t i = 0; i < family->started; i++)
+        if (family->members[i].thread != NULL)
+            order_send(family->members[i].thread, &(struct order){ .kind = ORDER_CANCEL, .why = why });
+}
+
+static void member_news(struct family *family, struct member *member)
+{
+    zmsg_t *msg = zmsg_recv(zactor_sock(member->thread));
+    zframe_t *kind = msg ? zmsg_first(msg) : NULL;
+    struct arena *arena;
+    struct failure failure;
+
+    ORDER_AFTER_RECEIVE();
+    if (msg != NULL && zmsg_size(msg) == 4 && zframe_streq(kind, "progress")) {
+        zmsg_send(&msg, family->parent->pipe);
+        return;
+    }
+    if (msg != NULL && zmsg_size(msg) == 4 && zframe_streq(kind, "error") && family->first.code == ERROR_NONE) {
+        arena = arena_new();
+        if (wire_unframe(zmsg_last(msg), failure_record(), RECORD_LENIENT, &failure, arena, &family->first) == 0)
+            wire_error(&failure, &family->first);
+        arena_free(arena);
+        family_cancel(family, ERROR_CANCELLED);
+    }
+    if (msg != NULL && zmsg_size(msg) == 4 && (zframe_streq(kind, "error") || zframe_streq(kind, "reply"))) {
+        zactor_destroy(&member->thread);
+        ORDER_AFTER_RECEIVE();
+        family->running--;
+    }
+    zmsg_destroy(&msg);
+}
+
+static void family_wait(struct family *family)
+{
+    zmq_pollitem_t *items = zmalloc((family->count + 1) * sizeof(*items));
+    size_t *who = zmalloc((family->count + 1) * sizeof(*who));
+    int count = 1;
+
+    items[0] = (zmq_pollitem_t){ .socket = zsock_resolve(family->parent->pipe), .events = ZMQ_POLLIN };
+    for (size_t i = 0; i < family->started; i++)
+        if (family->members[i].thread != NULL) {
+            who[count] = i;
+            items[count++] = (zmq_pollitem_t){ .socket = zsock_resolve(family->members[i].thread), .events = ZMQ_POLLIN };
+        }
+    zmq_poll(items, count, family->first.code == ERROR_NONE ? (long)job_time_left_ms(family->parent) : -1);
+    for (int i = 1; i < count; i++)
+        if (items[i].revents != 0)
+            member_news(family, &family->members[who[i]]);
+    free(items);
+    free(who);
+    if (family->first.code == ERROR_NONE && job_check(family->parent, &family->first) < 0)
+        family_cancel(family, family->first.code);
+}
+
+int job_each(struct job *job, job_body *body, void *items, size_t count, size_t item_size, unsigned at_once,
+             struct error *err)
+{
+    struct family family = { .parent = job, .count = count };
+
+    family.members = zmalloc((count + 1) * sizeof(*family.members));
+    for (;;) {
+        while (family.first.code == ERROR_NONE && family.started < count && family.running < at_once) {
+            struct member *member = &family.members[family.started];
+
+            member->birth = (struct birth){ body, (char *)items + family.started * item_size, NULL, job->context };
+            member->thread = thread_start(&member->birth);
+            if (member->thread == NULL) {
+                error_set(&family.first, ERROR_RESOURCE_EXHAUSTED, "no thread for another job");
+                family_cancel(&family, ERROR_CANCELLED);
+                break;
+            }
+            family.started++;
+            family.running++;
+        }
+        if (family.running == 0)
+            break;
+        family_wait(&family);
+    }
+    free(family.members);
+    if (family.first.code == ERROR_NONE)
+        return 0;
+    *err = family.first;
+    return -1;
+}

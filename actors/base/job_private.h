@@ -1,0 +1,75 @@
+/* job_private — the inside of jobs, shared by the files of job.h only. */
+#ifndef ACTORS_BASE_JOB_PRIVATE_H
+#define ACTORS_BASE_JOB_PRIVATE_H
+
+#include "actors/base/job.h"
+#include "actors/base/request.h"
+#include "actors/base/thread_order.h"
+
+#define PEERS_MAX       16
+#define CANCEL_GRACE_MS 10000 /* a service that answers later than this after a cancel is given up */
+
+struct peer {
+    char name[24];
+    zsock_t *socket;
+    struct stats *stats;
+};
+
+/* What a job inherits from its request and gives to its children. */
+struct context {
+    char namespace[128];
+    char lease[160];
+    int64_t deadline;
+    void *self;
+    const char *actor;
+};
+
+struct job {
+    zsock_t *pipe;
+    struct context context;
+    struct arena *arena;
+    struct peer peers[PEERS_MAX];
+    uint64_t next_id;
+    enum error_code cancelled;
+    bool dismissed; /* whoever started it has its result, or goes away */
+    uint64_t credit;
+    struct chunk *first, **last;
+    int64_t reported; /* monotonic ns of the last progress */
+    char reported_what[200];
+};
+
+struct birth {
+    job_body *body;
+    const void *in;
+    const struct record *reply; /* NULL: none */
+    struct context context;
+};
+
+struct job_handle {
+    struct job_handle *next; /* of the background jobs */
+    zactor_t *thread;
+    struct loop *loop;
+    struct request *request; /* NULL: background */
+    job_done *done;
+    void *in;
+    struct error err;
+    struct birth birth;
+    bool failed;
+};
+
+enum order_kind { ORDER_CANCEL, ORDER_MESSAGE };
+
+struct order {
+    enum order_kind kind;
+    enum error_code why;
+    struct message *message;
+};
+
+/* job.c */
+void order_send(zactor_t *thread, const struct order *order);
+void take_orders(struct job *job);
+int told_to_end(struct job *job, struct error *err);
+void news_send(struct job *job, const char *kind, const char *stream, bool end, zframe_t *body);
+zactor_t *thread_start(struct birth *birth);
+
+#endif
