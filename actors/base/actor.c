@@ -620,11 +620,12 @@ static void actor_thread(zsock_t *pipe, void *arg)
 {
     struct birth *birth = arg;
     struct loop loop = { .actor = birth->actor, .self = birth->self };
+    int result;
 
     ORDER_AFTER_RECEIVE();
-    birth->result = loop_open(&loop, pipe, birth->err);
-    ORDER_BEFORE_SEND();
-    if (birth->result == 0) {
+    result = birth->result = loop_open(&loop, pipe, birth->err);
+    ORDER_BEFORE_SEND(); /* `birth` belongs to the starting thread again */
+    if (result == 0) {
         zsock_signal(pipe, 0);
         zloop_start(loop.zloop);
         zloop_reader_end(loop.zloop, pipe);
