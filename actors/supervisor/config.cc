@@ -1,16 +1,23 @@
 /* Reading TOML: the only C++ of the project, behind a C header. */
-#include "actors/supervisor/config.h"
-
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 
-namespace {
+extern "C" {
+#include "actors/supervisor/config.h"
+}
+
+namespace
+{
+
+const size_t FILE_MAX = 1 << 20; /* bytes */
 
 enum kind { TEXT, WORD, LIST, NUMBER, SIZE };
 
@@ -18,7 +25,7 @@ struct setting {
     kind what;
     const char *key;
     const char *fallback;
-    const char *least; /* numbers: the smallest; words: the words; lists: what an entry begins with */
+    const char *least; /* numbers: the smallest; words: the words */
     const char *most;
 };
 
@@ -33,13 +40,20 @@ struct value {
     std::string origin = "default";
 };
 
+/* As config_each() tells it: made beforehand, because nothing may throw there. */
+struct shown {
+    std::string key, value, origin;
+};
+
 struct holder : config {
     std::map<std::string, value> values;
-    std::vector<std::pair<std::string, std::string>> named; /* runtimes */
+    std::map<std::string, value> named; /* runtimes: name to path */
     std::vector<std::vector<const char *>> lists;
     std::vector<config_runtime> runtime_list;
+    std::vector<struct shown> shown;
 
     void publish();
+    void show();
 };
 
 std::vector<std::string> split(const std::string &text)
@@ -76,21 +90,44 @@ const char *first_of(const value &value)
 /* Makes the plain C members point to the values. */
 void holder::publish()
 {
+    /* two engines with a state each must not meet at one socket */
+    if (values["listen"].origin == "default")
+        values["listen"].items = { std::string("ipc://") + first_of(values["state"]) +
+                                   "/gantry.sock" };
     lists.clear();
     lists.reserve(16); /* no moves: pointers are handed out */
     runtime_list.clear();
-#define PUBLISH_TEXT(member, key)   member = first_of(values[key]);
-#define PUBLISH_WORD(member, key)   member = first_of(values[key]);
-#define PUBLISH_LIST(member, key)   member = publish_list(*this, values[key].items);
-#define PUBLISH_NUMBER(member, key) member = std::strtoull(first_of(values[key]), nullptr, 10);
-#define PUBLISH_SIZE(member, key)   PUBLISH_NUMBER(member, key)
+#define PUBLISH_TEXT(member, key)                              member = first_of(values[key]);
+#define PUBLISH_WORD(member, key)                              member = first_of(values[key]);
+#define PUBLISH_LIST(member, key)                              member = publish_list(*this, values[key].items);
+#define PUBLISH_NUMBER(member, key)                            member = std::strtoull(first_of(values[key]), nullptr, 10);
+#define PUBLISH_SIZE(member, key)                              PUBLISH_NUMBER(member, key)
 #define SETTING(kind, member, key, fallback, least, most, doc) PUBLISH_##kind(member, key)
 #include "actors/supervisor/config.def"
 #undef SETTING
     for (const auto &entry : named)
-        runtime_list.push_back({ entry.first.c_str(), entry.second.c_str() });
+        runtime_list.push_back({ entry.first.c_str(), first_of(entry.second) });
     runtime_list.push_back({ nullptr, nullptr });
     runtimes = runtime_list.data();
+    show();
+}
+
+std::string join(const std::vector<std::string> &items)
+{
+    std::string text;
+
+    for (const auto &item : items)
+        text += (text.empty() ? "" : " ") + item;
+    return text;
+}
+
+void holder::show()
+{
+    shown.clear();
+    for (const auto &entry : settings)
+        shown.push_back({ entry.key, join(values[entry.key].items), values[entry.key].origin });
+    for (const auto &entry : named)
+        shown.push_back({ "runtimes." + entry.first, first_of(entry.second), entry.second.origin });
 }
 
 const setting *find_setting(const std::string &key)
@@ -131,13 +168,67 @@ bool number_of(const std::string &text, bool with_unit, uint64_t &number)
     return true;
 }
 
+/* What a text must be beyond its kind: by key, because each is its own. */
+struct demand {
+    const char *key;
+    bool (*is_met)(const std::string &text);
+    const char *expected;
+};
+
+bool is_folder(const std::string &text)
+{
+    return text.size() > 1 && text[0] == '/';
+}
+
+/* <state>/t/<16 hex>/sock must fit into the 107 bytes of a socket's path */
+bool is_short_folder(const std::string &text)
+{
+    return is_folder(text) && text.size() <= 80;
+}
+
+bool is_endpoint(const std::string &text)
+{
+    static const std::string scheme = "ipc://";
+
+    return text.compare(0, scheme.size(), scheme) == 0 && text.size() > scheme.size() + 1 &&
+           text[scheme.size()] == '/' && text.size() <= scheme.size() + 107;
+}
+
+bool is_group(const std::string &text)
+{
+    return text.size() <= 32 && text.find_first_of(" :,/\t\n") == std::string::npos;
+}
+
+bool is_host(const std::string &text)
+{
+    return !text.empty() && text.size() <= 255 && text.find_first_of("/@ ") == std::string::npos;
+}
+
+const demand demands[] = {
+    { "root", is_folder, "an absolute path" },
+    { "state", is_short_folder, "an absolute path of at most 80 bytes" },
+    { "listen", is_endpoint, "a list of one endpoint or more, ipc:///PATH of at most 107 bytes" },
+    { "group", is_group, "the name of a group, or \"\" for root alone" },
+    { "registries.plain_http", is_host, "a list of registries, host or host:port" },
+};
+
+const demand *find_demand(const setting &entry)
+{
+    for (const auto &demand : demands)
+        if (std::strcmp(demand.key, entry.key) == 0)
+            return &demand;
+    return nullptr;
+}
+
 std::string expected(const setting &entry)
 {
+    if (const demand *demand = find_demand(entry))
+        return demand->expected;
     switch (entry.what) {
     case WORD:
         return std::string("one of: ") + entry.least;
     case LIST:
-        return std::string("a list of texts") + (entry.least[0] ? std::string(", each beginning with ") + entry.least : "");
+        return "a list of texts";
     case NUMBER:
         return std::string("a number from ") + entry.least + " to " + entry.most;
     case SIZE:
@@ -147,51 +238,79 @@ std::string expected(const setting &entry)
     }
 }
 
-bool accept(const setting &entry, std::vector<std::string> items, value &out)
+bool accept_number(const setting &entry, std::string &text)
 {
     uint64_t number = 0;
 
-    if (entry.what != LIST && items.size() != 1)
+    if (!number_of(text, entry.what == SIZE, number) ||
+        number < std::strtoull(entry.least, nullptr, 10) ||
+        number > std::strtoull(entry.most, nullptr, 10))
         return false;
-    if (entry.what == LIST) {
-        for (const auto &item : items)
-            if (item.empty() || item.compare(0, std::strlen(entry.least), entry.least) != 0)
-                return false;
-    } else if (entry.what == WORD) {
-        bool found = false;
+    text = std::to_string(number);
+    return true;
+}
+
+bool accept_text(const setting &entry, const std::string &text)
+{
+    const demand *demand = find_demand(entry);
+
+    if (text.find('\0') != std::string::npos)
+        return false;
+    if (entry.what == WORD) {
         for (const auto &word : split(entry.least))
-            found = found || word == items[0];
-        if (!found)
-            return false;
-    } else if (entry.what == NUMBER || entry.what == SIZE) {
-        if (!number_of(items[0], entry.what == SIZE, number) || number < std::strtoull(entry.least, nullptr, 10) ||
-            number > std::strtoull(entry.most, nullptr, 10))
-            return false;
-        items[0] = std::to_string(number);
-    } else if (items[0].empty() && std::strcmp(entry.key, "group") != 0) {
+            if (word == text)
+                return true;
         return false;
     }
-    if ((std::strcmp(entry.key, "root") == 0 || std::strcmp(entry.key, "state") == 0) && items[0][0] != '/')
+    return demand != nullptr ? demand->is_met(text) : !text.empty();
+}
+
+bool accept(const setting &entry, std::vector<std::string> items, value &out)
+{
+    if (entry.what != LIST && items.size() != 1)
         return false;
+    if (std::strcmp(entry.key, "listen") == 0 && items.empty())
+        return false;
+    for (auto &item : items)
+        if (!(entry.what == NUMBER || entry.what == SIZE ? accept_number(entry, item)
+                                                         : accept_text(entry, item)))
+            return false;
     out.items = std::move(items);
     return true;
 }
 
-/* The scalar or list behind a node, as texts; false when it is something else. */
-bool texts_of(const toml::node &node, std::vector<std::string> &items)
+/* "log.level is 'loud', expected one of ..." */
+std::string refusal(const setting &entry, const std::vector<std::string> &items)
 {
-    if (const auto *text = node.as_string())
-        items.push_back(text->get());
-    else if (const auto *number = node.as_integer())
-        items.push_back(std::to_string(number->get()));
-    else if (const auto *array = node.as_array()) {
-        for (const auto &item : *array)
-            if (const auto *entry = item.as_string())
-                items.push_back(entry->get());
-            else
-                return false;
-    } else
+    std::string text = entry.key, found = items.size() == 1 ? items[0].substr(0, 60) : "";
+
+    for (auto &c : found)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+            c = '?';
+    if (items.size() == 1)
+        text += " is '" + found + "',";
+    return text + " expected " + expected(entry);
+}
+
+/* The scalar or list behind a node, as texts; false when it is of another type than the setting's.
+ */
+bool texts_of(const setting &entry, const toml::node &node, std::vector<std::string> &items)
+{
+    const auto *number = node.as_integer();
+    const auto *text = node.as_string();
+    const auto *array = node.as_array();
+
+    if (number != nullptr && (entry.what == NUMBER || entry.what == SIZE))
+        return items.push_back(std::to_string(number->get())), true;
+    if (text != nullptr && entry.what != NUMBER)
+        return items.push_back(text->get()), true;
+    if (array == nullptr || entry.what != LIST)
         return false;
+    for (const auto &item : *array) {
+        if (!item.is_string())
+            return false;
+        items.push_back(item.as_string()->get());
+    }
     return true;
 }
 
@@ -211,11 +330,15 @@ struct reading {
     {
         for (auto &&[key, node] : table) {
             const auto *text = node.as_string();
+            std::string name(key.str());
 
-            if (text == nullptr || text->get().empty())
-                return error_set(err, ERROR_INVALID_ARGUMENT, "%s: runtimes.%s: expected the path of a program",
-                                 place(node).c_str(), std::string(key.str()).c_str());
-            config.named.emplace_back(std::string(key.str()), text->get());
+            if (text == nullptr || text->get().empty() ||
+                text->get().find('\0') != std::string::npos)
+                return error_set(err, ERROR_INVALID_ARGUMENT,
+                                 "%s: runtimes.%s: expected the path of a program",
+                                 place(node).c_str(), name.c_str());
+            config.named[name].items = { text->get() };
+            config.named[name].origin = place(node);
         }
         return 0;
     }
@@ -227,12 +350,13 @@ struct reading {
 
         if (entry == nullptr) {
             if (warn != nullptr)
-                warn(ctx, (place(node) + ": there is no setting " + key + ": it is ignored").c_str());
+                warn(ctx,
+                     (place(node) + ": there is no setting " + key + ": it is ignored").c_str());
             return 0;
         }
-        if (!texts_of(node, items) || !accept(*entry, items, config.values[key]))
-            return error_set(err, ERROR_INVALID_ARGUMENT, "%s: %s: expected %s", place(node).c_str(), key.c_str(),
-                             expected(*entry).c_str());
+        if (!texts_of(*entry, node, items) || !accept(*entry, items, config.values[key]))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "%s: %s", place(node).c_str(),
+                             refusal(*entry, items).c_str());
         config.values[key].origin = place(node);
         return 0;
     }
@@ -260,40 +384,63 @@ struct reading {
 void set_defaults(holder &config)
 {
     for (const auto &entry : settings)
-        config.values[entry.key].items = entry.what == LIST ? split(entry.fallback) : std::vector<std::string>{ entry.fallback };
+        config.values[entry.key].items =
+            entry.what == LIST ? split(entry.fallback) : std::vector<std::string>{ entry.fallback };
 }
 
-int load(holder &config, const char *path, bool must_exist, config_warning *warn, void *ctx, error *err)
+/* The whole file; a folder or a failing disk is an error, not an empty configuration. */
+int read_file(const char *path, bool must_exist, std::string &text, error *err)
 {
-    reading reading = { config, path, warn, ctx, err };
     FILE *file = std::fopen(path, "re");
+    char part[4096];
+    size_t size;
+    int failed = 0;
 
     if (file == nullptr)
         return must_exist || errno != ENOENT ? error_sys(err, errno, "open %s", path) : 0;
+    errno = 0;
+    while ((size = std::fread(part, 1, sizeof(part), file)) > 0 && text.size() <= FILE_MAX)
+        text.append(part, size);
+    if (std::ferror(file))
+        failed = errno != 0 ? errno : EIO;
     std::fclose(file);
+    if (failed != 0)
+        return error_sys(err, failed, "read %s", path);
+    if (text.size() > FILE_MAX)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s: larger than %zu bytes", path, FILE_MAX);
+    return 0;
+}
+
+int load(holder &config, const char *path, bool must_exist, config_warning *warn, void *ctx,
+         error *err)
+{
+    reading reading = { config, path, warn, ctx, err };
+    std::string text;
+
+    if (read_file(path, must_exist, text, err) < 0)
+        return -1;
     try {
-        return reading.take_table(toml::parse_file(path), "");
+        return reading.take_table(toml::parse(text, std::string(path)), "");
     } catch (const toml::parse_error &problem) {
-        return error_set(err, ERROR_INVALID_ARGUMENT, "%s:%u: %s", path, static_cast<unsigned>(problem.source().begin.line),
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s:%u: %s", path,
+                         static_cast<unsigned>(problem.source().begin.line),
                          std::string(problem.description()).c_str());
     }
 }
 
 } // namespace
 
-extern "C" int config_load(const char *path, bool must_exist, struct config **config, config_warning *warn, void *ctx,
-                           struct error *err)
+extern "C" int config_load(const char *path, bool must_exist, struct config **config,
+                           config_warning *warn, void *ctx, struct error *err)
 {
     try {
-        auto *made = new holder();
+        auto made = std::make_unique<holder>();
 
         set_defaults(*made);
-        if (path != nullptr && load(*made, path, must_exist, warn, ctx, err) < 0) {
-            delete made;
+        if (path != nullptr && load(*made, path, must_exist, warn, ctx, err) < 0)
             return -1;
-        }
         made->publish();
-        *config = made;
+        *config = made.release();
         return 0;
     } catch (const std::exception &problem) {
         return error_set(err, ERROR_INTERNAL, "configuration: %s", problem.what());
@@ -306,7 +453,8 @@ extern "C" void config_free(struct config **config)
     *config = nullptr;
 }
 
-extern "C" int config_set(struct config *config, const char *key, const char *text, const char *origin, struct error *err)
+extern "C" int config_set(struct config *config, const char *key, const char *text,
+                          const char *origin, struct error *err)
 {
     try {
         auto *self = static_cast<holder *>(config);
@@ -314,9 +462,12 @@ extern "C" int config_set(struct config *config, const char *key, const char *te
         value wanted;
 
         if (entry == nullptr)
-            return error_set(err, ERROR_INVALID_ARGUMENT, "there is no setting %s", key);
-        if (!accept(*entry, entry->what == LIST ? split(text) : std::vector<std::string>{ text }, wanted))
-            return error_set(err, ERROR_INVALID_ARGUMENT, "%s: expected %s", origin, expected(*entry).c_str());
+            return error_set(err, ERROR_INVALID_ARGUMENT, "%s: there is no setting %s", origin,
+                             key);
+        auto items = entry->what == LIST ? split(text) : std::vector<std::string>{ text };
+        if (!accept(*entry, items, wanted))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "%s: %s", origin,
+                             refusal(*entry, items).c_str());
         wanted.origin = origin;
         self->values[key] = wanted;
         self->publish();
@@ -327,21 +478,17 @@ extern "C" int config_set(struct config *config, const char *key, const char *te
 }
 
 extern "C" void config_each(const struct config *config,
-                            void (*each)(void *ctx, const char *key, const char *value, const char *origin), void *ctx)
+                            void (*each)(void *ctx, const char *key, const char *value,
+                                         const char *origin),
+                            void *ctx)
 {
     const auto *self = static_cast<const holder *>(config);
 
-    for (const auto &entry : settings) {
-        const value &value = self->values.at(entry.key);
-        std::string text;
-
-        for (const auto &item : value.items)
-            text += (text.empty() ? "" : " ") + item;
-        each(ctx, entry.key, text.c_str(), value.origin.c_str());
-    }
+    for (const auto &line : self->shown)
+        each(ctx, line.key.c_str(), line.value.c_str(), line.origin.c_str());
 }
 
-extern "C" size_t config_count(void)
+extern "C" size_t config_count(const struct config *config)
 {
-    return sizeof(settings) / sizeof(*settings);
+    return static_cast<const holder *>(config)->shown.size();
 }

@@ -49,17 +49,20 @@ typedef void config_warning(void *ctx, const char *text);
 #ifdef __cplusplus
 extern "C" {
 #endif
-int config_load(const char *path, bool must_exist, struct config **config, config_warning *warn, void *ctx,
-                struct error *err);
+int config_load(const char *path, bool must_exist, struct config **config, config_warning *warn,
+                void *ctx, struct error *err);
 void config_free(struct config **config);
 
-/* A flag: sets one scalar setting; `origin` is what `gantry info` shows, e.g. "--root". */
-int config_set(struct config *config, const char *key, const char *value, const char *origin, struct error *err);
+/* A flag: sets one setting, lists with blanks or commas between; `origin` is what `gantry info`
+   shows, e.g. "--root".  The endpoints follow `state` as long as nobody sets them. */
+int config_set(struct config *config, const char *key, const char *value, const char *origin,
+               struct error *err);
 
 /* Every setting as text, with where it comes from: "default", "file:line" or a flag. */
 void config_each(const struct config *config,
-                 void (*each)(void *ctx, const char *key, const char *value, const char *origin), void *ctx);
-size_t config_count(void);
+                 void (*each)(void *ctx, const char *key, const char *value, const char *origin),
+                 void *ctx);
+size_t config_count(const struct config *config); /* how many config_each() tells */
 #ifdef __cplusplus
 }
 #endif

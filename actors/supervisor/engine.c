@@ -96,7 +96,7 @@ static void configure_base(struct engine *engine)
 
     random_hex(engine->instance, 32);
     engine->writer_config = (struct writer_config){ engine->database, engine->instance };
-    engine->settings = arena_alloc(engine->arena, config_count() * sizeof(*engine->settings));
+    engine->settings = arena_alloc(engine->arena, config_count(config) * sizeof(*engine->settings));
     config_each(config, add_setting, engine);
     engine->daemon_config = (struct daemon_config){
         .root = config->root,
