@@ -558,21 +558,22 @@ static const char *reason_to_skip(void)
 
 int main(int argc, char **argv)
 {
-#define TEST_RUN(name) cmocka_unit_test_setup_teardown(name, make, fixture_free)
+#undef TEST
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, fixture_free)
     static const struct CMUnitTest tests[] = {
-        TEST_RUN(a_container_with_defaults_runs),
-        TEST_RUN(a_read_only_container_cannot_write_but_in_its_tmpfs),
-        TEST_RUN(limits_reach_the_control_group),
-        TEST_RUN(without_capabilities_root_is_nobody_special),
-        TEST_RUN(another_user_has_its_ids_groups_and_home),
-        TEST_RUN(privileged_is_as_much_as_the_host_has),
-        TEST_RUN(a_device_appears_under_its_new_name),
-        TEST_RUN(unlimited_is_a_number_that_runtimes_take),
-        TEST_RUN(an_image_without_a_command_file_is_told_apart),
-        TEST_RUN(a_mount_of_the_host_comes_in_later_where_rslave_is_said),
-        TEST_RUN(an_additional_process_runs_as_asked),
-        TEST_RUN(system_calls_are_answered_as_the_profile_says),
-        TEST_RUN(a_users_profile_is_in_force),
+        TEST(a_container_with_defaults_runs),
+        TEST(a_read_only_container_cannot_write_but_in_its_tmpfs),
+        TEST(limits_reach_the_control_group),
+        TEST(without_capabilities_root_is_nobody_special),
+        TEST(another_user_has_its_ids_groups_and_home),
+        TEST(privileged_is_as_much_as_the_host_has),
+        TEST(a_device_appears_under_its_new_name),
+        TEST(unlimited_is_a_number_that_runtimes_take),
+        TEST(an_image_without_a_command_file_is_told_apart),
+        TEST(a_mount_of_the_host_comes_in_later_where_rslave_is_said),
+        TEST(an_additional_process_runs_as_asked),
+        TEST(system_calls_are_answered_as_the_profile_says),
+        TEST(a_users_profile_is_in_force),
     };
     const char *reason;
 
