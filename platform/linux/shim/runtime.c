@@ -77,7 +77,9 @@ int runtime_spawn(const char *const *argv, const struct ends *ends, pid_t *pid)
     redirect(&actions, ends->err, 2);
     posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     sigemptyset(&none);
-    sigfillset(&all);
+    /* sigfillset() leaves out the two signals that libc keeps to itself, and posix_spawn()
+       would then have the container ignore them */
+    memset(&all, 0xff, sizeof(all));
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
