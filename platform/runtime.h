@@ -42,8 +42,8 @@ struct task_starting {
 
 /*
  * Makes the folder, writes what the shim needs and starts it.  May wait for the
- * disk.  Errors: NOT_FOUND (no such shim program), what files and processes give;
- * nothing is left then.
+ * disk.  Errors: FAILED_PRECONDITION (no such shim program), what files and
+ * processes give; nothing is left then.
  */
 int task_create(const struct task_start *start, struct task_starting *starting, struct error *err);
 

@@ -100,6 +100,17 @@ static int shim_start(const char *program, const char *option, const char *folde
     return 0;
 }
 
+/* NOT_FOUND is kept for the command inside the container. */
+static int shim_find(const struct task_start *start, char program[PATH_SIZE], struct error *err)
+{
+    int status = start->shim != NULL ? program_look_up(start->shim, program, err)
+                                     : program_find(SHIM_PROGRAM, program, err);
+
+    if (status < 0)
+        err->code = ERROR_FAILED_PRECONDITION;
+    return status;
+}
+
 int task_create(const struct task_start *start, struct task_starting *starting, struct error *err)
 {
     char program[PATH_SIZE], name[TASK_DIGITS + 1];
@@ -109,8 +120,7 @@ int task_create(const struct task_start *start, struct task_starting *starting, 
     starting->answer_size = 0;
     starting->folder[0] = '\0';
     starting->child = (struct child){ .input = -1, .output = -1 };
-    if (start->shim != NULL ? program_look_up(start->shim, program, err) < 0
-                            : program_find(SHIM_PROGRAM, program, err) < 0)
+    if (shim_find(start, program, err) < 0)
         return -1;
     if (folder_make(start->state, starting->folder, name, err) < 0 ||
         folder_fill(start, starting->folder, name, err) < 0 ||
@@ -149,12 +159,13 @@ static void first_reap(struct child *child)
         child_wait(child, &status, &ignored);
 }
 
-static int failed(struct task_starting *starting)
+/* A shim that says so itself has undone everything; one that died has not. */
+static int failed(struct task_starting *starting, bool has_answered)
 {
     struct error ignored;
 
     first_reap(&starting->child);
-    if (task_reap_dead(starting->folder, &ignored) == 0)
+    if (has_answered || task_reap_dead(starting->folder, &ignored) == 0)
         fs_remove_tree(starting->folder, &ignored);
     return -1;
 }
@@ -187,7 +198,7 @@ int task_starting_take(struct task_starting *starting, uint64_t *pid, struct err
     if (status == 0)
         return 0;
     if (status < 0 || answer_parse(starting->answer, pid, err) < 0)
-        return failed(starting);
+        return failed(starting, status > 0);
     first_reap(&starting->child);
     return 1;
 }

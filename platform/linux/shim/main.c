@@ -337,6 +337,8 @@ static int supervise(void)
     shim.answer = (struct source){ .fd = STDOUT_FILENO, .on_ready = on_unwanted, .owner = &shim };
     if (come_to_life(&shim, &err) == 0)
         return live(&shim);
+    if (err.code == ERROR_NOT_FOUND || err.code == ERROR_PERMISSION_DENIED)
+        err.code = ERROR_INTERNAL; /* those are said of the container's command alone */
     answer_error(&shim, &err);
     return 1;
 }
