@@ -78,6 +78,26 @@ static struct image_defaults defaults_of(const struct image_config *config)
     };
 }
 
+/* There are no volumes yet; what the user mounts there himself serves as well. */
+static int check_volumes(const struct making *making, const struct image_config *config, struct error *err)
+{
+    const struct mount *mounts = making->options->mounts.items;
+
+    for (size_t i = 0; i < config->volumes.count; i++) {
+        const char *volume = config->volumes.items[i];
+        bool mounted = false;
+
+        for (size_t j = 0; j < making->options->mounts.count; j++)
+            mounted = mounted || (mounts[j].target != NULL && strcmp(mounts[j].target, volume) == 0);
+        if (mounted)
+            continue;
+        error_set(err, ERROR_UNIMPLEMENTED, "image %s wants a volume at %s, and there are no volumes yet",
+                  making->want->image, volume);
+        return error_hint(err, "mount something there: -v /a/folder:%.60s or --tmpfs %.30s", volume, volume);
+    }
+    return 0;
+}
+
 static int take_image(struct making *making, struct error *err)
 {
     struct images_inspect_request which = { .name = making->want->image, .platform = making->want->platform };
@@ -91,6 +111,8 @@ static int take_image(struct making *making, struct error *err)
                            err) < 0)
         return error_wrap(err, "image %s", making->want->image);
     making->defaults = defaults_of(&config);
+    if (check_volumes(making, &config, err) < 0)
+        return -1;
     if (making->image.chain_id == NULL)
         return 0;
     top.key = making->image.chain_id;
