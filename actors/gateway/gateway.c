@@ -183,7 +183,6 @@ static int admit(struct gateway *gateway, const struct session *session, const s
     if (forward_of_caller(session, envelope->id) != NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "request id %llu is in use by an open request",
                          (unsigned long long)envelope->id);
-    err->retry_ms = 100;
     if (session->open >= config->requests_per_client) {
         error_set(err, ERROR_RESOURCE_EXHAUSTED, "this client has %u requests open, the limit", session->open);
         err->retry_ms = 100;
@@ -331,6 +330,7 @@ static int on_heartbeat(zloop_t *zloop, int timer, void *arg)
     zlistx_t *all = zhashx_values(gateway->sessions.by_peer);
 
     (void)zloop, (void)timer;
+    zlistx_set_destructor(all, NULL); /* it would take the sessions along */
     for (struct session *session = zlistx_first(all); session != NULL; session = zlistx_next(all))
         if (session_is_dead(gateway, session))
             session_lose(gateway, session, "silent or gone");
