@@ -26,7 +26,7 @@ struct making {
     char folder[PATH_SIZE]; /* <root>/containers/<namespace>/<id> */
     char lease[40];
     struct images_inspect_reply image;
-    struct image_defaults defaults;
+    struct image_config defaults;
     uint64_t layer; /* the image's top one; 0: none */
     struct user_ids user;
     char hostname[HOSTNAME_SIZE];
@@ -57,27 +57,6 @@ static int check_request(struct making *making, struct error *err)
 
 /* ---- the image ---------------------------------------------------------------------------- */
 
-static struct image_defaults defaults_of(const struct image_config *config)
-{
-    return (struct image_defaults){
-        .user = config->user,
-        .working_dir = config->working_dir,
-        .stop_signal = config->stop_signal,
-        .env = config->env,
-        .entrypoint = config->entrypoint,
-        .cmd = config->cmd,
-        .exposed_ports = config->exposed_ports,
-        .labels = config->labels,
-        .os = config->os,
-        .architecture = config->architecture,
-        .variant = config->variant,
-        .os_version = config->os_version,
-        .os_features = config->os_features,
-        .author = config->author,
-        .created = config->created,
-    };
-}
-
 /* There are no volumes yet; what the user mounts there himself serves as well. */
 static int check_volumes(const struct making *making, const struct image_config *config, struct error *err)
 {
@@ -103,15 +82,13 @@ static int take_image(struct making *making, struct error *err)
     struct images_inspect_request which = { .name = making->want->image, .platform = making->want->platform };
     struct snapshots_key_request top = { .driver = making->info.driver };
     struct snapshot_info snapshot;
-    struct image_config config;
 
     if (call(making->job, &op_images_unpack, &which, &making->image, err) < 0)
         return -1;
-    if (image_config_parse(making->image.config_json, strlen(making->image.config_json), job_arena(making->job), &config,
-                           err) < 0)
+    if (image_config_parse(making->image.config_json, strlen(making->image.config_json), job_arena(making->job),
+                           &making->defaults, err) < 0)
         return error_wrap(err, "image %s", making->want->image);
-    making->defaults = defaults_of(&config);
-    if (check_volumes(making, &config, err) < 0)
+    if (check_volumes(making, &making->defaults, err) < 0)
         return -1;
     if (making->image.chain_id == NULL)
         return 0;

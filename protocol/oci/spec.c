@@ -55,7 +55,7 @@ int spec_network_is_host(const struct container_options *options, bool *is_host,
 static int plan_make(const struct spec_input *input, struct plan *plan, struct error *err)
 {
     static const struct container_options nothing_said;
-    static const struct image_defaults no_image;
+    static const struct image_config no_image;
 
     plan->input = input;
     plan->host = input->host;

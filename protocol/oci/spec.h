@@ -16,31 +16,13 @@
 
 #include <stdint.h>
 
+#include "protocol/oci/image_config.h"
 #include "protocol/oci/users.h"
 #include "protocol/record.h"
 #include "protocol/schema.h"
 
 #define SPEC_BYTES_MAX (4u << 20) /* no spec is longer */
 #define SPEC_VERSION   "1.0.2"    /* the lowest that describes what is used */
-
-/* What an image's config says (image-spec config.md); absent texts are NULL. */
-struct image_defaults {
-    const char *user;
-    const char *working_dir;
-    const char *stop_signal;
-    struct strs env;
-    struct strs entrypoint;
-    struct strs cmd;
-    struct strs exposed_ports;
-    struct map labels;
-    const char *os;
-    const char *architecture;
-    const char *variant;
-    const char *os_version;
-    struct strs os_features;
-    const char *author;
-    const char *created;
-};
 
 /* A device node of the host. */
 struct host_device {
@@ -75,7 +57,7 @@ struct spec_input {
     const char *hostname_file;               /* on the host; NULL: none is mounted */
     const char *hosts_file;                  /* the same */
     const char *resolv_file;                 /* the same; with the host's network only */
-    const struct image_defaults *image;      /* NULL: no image */
+    const struct image_config *image;        /* NULL: no image */
     const struct container_options *options; /* NULL: nothing said */
     const struct user_ids *user;             /* from users_resolve() */
     const struct spec_host *host;

@@ -79,7 +79,7 @@ static void implicit_list(json_t *annotations, const char *key, const struct str
 }
 
 /* What image-spec's conversion.md derives from the fields of an image's config. */
-static void implicit_annotations(const struct image_defaults *image, json_t *annotations)
+static void implicit_annotations(const struct image_config *image, json_t *annotations)
 {
     implicit_put(annotations, PREFIX "os", image->os);
     implicit_put(annotations, PREFIX "architecture", image->architecture);

@@ -14,7 +14,7 @@ struct plan {
     const struct spec_input *input;
     const struct spec_host *host;
     const struct container_options *options;
-    const struct image_defaults *image;
+    const struct image_config *image;
     uint64_t caps; /* bounding set */
     bool privileged;
     bool host_network;

@@ -27,7 +27,7 @@
     }
 
 struct fixture {
-    struct image_defaults image;
+    struct image_config image;
     struct container_options options;
     struct user_ids user;
     uint32_t gids[1];
