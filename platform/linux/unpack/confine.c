@@ -92,11 +92,8 @@ static int lower_mount(const char *option, size_t count, int at, struct error *e
    folder and parents go. */
 static int root_make(const char *folder, int *root, struct error *err)
 {
-    int tree;
+    int tree = open_tree(AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return error_sys(err, errno, "make a mount namespace");
-    tree = open_tree(AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0)
         return error_sys(err, errno, "open %s", folder);
     if (mount("gantry-unpack", folder, "tmpfs", FLAGS, "mode=0700,size=64k") < 0 ||
@@ -126,6 +123,8 @@ int confine_mounts(const char *folder, char *const *lowers, size_t count,
     int root, at;
 
     confined->lower = -1;
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return error_sys(err, errno, "make a mount namespace");
     if (lowers_open(lowers, count, option, sizeof(option), err) < 0 ||
         root_make(folder, &root, err) < 0)
         return -1;

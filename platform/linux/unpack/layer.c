@@ -5,7 +5,6 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <limits.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -244,8 +243,12 @@ static int entry_apply(struct layer *layer, struct archive_entry *from, const st
     }
 }
 
-/* A name that is not UTF-8 is a warning (EILSEQ), and the name comes as it is; any other warning
-   means that something of the entry was not understood. */
+/*
+ * The reader would convert names from UTF-8 to the locale's characters, and normalize them on the
+ * way.  In the C locale, which this program never leaves, it fails with the first character that
+ * is not ASCII: then the name comes as it is, with a warning (EILSEQ).  Any other warning means
+ * that something of the entry was not understood.
+ */
 static bool is_read(struct layer *layer, int result)
 {
     return result == ARCHIVE_OK ||
@@ -295,7 +298,6 @@ static struct archive *prepared; /* before the filter: it loads what it needs of
 
 int layer_prepare(struct error *err)
 {
-    setlocale(LC_CTYPE, "C.UTF-8"); /* so that names in UTF-8 need no conversion */
     prepared = archive_read_new();
     if (prepared == NULL || archive_read_support_format_tar(prepared) != ARCHIVE_OK ||
         archive_read_support_format_empty(prepared) != ARCHIVE_OK)

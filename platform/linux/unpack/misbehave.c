@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -50,17 +52,11 @@ static void escape(void)
     say("escape", fd);
 }
 
-void misbehave(void)
+/* Calls that the filter knows nothing about: none of them returns. */
+static void call(const char *how)
 {
-    const char *how = getenv("GANTRY_UNPACK_MISBEHAVE");
     char *nothing[] = { NULL };
 
-    if (how == NULL)
-        return;
-    if (strcmp(how, "device") == 0)
-        device();
-    if (strcmp(how, "escape") == 0)
-        escape();
     if (strcmp(how, "socket") == 0)
         say(how, socket(AF_UNIX, SOCK_STREAM, 0));
     if (strcmp(how, "exec") == 0)
@@ -71,6 +67,32 @@ void misbehave(void)
         say(how, mount("none", "/folder", "tmpfs", 0, NULL));
     if (strcmp(how, "fork") == 0)
         say(how, syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
+    if (strcmp(how, "bpf") == 0)
+        say(how, syscall(SYS_bpf, 0, NULL, 0));
+    if (strcmp(how, "setns") == 0)
+        say(how, setns(0, 0));
+    if (strcmp(how, "chroot") == 0)
+        say(how, chroot("/folder"));
+    if (strcmp(how, "kill") == 0)
+        say(how, kill(1, 0));
+    if (strcmp(how, "executable") == 0)
+        say(how, mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+                         MAP_FAILED
+                     ? 0
+                     : -1);
+}
+
+void misbehave(void)
+{
+    const char *how = getenv("GANTRY_UNPACK_MISBEHAVE");
+
+    if (how == NULL)
+        return;
+    if (strcmp(how, "device") == 0)
+        device();
+    if (strcmp(how, "escape") == 0)
+        escape();
+    call(how);
     _exit(2);
 }
 #endif

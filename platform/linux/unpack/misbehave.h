@@ -6,7 +6,7 @@
 #define UNPACK_MISBEHAVE_H
 
 #ifdef GANTRY_TEST_HOOKS
-/* GANTRY_UNPACK_MISBEHAVE=device|escape|socket|exec|ptrace|mount|fork; does not return if it is set. */
+/* GANTRY_UNPACK_MISBEHAVE=device|escape|socket|exec|ptrace|...: does not return if it is set. */
 void misbehave(void);
 #else
 #define misbehave() (void)0
