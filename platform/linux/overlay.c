@@ -1,0 +1,332 @@
+/* See overlay.h.  Options follow Documentation/filesystems/overlayfs.rst of the kernel. */
+#include "platform/linux/overlay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "platform/scope.h"
+
+#define PARENTS_MAX 500 /* OVL_MAX_STACK */
+
+struct overlay {
+    char folder[PATH_SIZE];
+    bool has_overlay;                   /* the kernel */
+    bool nested;                        /* the folder lies on an overlay: no upper can be there */
+    bool index, metacopy, redirect_dir; /* options that can be switched off */
+};
+
+/* ---- what the kernel can ------------------------------------------------------------- */
+
+static bool parameter_exists(const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "/sys/module/overlay/parameters/%s", name);
+    return access(path, F_OK) == 0;
+}
+
+/* Asking for the file system loads its module, too. */
+static bool kernel_has_overlay(void)
+{
+    int fd = fsopen("overlay", FSOPEN_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || errno != ENODEV;
+}
+
+static int overlay_open(const char *folder, void **state, struct error *err)
+{
+    struct overlay *overlay = calloc(1, sizeof(*overlay));
+    struct statfs fs;
+
+    if (overlay == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
+    if (path_format(overlay->folder, err, "%s", folder) < 0 ||
+        fs_folder_make_all(folder, 0700, err) < 0) {
+        free(overlay);
+        return -1;
+    }
+    overlay->nested = statfs(folder, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+    overlay->has_overlay = kernel_has_overlay();
+    overlay->index = parameter_exists("index");
+    overlay->metacopy = parameter_exists("metacopy");
+    overlay->redirect_dir = parameter_exists("redirect_dir");
+    *state = overlay;
+    return 0;
+}
+
+static void overlay_close(void **state)
+{
+    free(*state);
+    *state = NULL;
+}
+
+/* ---- places --------------------------------------------------------------------------- */
+
+static int place(const struct overlay *overlay, uint64_t number, const char *below,
+                 char path[PATH_SIZE], struct error *err)
+{
+    return path_format(path, err, "%s/%llu%s", overlay->folder, (unsigned long long)number, below);
+}
+
+static int overlay_folder(void *state, uint64_t number, char path[PATH_SIZE], struct error *err)
+{
+    return place(state, number, "/fs", path, err);
+}
+
+/* What is seen at the top is the upper's own folder: it has to look like the parent's. */
+static int look_like(const struct overlay *overlay, uint64_t parent, const char *path,
+                     struct error *err)
+{
+    char below[PATH_SIZE];
+    struct stat st;
+
+    if (place(overlay, parent, "/fs", below, err) < 0)
+        return -1;
+    if (lstat(below, &st) < 0)
+        return error_sys(err, errno, "stat %s", below);
+    if (chown(path, st.st_uid, st.st_gid) < 0 || chmod(path, st.st_mode & 07777) < 0)
+        return error_sys(err, errno, "set owner and mode of %s", path);
+    return 0;
+}
+
+static int overlay_prepare(void *state, uint64_t number, uint64_t parent, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (place(state, number, "", path, err) < 0 || fs_remove_tree(path, err) < 0 ||
+        fs_folder_make(path, 0700, err) < 0 || place(state, number, "/work", path, err) < 0 ||
+        fs_folder_make(path, 0700, err) < 0 || place(state, number, "/fs", path, err) < 0 ||
+        fs_folder_make(path, 0755, err) < 0)
+        return -1;
+    return parent != 0 ? look_like(state, parent, path, err) : 0;
+}
+
+static int overlay_commit(void *state, uint64_t number, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (place(state, number, "/work", path, err) < 0)
+        return -1;
+    return fs_remove_tree(path, err);
+}
+
+static int overlay_remove(void *state, uint64_t number, const char *away, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (place(state, number, "", path, err) < 0)
+        return -1;
+    return fs_exists(path) ? fs_rename(path, away, err) : 0;
+}
+
+struct visit {
+    int (*each)(void *ctx, uint64_t number, struct error *err);
+    void *ctx;
+};
+
+static int visit_one(void *ctx, const char *name, struct error *err)
+{
+    const struct visit *visit = ctx;
+    size_t length = strlen(name);
+
+    if (length == 0 || length > 18 || strspn(name, "0123456789") != length || name[0] == '0')
+        return 0; /* not made here */
+    return visit->each(visit->ctx, strtoull(name, NULL, 10), err);
+}
+
+static int overlay_each(void *state, int (*each)(void *ctx, uint64_t number, struct error *err),
+                        void *ctx, struct error *err)
+{
+    const struct overlay *overlay = state;
+    struct visit visit = { each, ctx };
+
+    return fs_folder_each(overlay->folder, visit_one, &visit, err);
+}
+
+static int overlay_sync(void *state, uint64_t number, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    return place(state, number, "/fs", path, err) < 0 ? -1 : fs_sync_all(path, err);
+}
+
+static int overlay_usage(void *state, uint64_t number, uint64_t *size, uint64_t *inodes,
+                         struct error *err)
+{
+    char path[PATH_SIZE];
+
+    return place(state, number, "/fs", path, err) < 0 ? -1 : fs_usage(path, size, inodes, err);
+}
+
+/* ---- mounts ---------------------------------------------------------------------------- */
+
+static void add_mount(struct list *mounts, const struct mount *mount, struct arena *arena)
+{
+    struct mount *items = arena_alloc(arena, (mounts->count + 1) * sizeof(*items));
+
+    if (mounts->count > 0)
+        memcpy(items, mounts->items, mounts->count * sizeof(*items));
+    items[mounts->count++] = *mount;
+    mounts->items = items;
+}
+
+static int add_bind(struct overlay *overlay, uint64_t number, bool read_only, struct list *mounts,
+                    struct arena *arena, struct error *err)
+{
+    char path[PATH_SIZE];
+    const char **options = arena_alloc(arena, 2 * sizeof(*options));
+    struct mount mount = { .type = "bind", .options = { 2, options } };
+
+    if (place(overlay, number, "/fs", path, err) < 0)
+        return -1;
+    options[0] = "rbind";
+    options[1] = read_only ? "ro" : "rw";
+    mount.source = arena_str(arena, path);
+    add_mount(mounts, &mount, arena);
+    return 0;
+}
+
+/* A comma would end the option, a colon the name: the kernel takes both behind a backslash. */
+static void add_escaped(struct buffer *text, const char *path)
+{
+    for (; *path != '\0'; path++) {
+        if (strchr(",:\\", *path) != NULL)
+            buffer_add(text, "\\", 1);
+        buffer_add(text, path, 1);
+    }
+}
+
+static const char *taken(struct buffer *text, struct arena *arena)
+{
+    const char *copy;
+
+    buffer_add(text, "", 1);
+    copy = arena_str(arena, text->data);
+    buffer_free(text);
+    return copy;
+}
+
+static int path_option(struct overlay *overlay, const char *name, uint64_t number,
+                       const char *below, const char **option, struct arena *arena,
+                       struct error *err)
+{
+    struct buffer text = { 0 };
+    char path[PATH_SIZE];
+
+    if (place(overlay, number, below, path, err) < 0)
+        return -1;
+    buffer_add(&text, name, strlen(name));
+    add_escaped(&text, path);
+    *option = taken(&text, arena);
+    return 0;
+}
+
+static int lower_option(struct overlay *overlay, const struct layer_stack *stack,
+                        const char **option, struct arena *arena, struct error *err)
+{
+    struct buffer text = { 0 };
+    char path[PATH_SIZE];
+
+    buffer_add(&text, "lowerdir=", strlen("lowerdir="));
+    for (size_t i = 0; i < stack->parent_count; i++) {
+        if (place(overlay, stack->parents[i], "/fs", path, err) < 0) {
+            buffer_free(&text);
+            return -1;
+        }
+        if (i > 0)
+            buffer_add(&text, ":", 1);
+        add_escaped(&text, path);
+    }
+    *option = taken(&text, arena);
+    return 0;
+}
+
+/* Off, whatever the kernel's build says: a layer has to mean the same when it is mounted on
+   other parents or on another machine. */
+static size_t add_switches(const struct overlay *overlay, const char **options, size_t count)
+{
+    if (overlay->index)
+        options[count++] = "index=off";
+    if (overlay->metacopy)
+        options[count++] = "metacopy=off";
+    if (overlay->redirect_dir)
+        options[count++] = "redirect_dir=off";
+    return count;
+}
+
+static int add_overlay(struct overlay *overlay, const struct layer_stack *stack,
+                       struct list *mounts, struct arena *arena, struct error *err)
+{
+    const char **options = arena_alloc(arena, 6 * sizeof(*options));
+    struct mount mount = { .type = "overlay", .source = "overlay" };
+    size_t count = add_switches(overlay, options, 0);
+
+    if (!stack->read_only && (path_option(overlay, "workdir=", stack->number, "/work",
+                                          &options[count++], arena, err) < 0 ||
+                              path_option(overlay, "upperdir=", stack->number, "/fs",
+                                          &options[count++], arena, err) < 0))
+        return -1;
+    if (lower_option(overlay, stack, &options[count++], arena, err) < 0)
+        return -1;
+    mount.options = (struct strs){ count, options };
+    add_mount(mounts, &mount, arena);
+    return 0;
+}
+
+static int check_support(const struct overlay *overlay, const struct layer_stack *stack,
+                         struct error *err)
+{
+    if (!overlay->has_overlay)
+        return error_set(err, ERROR_FAILED_PRECONDITION,
+                         "overlay: this kernel has no overlay file system");
+    if (overlay->nested && !stack->read_only) {
+        error_set(err, ERROR_FAILED_PRECONDITION,
+                  "overlay: %s lies on an overlay file system itself, which cannot carry another",
+                  overlay->folder);
+        return error_hint(err, "put root on a disk's file system");
+    }
+    return 0;
+}
+
+/* One layer alone needs no overlay: it is bound. */
+static int overlay_mounts(void *state, const struct layer_stack *stack, struct list *mounts,
+                          struct arena *arena, struct error *err)
+{
+    struct overlay *overlay = state;
+
+    if (stack->parent_count > PARENTS_MAX)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "overlay: %zu layers, at most %d go",
+                         stack->parent_count, PARENTS_MAX);
+    if (stack->parent_count == 0)
+        return add_bind(overlay, stack->number, stack->read_only, mounts, arena, err);
+    if (stack->parent_count == 1 && stack->read_only)
+        return add_bind(overlay, stack->parents[0], true, mounts, arena, err);
+    if (check_support(overlay, stack, err) < 0)
+        return -1;
+    return add_overlay(overlay, stack, mounts, arena, err);
+}
+
+const struct snapshotter overlay_snapshotter = {
+    .name = "overlay",
+    .parents_max = PARENTS_MAX,
+    .open = overlay_open,
+    .close = overlay_close,
+    .prepare = overlay_prepare,
+    .mounts = overlay_mounts,
+    .folder = overlay_folder,
+    .commit = overlay_commit,
+    .remove = overlay_remove,
+    .each_layer = overlay_each,
+    .sync = overlay_sync,
+    .usage = overlay_usage,
+};

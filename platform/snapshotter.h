@@ -1,0 +1,62 @@
+/*
+ * snapshotter — how layers of files lie on the disk and are mounted.
+ *
+ * A layer is a number.  Which name it has for whom, what stands on what and what may go
+ * is known by the snapshots actor; a driver only makes a place for a number, describes
+ * how it is mounted on top of its parents, and takes it away again.  Nothing is mounted
+ * here: a mount is described, and who needs it carries it out.
+ *
+ * A driver keeps no memory of layers: after a restart each_layer() tells what there is,
+ * and the actor compares it with its rows.  Unless it says otherwise a call is short (a
+ * few system calls, no data).
+ */
+#ifndef PLATFORM_SNAPSHOTTER_H
+#define PLATFORM_SNAPSHOTTER_H
+
+#include "platform/platform.h"
+#include "protocol/schema.h"
+
+/* A layer and what it stands on. */
+struct layer_stack {
+    uint64_t number;         /* of the layer itself */
+    bool read_only;          /* a view: nothing of its own, only the parents are seen */
+    const uint64_t *parents; /* nearest first */
+    size_t parent_count;
+};
+
+struct snapshotter {
+    const char *name; /* as in snapshot_info.driver */
+    size_t parents_max;
+
+    /* `folder` is <root>/snapshots.  A system that cannot do it is no error yet: prepare
+       will say so.  The state is given to every other call, from one thread at a time
+       unless the call says "may wait". */
+    int (*open)(const char *folder, void **state, struct error *err);
+    void (*close)(void **state);
+
+    /* Makes the place of a layer on top of `parent` (0: of nothing, or not known yet).  One that
+       is there already (a crash) is emptied. */
+    int (*prepare)(void *state, uint64_t number, uint64_t parent, struct error *err);
+    /* Appends to `mounts` (records mount, in the arena) what has to be mounted, in order. */
+    int (*mounts)(void *state, const struct layer_stack *stack, struct list *mounts,
+                  struct arena *arena, struct error *err);
+    /* The folder that changes go to; NOT_FOUND where there is no such folder. */
+    int (*folder)(void *state, uint64_t number, char path[PATH_SIZE], struct error *err);
+    /* Nothing will be changed any more: what was only needed for that goes. */
+    int (*commit)(void *state, uint64_t number, struct error *err);
+    /* Moves the layer to `away`, a path on the same file system that does not exist yet and
+       whose tree the caller removes.  A layer that is not there is no error. */
+    int (*remove)(void *state, uint64_t number, const char *away, struct error *err);
+    /* Every layer that lies there. */
+    int (*each_layer)(void *state, int (*each)(void *ctx, uint64_t number, struct error *err),
+                      void *ctx, struct error *err);
+
+    /* These may wait, and run on threads of jobs. */
+    int (*sync)(void *state, uint64_t number, struct error *err); /* its data is on the disk */
+    int (*usage)(void *state, uint64_t number, uint64_t *size, uint64_t *inodes, struct error *err);
+};
+
+/* The drivers of this system, the preferred one first; ends with NULL. */
+extern const struct snapshotter *const snapshotters[];
+
+#endif
