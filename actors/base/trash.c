@@ -39,8 +39,6 @@ static int empty_job(struct job *job, const void *in, void *out, struct error *e
     return -1;
 }
 
-static void empty(struct trash *trash);
-
 static void emptied(void *self, const void *in, const struct error *err)
 {
     struct trash *trash = ((const struct sweep *)in)->trash;
@@ -50,10 +48,10 @@ static void emptied(void *self, const void *in, const struct error *err)
     if (err != NULL && err->code != ERROR_UNAVAILABLE)
         log_warn(loop_name(trash->loop), "empty %s: %s", trash->folder, err->text);
     if (err == NULL && trash->again)
-        empty(trash);
+        trash_empty(trash);
 }
 
-static void empty(struct trash *trash)
+void trash_empty(struct trash *trash)
 {
     const struct sweep sweep = { .trash = trash };
     struct error err = { 0 };
@@ -74,19 +72,26 @@ int trash_open(struct trash *trash, struct loop *loop, const char *root, struct 
     if (path_format(trash->folder, err, "%s/trash/%s", root, loop_name(loop)) < 0 ||
         fs_folder_make_all(trash->folder, 0700, err) < 0)
         return -1;
-    empty(trash);
+    trash_empty(trash);
     return 0;
+}
+
+int trash_name(const struct trash *trash, char path[PATH_SIZE], struct error *err)
+{
+    char id[17];
+
+    random_hex(id, 16);
+    return path_format(path, err, "%s/%s", trash->folder, id);
 }
 
 int trash_put(struct trash *trash, const char *path, struct error *err)
 {
-    char away[PATH_SIZE], id[17];
+    char away[PATH_SIZE];
 
     if (!fs_exists(path))
         return 0;
-    random_hex(id, 16);
-    if (path_format(away, err, "%s/%s", trash->folder, id) < 0 || fs_rename(path, away, err) < 0)
+    if (trash_name(trash, away, err) < 0 || fs_rename(path, away, err) < 0)
         return -1;
-    empty(trash);
+    trash_empty(trash);
     return 0;
 }

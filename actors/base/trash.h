@@ -23,4 +23,9 @@ int trash_open(struct trash *trash, struct loop *loop, const char *root, struct 
 /* `path` is on the root's file system.  One that is not there is no error. */
 int trash_put(struct trash *trash, const char *path, struct error *err);
 
+/* The same in two steps, for who has another way to rename: a name in the folder that nobody
+   has, and the emptying. */
+int trash_name(const struct trash *trash, char path[PATH_SIZE], struct error *err);
+void trash_empty(struct trash *trash);
+
 #endif
