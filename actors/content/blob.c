@@ -105,7 +105,7 @@ static int label_write(struct write *write, const void *in_record, void *out_rec
     return found < 0 ? -1 : edges_write(write, in->digest, &out->labels, err);
 }
 
-int on_label(void *self, struct request *request, struct error *err)
+int on_content_label(void *self, struct request *request, struct error *err)
 {
     const struct content_label_request *in = request_body(request);
 
@@ -162,7 +162,7 @@ static int remove_after(void *self, struct request *request, void *ctx, void *ou
     return 0;
 }
 
-int on_remove(void *self, struct request *request, struct error *err)
+int on_content_remove(void *self, struct request *request, struct error *err)
 {
     const struct content_remove_request *in = request_body(request);
     bool *was_last = arena_alloc(request_arena(request), sizeof(*was_last));

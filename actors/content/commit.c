@@ -181,7 +181,7 @@ static void commit_ended(void *self, struct request *request, void *arg)
         log_warn("content", "commit %s: take the file back: %s", in->digest, err.text);
 }
 
-int on_commit(void *self, struct request *request, struct error *err)
+int on_content_commit(void *self, struct request *request, struct error *err)
 {
     struct content *content = self;
     const struct content_commit_request *in = request_body(request);

@@ -114,10 +114,10 @@ void content_free(struct content **content)
 }
 
 static const struct route routes[] = {
-    { &op_content_stat, on_stat },     { &op_content_list, on_list },
-    { &op_content_ingest, on_ingest }, { &op_content_commit, on_commit },
-    { &op_content_abort, on_abort },   { &op_content_ingests, on_ingests },
-    { &op_content_label, on_label },   { &op_content_remove, on_remove },
-    { &op_content_read, on_read },     { 0 },
+    { &op_content_stat, on_content_stat },     { &op_content_list, on_content_list },
+    { &op_content_ingest, on_content_ingest }, { &op_content_commit, on_content_commit },
+    { &op_content_abort, on_content_abort },   { &op_content_ingests, on_content_ingests },
+    { &op_content_label, on_content_label },   { &op_content_remove, on_content_remove },
+    { &op_content_read, on_content_read },     { 0 },
 };
 const struct actor content_actor = { "content", routes, start, stop };

@@ -143,7 +143,7 @@ static int ingest_after(void *self, struct request *request, void *ctx, void *ou
     return 0;
 }
 
-int on_ingest(void *self, struct request *request, struct error *err)
+int on_content_ingest(void *self, struct request *request, struct error *err)
 {
     const struct content_ingest_request *in = request_body(request);
     struct plan *plan = arena_alloc(request_arena(request), sizeof(*plan));
@@ -189,7 +189,7 @@ static int abort_after(void *self, struct request *request, void *ctx, void *out
     return 0;
 }
 
-int on_abort(void *self, struct request *request, struct error *err)
+int on_content_abort(void *self, struct request *request, struct error *err)
 {
     struct content *content = self;
     const struct content_abort_request *in = request_body(request);

@@ -67,7 +67,7 @@ static int blob_info(struct content *content, struct request *request, const cha
     return info_read(content, &row, request_arena(request), info, err);
 }
 
-int on_stat(void *self, struct request *request, struct error *err)
+int on_content_stat(void *self, struct request *request, struct error *err)
 {
     const struct content_stat_request *in = request_body(request);
     struct content_info info;
@@ -77,7 +77,7 @@ int on_stat(void *self, struct request *request, struct error *err)
     return request_reply(request, &info);
 }
 
-int on_list(void *self, struct request *request, struct error *err)
+int on_content_list(void *self, struct request *request, struct error *err)
 {
     struct content *content = self;
     const struct page_request *in = request_body(request);
@@ -133,7 +133,7 @@ static int ingest_info(struct content *content, struct request *request, struct 
     return 0;
 }
 
-int on_ingests(void *self, struct request *request, struct error *err)
+int on_content_ingests(void *self, struct request *request, struct error *err)
 {
     struct content *content = self;
     const struct page_request *in = request_body(request);
@@ -202,7 +202,7 @@ static int read_job(struct job *job, const void *in_record, void *out_record, st
     return 0;
 }
 
-int on_read(void *self, struct request *request, struct error *err)
+int on_content_read(void *self, struct request *request, struct error *err)
 {
     const struct content_read_request *in = request_body(request);
     struct content_info info;

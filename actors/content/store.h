@@ -41,26 +41,26 @@ void lock_drop_ref(struct content *content, struct lock *lock);
 bool is_being_committed(const struct content *content, const char *digest);
 
 /* read.c */
-int on_stat(void *self, struct request *request, struct error *err);
-int on_list(void *self, struct request *request, struct error *err);
-int on_ingests(void *self, struct request *request, struct error *err);
-int on_read(void *self, struct request *request, struct error *err);
+int on_content_stat(void *self, struct request *request, struct error *err);
+int on_content_list(void *self, struct request *request, struct error *err);
+int on_content_ingests(void *self, struct request *request, struct error *err);
+int on_content_read(void *self, struct request *request, struct error *err);
 /* 1, 0, or -1: cannot tell. */
 int blob_is_known(struct content *content, const char *digest); /* to any namespace */
 int ingest_is_known(struct content *content, const char *path);
 
 /* ingest.c */
-int on_ingest(void *self, struct request *request, struct error *err);
-int on_abort(void *self, struct request *request, struct error *err);
+int on_content_ingest(void *self, struct request *request, struct error *err);
+int on_content_abort(void *self, struct request *request, struct error *err);
 /* In a write: the ingest's row goes. */
 int ingest_forget(struct write *write, const char *ref, struct error *err);
 
 /* commit.c */
-int on_commit(void *self, struct request *request, struct error *err);
+int on_content_commit(void *self, struct request *request, struct error *err);
 
 /* blob.c */
-int on_label(void *self, struct request *request, struct error *err);
-int on_remove(void *self, struct request *request, struct error *err);
+int on_content_label(void *self, struct request *request, struct error *err);
+int on_content_remove(void *self, struct request *request, struct error *err);
 /* In a write: a row for the write's namespace, its edges, its lease, its event. */
 int blob_add(struct write *write, const char *digest, uint64_t size, const struct map *labels,
              struct error *err);

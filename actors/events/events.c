@@ -259,7 +259,7 @@ void events_free(struct events **events)
 
 static const struct route routes[] = {
     { &op_events_list, on_list },
-    { &op_events_subscribe, on_subscribe },
+    { &op_events_subscribe, on_event_subscribe },
     { 0 },
 };
 const struct actor events_actor = { "events", routes, start, stop };

@@ -40,7 +40,7 @@ int64_t journal_last(struct events *events);  /* sequence of the newest event; 0
 int64_t journal_first(struct events *events); /* of the oldest; 0: none */
 
 /* subscribe.c */
-int on_subscribe(void *self, struct request *request, struct error *err);
+int on_event_subscribe(void *self, struct request *request, struct error *err);
 bool subscriptions_feed(struct events *events); /* true: there is more to send now */
 void events_continue(struct events *events);    /* does the rest in a moment */
 

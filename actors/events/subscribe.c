@@ -99,7 +99,7 @@ static void on_credit(void *self, struct request *request, void *arg)
         events_continue(self);
 }
 
-int on_subscribe(void *self, struct request *request, struct error *err)
+int on_event_subscribe(void *self, struct request *request, struct error *err)
 {
     struct events *events = self;
     const struct events_list_request *in = request_body(request);

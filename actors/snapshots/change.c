@@ -1,0 +1,109 @@
+/* Changing labels, and removing.  Removing is row first, then files, and those behind. */
+#include "actors/base/edge.h"
+#include "actors/snapshots/store.h"
+#include "platform/scope.h"
+#include "protocol/oci/name.h"
+
+/* ---- labels ------------------------------------------------------------------------------ */
+
+static int update_write(struct write *write, const void *in_record, void *out_record,
+                        struct error *err)
+{
+    const struct snapshots_update_request *in = in_record;
+    const struct driver *driver = write_ctx(write);
+    struct snapshot_info *out = out_record;
+    struct buffer packed;
+    struct row row;
+    int result;
+
+    if (snapshot_find(write_db(write), write_namespace(write), driver->calls->name, in->key, &row,
+                      write_arena(write), err) < 0)
+        return -1;
+    *out = row.info;
+    out->labels = labels_merge(&row.info.labels, &in->labels, write_arena(write));
+    out->updated = clock_now();
+    packed = db_labels(&out->labels);
+    result = db_run(write_db(write), err,
+                    "UPDATE snapshots_snapshot SET labels = ?, root = ?, updated = ?"
+                    " WHERE namespace = ? AND driver = ? AND key = ?",
+                    "biisss", packed.data, packed.size,
+                    (int64_t)(map_get(&out->labels, LABEL_GC_ROOT) != NULL), out->updated,
+                    write_namespace(write), out->driver, out->key);
+    buffer_free(&packed);
+    loosen(write);
+    return result < 0 ? -1 : snapshot_edges(write, out, err);
+}
+
+int on_snapshot_update(void *self, struct request *request, struct error *err)
+{
+    const struct snapshots_update_request *in = request_body(request);
+    const struct driver *driver = snapshot_driver(self, in->driver, err);
+
+    if (driver == NULL || labels_check(&in->labels, err) < 0)
+        return -1;
+    return request_write(request, update_write, NULL, (void *)(uintptr_t)driver, err);
+}
+
+/* ---- removing ------------------------------------------------------------------------------ */
+
+struct removal {
+    const struct driver *driver;
+    struct freed freed;
+};
+
+static int look_for_children(struct write *write, const struct row *row, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int found;
+
+    if (db_query(write_db(write), &query, err,
+                 "SELECT key FROM snapshots_snapshot"
+                 " WHERE namespace = ? AND driver = ? AND parent = ? LIMIT 1",
+                 "sss", write_namespace(write), row->info.driver, row->info.key) < 0 ||
+        (found = query_next(&query, err)) < 0)
+        return -1;
+    if (found == 0)
+        return 0;
+    return error_set(err, ERROR_FAILED_PRECONDITION, "snapshot %.150s: %.150s stands on it",
+                     row->info.key, query_text(&query, 0));
+}
+
+static int remove_write(struct write *write, const void *in_record, void *out, struct error *err)
+{
+    const struct snapshots_key_request *in = in_record;
+    struct removal *removal = write_ctx(write);
+    struct row row;
+
+    (void)out;
+    if (snapshot_find(write_db(write), write_namespace(write), removal->driver->calls->name,
+                      in->key, &row, write_arena(write), err) < 0 ||
+        look_for_children(write, &row, err) < 0 ||
+        snapshot_drop(write, &row, &removal->freed, err) < 0)
+        return -1;
+    loosen(write);
+    return emit(write, "/snapshot/remove", in->key, err, "key", in->key, "snapshotter",
+                row.info.driver, NULL);
+}
+
+/* No row names them any more, and a number is never given out twice. */
+static int remove_after(void *self, struct request *request, void *ctx, void *out,
+                        struct error *err)
+{
+    const struct removal *removal = ctx;
+
+    (void)request, (void)out;
+    for (size_t i = 0; err == NULL && i < removal->freed.count; i++)
+        layer_discard(self, removal->driver, removal->freed.numbers[i]);
+    return 0;
+}
+
+int on_snapshot_remove(void *self, struct request *request, struct error *err)
+{
+    const struct snapshots_key_request *in = request_body(request);
+    struct removal *removal = arena_alloc(request_arena(request), sizeof(*removal));
+
+    removal->driver = snapshot_driver(self, in->driver, err);
+    if (removal->driver == NULL)
+        return -1;
+    return request_write(request, remove_write, remove_after, removal, err);
+}

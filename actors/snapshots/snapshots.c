@@ -1,0 +1,185 @@
+/*
+ * The actor: its operations, its tables, its life.
+ *
+ * At the start the numbers on the disk are compared with those in rows.  What no row names
+ * is what a crash left; a row whose layer is missing is reported, and an active one, of
+ * which nothing was ever promised to be on the disk, gets an empty place again.
+ */
+#include "actors/snapshots/snapshots.h"
+
+#include "actors/base/log.h"
+#include "actors/snapshots/store.h"
+#include "platform/scope.h"
+
+static const char *const steps[] = {
+    "CREATE TABLE snapshots_layer ("
+    "    id INTEGER PRIMARY KEY AUTOINCREMENT, driver TEXT NOT NULL, parent INTEGER,"
+    "    apart INTEGER NOT NULL, chain TEXT, size INTEGER, inodes INTEGER,"
+    "    created INTEGER NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX snapshots_layer_chain ON snapshots_layer (driver, chain)"
+    "    WHERE chain IS NOT NULL;"
+    "CREATE INDEX snapshots_layer_parent ON snapshots_layer (parent) WHERE parent IS NOT NULL;"
+    "CREATE TABLE snapshots_snapshot ("
+    "    namespace TEXT NOT NULL, driver TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,"
+    "    layer INTEGER NOT NULL, parent TEXT, labels BLOB, root INTEGER NOT NULL,"
+    "    created INTEGER NOT NULL, updated INTEGER NOT NULL,"
+    "    PRIMARY KEY (namespace, driver, key)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX snapshots_snapshot_parent ON snapshots_snapshot (namespace, driver, parent);"
+    "CREATE INDEX snapshots_snapshot_layer ON snapshots_snapshot (layer);"
+    "CREATE INDEX snapshots_snapshot_root ON snapshots_snapshot (namespace, driver, key)"
+    "    WHERE root = 1;"
+    "CREATE TABLE snapshots_edge ("
+    "    namespace TEXT NOT NULL, from_driver TEXT NOT NULL, from_key TEXT NOT NULL,"
+    "    kind TEXT NOT NULL, driver TEXT NOT NULL, key TEXT NOT NULL,"
+    "    PRIMARY KEY (namespace, from_driver, from_key, kind, driver, key))"
+    "    STRICT, WITHOUT ROWID;"
+    "CREATE INDEX snapshots_edge_to ON snapshots_edge (namespace, kind, key);",
+    NULL,
+};
+const struct db_schema snapshots_schema = { "snapshots", steps };
+
+/* ---- start -------------------------------------------------------------------------------- */
+
+struct recovery {
+    struct snapshots *snapshots;
+    const struct driver *driver;
+};
+
+static int recover_folder(void *ctx, uint64_t number, struct error *err)
+{
+    struct recovery *recovery = ctx;
+    struct snapshots *snapshots = recovery->snapshots;
+    CLEANUP(query_done) struct query query = { 0 };
+    int found;
+
+    if (number > snapshots->last_number)
+        snapshots->last_number = number;
+    if (db_query(snapshots->db, &query, err,
+                 "SELECT 1 FROM snapshots_layer WHERE id = ? AND driver = ?", "us", number,
+                 recovery->driver->calls->name) < 0 ||
+        (found = query_next(&query, err)) < 0)
+        return -1;
+    if (found == 1)
+        return 0;
+    log_info("snapshots", "layer %llu: no row names it, it goes", (unsigned long long)number);
+    layer_discard(snapshots, recovery->driver, number);
+    return 0;
+}
+
+static void recover_row(struct snapshots *snapshots, const struct driver *driver, struct query *row)
+{
+    uint64_t number = (uint64_t)query_int(row, 0);
+    struct error err = { 0 };
+    char path[PATH_SIZE];
+
+    if (driver->calls->folder(driver->state, number, path, &err) < 0 || fs_exists(path))
+        return;
+    log_warn("snapshots", "layer %llu (%s %s in namespace %s): its folder is missing",
+             (unsigned long long)number, query_text(row, 1), query_text(row, 2),
+             query_text(row, 3));
+    if (!streq(query_text(row, 1), "committed") &&
+        driver->calls->prepare(driver->state, number, (uint64_t)query_int(row, 4), &err) < 0)
+        log_warn("snapshots", "layer %llu: %s", (unsigned long long)number, err.text);
+    (void)snapshots;
+}
+
+static int recover_rows(struct snapshots *snapshots, const struct driver *driver, struct error *err)
+{
+    CLEANUP(query_done) struct query row = { 0 };
+    int found;
+
+    if (db_query(snapshots->db, &row, err,
+                 "SELECT l.id, s.kind, s.key, s.namespace, l.parent FROM snapshots_layer l"
+                 " JOIN snapshots_snapshot s ON s.layer = l.id WHERE l.driver = ? GROUP BY l.id",
+                 "s", driver->calls->name) < 0)
+        return -1;
+    while ((found = query_next(&row, err)) == 1)
+        recover_row(snapshots, driver, &row);
+    return found;
+}
+
+static int read_last_number(struct snapshots *snapshots, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int found;
+
+    if (db_query(snapshots->db, &query, err,
+                 "SELECT seq FROM sqlite_sequence WHERE name = 'snapshots_layer'", "") < 0)
+        return -1;
+    found = query_next(&query, err);
+    snapshots->last_number = found == 1 ? (uint64_t)query_int(&query, 0) : 0;
+    return found < 0 ? -1 : 0;
+}
+
+static int open_driver(struct snapshots *snapshots, const struct snapshotter *calls,
+                       struct error *err)
+{
+    struct driver *driver = &snapshots->drivers[snapshots->driver_count];
+    struct recovery recovery = { snapshots, driver };
+    char folder[PATH_SIZE];
+
+    driver->calls = calls;
+    if (path_format(folder, err, "%s/snapshots", snapshots->root) < 0 ||
+        calls->open(folder, &driver->state, err) < 0)
+        return error_wrap(err, "snapshot driver %s", calls->name);
+    snapshots->driver_count++;
+    if (calls->each_layer(driver->state, recover_folder, &recovery, err) < 0)
+        return -1;
+    return recover_rows(snapshots, driver, err);
+}
+
+static int start(void *self, struct loop *loop, struct error *err)
+{
+    struct snapshots *snapshots = self;
+
+    if (db_open(snapshots->database, true, &snapshots->db, err) < 0 ||
+        trash_open(&snapshots->trash, loop, snapshots->root, err) < 0 ||
+        read_last_number(snapshots, err) < 0)
+        return error_wrap(err, "snapshots");
+    for (size_t i = 0; snapshotters[i] != NULL && i < DRIVERS_MAX; i++)
+        if (open_driver(snapshots, snapshotters[i], err) < 0)
+            return -1;
+    if (snapshots->default_driver[0] == '\0')
+        snprintf(snapshots->default_driver, sizeof(snapshots->default_driver), "%s",
+                 snapshotters[0]->name);
+    return snapshot_driver(snapshots, NULL, err) != NULL ? 0 : -1;
+}
+
+static void stop(void *self)
+{
+    struct snapshots *snapshots = self;
+
+    while (snapshots->driver_count > 0) {
+        struct driver *driver = &snapshots->drivers[--snapshots->driver_count];
+
+        driver->calls->close(&driver->state);
+    }
+    db_close(&snapshots->db);
+}
+
+struct snapshots *snapshots_new(const struct snapshots_config *config)
+{
+    struct snapshots *snapshots = zmalloc(sizeof(*snapshots));
+
+    snprintf(snapshots->root, sizeof(snapshots->root), "%s", config->root);
+    snprintf(snapshots->database, sizeof(snapshots->database), "%s", config->database);
+    if (config->default_driver != NULL)
+        snprintf(snapshots->default_driver, sizeof(snapshots->default_driver), "%s",
+                 config->default_driver);
+    return snapshots;
+}
+
+void snapshots_free(struct snapshots **snapshots)
+{
+    free(*snapshots);
+    *snapshots = NULL;
+}
+
+static const struct route routes[] = {
+    { &op_snapshots_prepare, on_snapshot_prepare }, { &op_snapshots_view, on_snapshot_view },
+    { &op_snapshots_commit, on_snapshot_commit },   { &op_snapshots_mounts, on_snapshot_mounts },
+    { &op_snapshots_stat, on_snapshot_stat },       { &op_snapshots_usage, on_snapshot_usage },
+    { &op_snapshots_list, on_snapshot_list },       { &op_snapshots_update, on_snapshot_update },
+    { &op_snapshots_remove, on_snapshot_remove },   { 0 },
+};
+const struct actor snapshots_actor = { "snapshots", routes, start, stop };

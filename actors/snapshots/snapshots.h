@@ -1,0 +1,33 @@
+/*
+ * snapshots — the actor that owns file systems made of layers.
+ *
+ *      serves   protocol/schema/snapshots.def
+ *      asks     nobody
+ *      emits    /snapshot/prepare, /snapshot/commit, /snapshot/remove
+ *      owns     <root>/snapshots, <root>/trash/snapshots and the snapshots_* tables
+ *
+ * A snapshot is a row of a namespace: a key, a kind, a parent.  Behind it is a layer, a
+ * numbered place on the disk that a driver (platform/snapshotter.h) knows how to make and
+ * to mount.  Rows of several namespaces may have the same layer behind them, so a second
+ * namespace gets an image's layers without unpacking them.
+ */
+#ifndef ACTORS_SNAPSHOTS_SNAPSHOTS_H
+#define ACTORS_SNAPSHOTS_SNAPSHOTS_H
+
+#include "actors/base/actor.h"
+#include "actors/base/db.h"
+
+struct snapshots_config {
+    const char *root;           /* holds snapshots and trash */
+    const char *database;       /* path */
+    const char *default_driver; /* NULL: the system's preferred one */
+};
+
+extern const struct actor snapshots_actor;
+extern const struct db_schema snapshots_schema;
+
+struct snapshots;
+struct snapshots *snapshots_new(const struct snapshots_config *config); /* copies it */
+void snapshots_free(struct snapshots **snapshots);
+
+#endif

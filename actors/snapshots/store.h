@@ -1,0 +1,85 @@
+/* store — the inside of snapshots, shared by its files. */
+#ifndef ACTORS_SNAPSHOTS_STORE_H
+#define ACTORS_SNAPSHOTS_STORE_H
+
+#include "actors/base/trash.h"
+#include "actors/base/writer.h"
+#include "actors/snapshots/snapshots.h"
+#include "platform/snapshotter.h"
+
+#define DRIVERS_MAX 8
+
+struct driver {
+    const struct snapshotter *calls;
+    void *state;
+};
+
+struct snapshots {
+    char root[PATH_SIZE];
+    char database[PATH_SIZE];
+    char default_driver[64];
+    struct db *db; /* reads */
+    struct trash trash;
+    struct driver drivers[DRIVERS_MAX];
+    size_t driver_count;
+    uint64_t last_number; /* of a layer; never given out twice */
+};
+
+/* driver.c.  NULL name: the default one.  NULL: INVALID_ARGUMENT, there is no such driver. */
+const struct driver *snapshot_driver(const struct snapshots *snapshots, const char *name,
+                                     struct error *err);
+/* Out of the way and removed behind; a failure is logged, the next start tries again. */
+void layer_discard(struct snapshots *snapshots, const struct driver *driver, uint64_t number);
+
+/* row.c: rows, in writes and outside of them (`db` says which). */
+struct row {
+    struct snapshot_info info; /* strings in the arena */
+    uint64_t number;           /* of the layer */
+    bool apart;
+    bool is_shared; /* the layer may get rows in other namespaces */
+};
+
+/* 1: found, 0: not, -1.  What is read lives in the arena. */
+int snapshot_read(struct db *db, const char *namespace, const char *driver, const char *key,
+                  struct row *row, struct arena *arena, struct error *err);
+/* NOT_FOUND says what is missing. */
+int snapshot_find(struct db *db, const char *namespace, const char *driver, const char *key,
+                  struct row *row, struct arena *arena, struct error *err);
+#define ROW_COLUMNS                                                                        \
+    "s.key, s.driver, s.kind, s.parent, s.labels, s.created, s.updated, s.layer, l.apart," \
+    " l.chain IS NOT NULL"
+void snapshot_take(struct query *query, struct row *row, struct arena *arena);
+
+/* In a write: a new row (info, number), its edges, its lease. */
+int snapshot_add(struct write *write, const struct snapshot_info *info, uint64_t number,
+                 struct error *err);
+int snapshot_edges(struct write *write, const struct snapshot_info *info, struct error *err);
+/* In a write: the row and its edges go, and the layers that nothing needs without it. */
+struct freed {
+    uint64_t *numbers; /* of layers, in the write's arena */
+    size_t count;
+};
+int snapshot_drop(struct write *write, const struct row *row, struct freed *freed,
+                  struct error *err);
+
+/* The layers under `number`, nearest first. */
+int layer_parents(struct db *db, uint64_t number, const uint64_t **parents, size_t *count,
+                  struct arena *arena, struct error *err);
+
+/* read.c */
+int snapshot_mounts_of(const struct driver *driver, struct db *db, const struct row *row,
+                       struct snapshots_mounts_reply *out, struct arena *arena, struct error *err);
+int on_snapshot_mounts(void *self, struct request *request, struct error *err);
+int on_snapshot_stat(void *self, struct request *request, struct error *err);
+int on_snapshot_usage(void *self, struct request *request, struct error *err);
+int on_snapshot_list(void *self, struct request *request, struct error *err);
+
+/* prepare.c, commit.c, change.c */
+int on_snapshot_prepare(void *self, struct request *request, struct error *err);
+int on_snapshot_view(void *self, struct request *request, struct error *err);
+int on_snapshot_commit(void *self, struct request *request, struct error *err);
+int on_snapshot_update(void *self, struct request *request, struct error *err);
+int on_snapshot_remove(void *self, struct request *request, struct error *err);
+int snapshot_key_check(const char *what, const char *key, struct error *err);
+
+#endif
