@@ -14,6 +14,7 @@
 #include "actors/events/events.h"
 #include "actors/leases/leases.h"
 #include "actors/namespaces/namespaces.h"
+#include "actors/snapshots/snapshots.h"
 #include "protocol/oci/digest.h"
 
 /* What other actors look at; the actors themselves do not run here. */
@@ -24,14 +25,14 @@ static const char *const images_steps[] = {
 };
 static const char *const containers_steps[] = {
     "CREATE TABLE containers_container (namespace TEXT NOT NULL, id TEXT NOT NULL, image TEXT,"
-    " driver TEXT, snapshot TEXT, PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE snapshots_snapshot (namespace TEXT NOT NULL);",
+    " driver TEXT, snapshot TEXT, PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID;",
     NULL,
 };
 static const struct db_schema images = { "images", images_steps };
 static const struct db_schema containers = { "containers", containers_steps };
 static const struct db_schema *const schemas[] = {
-    &namespaces_schema, &events_schema, &leases_schema, &content_schema, &images, &containers, NULL,
+    &snapshots_schema, &namespaces_schema, &events_schema, &leases_schema, &content_schema,
+    &images,           &containers,        NULL,
 };
 
 struct running {
@@ -41,6 +42,7 @@ struct running {
     struct events *events;
     struct leases *leases;
     struct content *content;
+    struct snapshots *snapshots;
     zactor_t *threads[8];
     size_t count;
 };
@@ -83,14 +85,18 @@ void store_start(struct store *store)
                                             .keep = store->keep_events });
     running->leases = leases_new(&(struct leases_config){ store->database });
     running->content = content_new(&(struct content_config){ store->root, store->database });
+    running->snapshots =
+        snapshots_new(&(struct snapshots_config){ store->root, store->database, NULL });
     run(running, &namespaces_actor, running->namespaces);
     run(running, &events_actor, running->events);
     run(running, &leases_actor, running->leases);
     run(running, &content_actor, running->content);
+    run(running, &snapshots_actor, running->snapshots);
     peer_open(&store->namespaces, "namespaces");
     peer_open(&store->events, "events");
     peer_open(&store->leases, "leases");
     peer_open(&store->content, "content");
+    peer_open(&store->snapshots, "snapshots");
 }
 
 void store_stop(struct store *store)
@@ -101,6 +107,7 @@ void store_stop(struct store *store)
     peer_close(&store->events);
     peer_close(&store->leases);
     peer_close(&store->content);
+    peer_close(&store->snapshots);
     while (running->count > 0)
         actor_stop(&running->threads[--running->count]);
     writer_stop(&running->writer);
@@ -108,6 +115,7 @@ void store_stop(struct store *store)
     events_free(&running->events);
     leases_free(&running->leases);
     content_free(&running->content);
+    snapshots_free(&running->snapshots);
     free(running);
     store->running = NULL;
 }
