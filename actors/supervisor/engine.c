@@ -18,6 +18,7 @@
 #include "actors/images/images.h"
 #include "actors/leases/leases.h"
 #include "actors/namespaces/namespaces.h"
+#include "actors/snapshots/snapshots.h"
 #include "actors/tasks/tasks.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -49,6 +50,7 @@ struct engine {
     struct images_config images_config;
     struct tasks_config tasks_config;
     struct content_config content_config;
+    struct snapshots_config snapshots_config;
     struct leases_config leases_config;
     struct namespaces_config namespaces_config;
     struct events_config events_config;
@@ -58,13 +60,14 @@ struct engine {
     struct images images;
     struct tasks *tasks;
     struct content *content;
+    struct snapshots *snapshots;
     struct leases *leases;
     struct namespaces *namespaces;
     struct events *events;
 };
 
 static const struct db_schema *const schemas[] = {
-    &namespaces_schema, &events_schema, &leases_schema, &content_schema,
+    &namespaces_schema, &events_schema, &leases_schema, &content_schema, &snapshots_schema,
     &images_schema, &containers_schema, &tasks_schema, NULL,
 };
 
@@ -122,6 +125,9 @@ static void configure_services(struct engine *engine)
     };
     engine->leases_config = (struct leases_config){ .database = engine->database };
     engine->content_config = (struct content_config){ .root = config->root, .database = engine->database };
+    engine->snapshots_config = (struct snapshots_config){
+        .root = config->root, .database = engine->database, .default_driver = config->snapshotter
+    };
     engine->images_config = (struct images_config){
         .root = config->root,
         .database = engine->database,
@@ -215,7 +221,7 @@ static int start_actors(struct engine *engine, struct error *err)
     } order[] = {
         { &namespaces_actor, engine->namespaces }, { &events_actor, engine->events },
         { &leases_actor, engine->leases },         { &content_actor, engine->content },
-        { &images_actor, &engine->images },
+        { &snapshots_actor, engine->snapshots },   { &images_actor, &engine->images },
         { &containers_actor, &engine->containers }, { &tasks_actor, engine->tasks },
         { &daemon_actor, &engine->daemon },
     };
@@ -232,7 +238,7 @@ static int start_actors(struct engine *engine, struct error *err)
 
 static int start_gateway(struct engine *engine, struct error *err)
 {
-    static const char *const services[] = { "namespaces", "events",     "leases", "content",   "images",
+    static const char *const services[] = { "namespaces", "events",     "leases", "content", "snapshots", "images",
                                             "containers", "tasks", "daemon", NULL };
 
     engine->gateway_config = (struct gateway_config){
@@ -265,6 +271,7 @@ static int start_all(struct engine *engine, struct error *err)
     engine->events = events_new(&engine->events_config);
     engine->leases = leases_new(&engine->leases_config);
     engine->content = content_new(&engine->content_config);
+    engine->snapshots = snapshots_new(&engine->snapshots_config);
     engine->tasks = tasks_new(&engine->tasks_config);
     if (open_orders(engine, err) < 0)
         return -1;
@@ -309,6 +316,7 @@ void engine_stop(struct engine **out)
     events_free(&engine->events);
     leases_free(&engine->leases);
     content_free(&engine->content);
+    snapshots_free(&engine->snapshots);
     tasks_free(&engine->tasks);
     if (engine->orders != NULL)
         zsock_unbind(engine->orders, "inproc://engine");
