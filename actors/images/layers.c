@@ -288,6 +288,8 @@ static int layer_job(struct job *job, const void *in, void *out, struct error *e
     int result;
 
     (void)out;
+    if (work->source->registry == NULL && !work->unpack)
+        return 0; /* nothing is asked for that is not here */
     report(job, "wait", work->layer, 0);
     if (work->unpack && prepare(job, work, err) < 0)
         return -1;
