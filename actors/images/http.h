@@ -37,17 +37,17 @@ struct http_answer {
     int64_t length;  /* Content-Length; -1: not said */
     bool has_range;  /* a Content-Range was there and is sane */
     uint64_t range_first, range_last;
-    int64_t range_total;     /* -1: not said */
-    char type[128];          /* Content-Type without parameters, lower case */
-    char digest[136];        /* Docker-Content-Digest; "" when absent or too long for one */
+    int64_t range_total;           /* -1: not said */
+    char type[128];                /* Content-Type without parameters, lower case */
+    char digest[DIGEST_TEXT_SIZE]; /* Docker-Content-Digest; "" when absent or too long for one */
     char retry_after[64];
     char warning[256];
-    char *location;          /* NULL when absent */
-    char challenges[4096];   /* WWW-Authenticate, one a line */
-    char text[HTTP_TEXT_MAX + 1]; /* the body's beginning, unless the status is 2xx */
+    char *location;                /* NULL when absent */
+    char challenges[4096];         /* WWW-Authenticate, one a line */
+    char text[HTTP_TEXT_MAX + 1];  /* the body's beginning, unless the status is 2xx */
     size_t text_size;
-    int curl;                /* CURLcode */
-    char reason[256];        /* curl's words for it */
+    int curl;                      /* CURLcode */
+    char reason[256];              /* curl's words for it */
 };
 
 struct http_get {

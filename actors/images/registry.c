@@ -64,22 +64,6 @@ bool is_tag(const char *text)
     return size > 0 && size <= 128;
 }
 
-bool is_digest(const char *text)
-{
-    size_t size = strlen(text), hex;
-
-    if (strncmp(text, "sha256:", 7) == 0)
-        hex = 64;
-    else if (strncmp(text, "sha512:", 7) == 0)
-        hex = 128;
-    else
-        return false;
-    for (size_t i = 7; i < size; i++)
-        if (!(text[i] >= '0' && text[i] <= '9') && !(text[i] >= 'a' && text[i] <= 'f'))
-            return false;
-    return size == 7 + hex;
-}
-
 /* ---- open and close ------------------------------------------------------------ */
 
 static int copy(const char **text, struct error *err)

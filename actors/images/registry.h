@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "protocol/error.h"
+#include "protocol/oci/digest.h"
 
 #define REGISTRY_DOCUMENT_MAX (4u << 20) /* no manifest or index is larger */
 
@@ -71,10 +72,10 @@ const char *registry_host(const struct registry *registry);
 
 /* A manifest, an index, or whatever else the registry keeps under manifests/. */
 struct registry_document {
-    char *bytes;          /* exactly as received, and a NUL behind them */
+    char *bytes; /* exactly as received, and a NUL behind them */
     size_t size;
-    char media_type[128]; /* Content-Type without parameters, lower case; "" when not said */
-    char digest[136];     /* of the bytes, verified */
+    char media_type[128];          /* Content-Type without parameters, lower case; "" when not said */
+    char digest[DIGEST_TEXT_SIZE]; /* of the bytes, verified */
 };
 void registry_document_free(struct registry_document *document); /* for CLEANUP() */
 

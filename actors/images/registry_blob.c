@@ -13,6 +13,7 @@
 #include "actors/images/fetch.h"
 #include "actors/images/registry.h"
 #include "platform/scope.h"
+#include "protocol/oci/digest.h"
 
 #define PROGRESS_BYTES (64u << 10)
 
@@ -138,7 +139,7 @@ static void count_progress(struct transfer *transfer, struct retry *retry)
 
 static int check_blob(const struct registry_blob *blob, struct error *err)
 {
-    if (!is_digest(blob->digest))
+    if (!digest_is_usable(blob->digest))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "\"%.140s\" is no digest that can be "
                          "verified",

@@ -168,8 +168,7 @@ static void hint(const struct errand *errand, int status, const char *words, str
     else if (status == 429)
         error_hint(err, "wait, or give a user name and password: known users may ask more often");
     else if (status == 400 && errand->plain_http && strstr(words, "HTTPS") != NULL)
-        error_hint(err, "%.60s speaks https: do not list it for plain http under registries",
-                   errand->host);
+        error_hint(err, "%.60s speaks https: take it out of registries.plain_http", errand->host);
 }
 
 int registry_refused(const struct errand *errand, const struct http_answer *answer,
@@ -207,7 +206,8 @@ static bool is_about_tls(int curl)
 
 static int hint_plain_http(const struct errand *errand, struct error *err)
 {
-    return error_hint(err, "if %.40s speaks plain http, say so under registries in config.toml",
+    return error_hint(err,
+                      "if %.40s speaks plain http, add it to registries.plain_http in config.toml",
                       errand->host);
 }
 
@@ -220,7 +220,7 @@ static int tls_failed(const struct errand *errand, const struct http_answer *ans
     error_set(err, ERROR_UNAVAILABLE, "%s: no secure connection to %s: %s", errand->what, host,
               reason);
     if (answer->curl == CURLE_PEER_FAILED_VERIFICATION)
-        return error_hint(err, "name its authority's certificate under registries in config.toml");
+        return error_hint(err, "have this machine trust the authority that signed its certificate");
     if (answer->curl == CURLE_SSL_CONNECT_ERROR)
         return hint_plain_http(errand, err);
     return -1;
@@ -234,7 +234,7 @@ static int no_http(const struct errand *errand, const struct http_answer *answer
     plain_text(answer->reason, strlen(answer->reason), reason, sizeof(reason));
     error_set(err, ERROR_UNKNOWN, "%s: what %s answers is no HTTP: %s", errand->what, host, reason);
     if (errand->plain_http)
-        error_hint(err, "if %.40s speaks https, do not list it for plain http under registries",
+        error_hint(err, "if %.40s speaks https, take it out of registries.plain_http",
                    errand->host);
     return -1;
 }

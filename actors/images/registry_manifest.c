@@ -4,7 +4,6 @@
  * The happy path is one GET.  A document is refused by its announced size before memory is
  * taken, and where no size is announced, as soon as it passes the limit.
  */
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +11,13 @@
 #include "actors/images/fetch.h"
 #include "actors/images/registry.h"
 #include "platform/scope.h"
+#include "protocol/oci/digest.h"
+#include "protocol/oci/media.h"
 
-#define ACCEPT                                                    \
-    "application/vnd.oci.image.index.v1+json, "                   \
-    "application/vnd.oci.image.manifest.v1+json, "                \
-    "application/vnd.docker.distribution.manifest.list.v2+json, " \
-    "application/vnd.docker.distribution.manifest.v2+json, "      \
-    "application/vnd.oci.artifact.manifest.v1+json, "             \
-    "application/vnd.oci.image.config.v1+json, "                  \
-    "application/vnd.docker.container.image.v1+json, */*;q=0.5"
+/* All that is known, and the rest: artifacts are stored as they are. */
+#define ACCEPT                                                                                 \
+    MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_INDEX ", " MEDIA_DOCKER_MANIFEST \
+                    ", " MEDIA_OCI_CONFIG ", " MEDIA_DOCKER_CONFIG ", */*;q=0.5"
 
 struct intake {
     const char *what;
@@ -96,41 +93,24 @@ static int on_data(void *ctx, const void *data, size_t size, struct error *err)
 
 /* ---- verifying ---------------------------------------------------------------------- */
 
-/* The digest of the bytes by the algorithm that `like` begins with. */
-static int digest_of(const char *like, const struct intake *intake, char out[136],
-                     struct error *err)
-{
-    const EVP_MD *algorithm = strncmp(like, "sha512", 6) == 0 ? EVP_sha512() : EVP_sha256();
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    int used = snprintf(out, 136, "%.6s:", like);
-
-    if (EVP_Digest(intake->bytes, intake->used, hash, &size, algorithm, NULL) != 1)
-        return error_set(err, ERROR_INTERNAL, "%s: hashing fails", intake->what);
-    for (unsigned i = 0; i < size && used + 2 < 136; i++)
-        used += snprintf(out + used, 3, "%02x", hash[i]);
-    return 0;
-}
-
 /* By the digest asked for, else by the one the registry named, else by sha256. */
 static int verify(const struct intake *intake, const char *name, const struct http_answer *answer,
-                  char out[136], struct error *err)
+                  char out[DIGEST_TEXT_SIZE], struct error *err)
 {
-    const char *want = is_digest(name) ? name : answer->digest;
-    char named[140];
+    const char *want = digest_is_usable(name) ? name : answer->digest;
+    char named[DIGEST_TEXT_SIZE];
 
     if (*want == '\0')
-        return digest_of("sha256", intake, out, err);
-    if (!is_digest(want))
+        return digest_of("sha256", intake->bytes, intake->used, out, err);
+    if (!digest_is_usable(want))
         return error_set(err, ERROR_DATA_LOSS,
-                         "%s: the registry names a digest that cannot be "
-                         "verified: %s",
+                         "%s: the registry names a digest that cannot be verified: %s",
                          intake->what, plain_text(want, strlen(want), named, sizeof(named)));
-    if (digest_of(want, intake, out, err) < 0)
-        return -1;
+    if (digest_of(want, intake->bytes, intake->used, out, err) < 0)
+        return error_wrap(err, "%.120s", intake->what);
     if (strcmp(out, want) != 0)
-        return error_set(err, ERROR_DATA_LOSS, "%s: what %s sends has another digest: %s",
-                         intake->what, want == name ? "the registry" : "it", out);
+        return error_set(err, ERROR_DATA_LOSS, "%s: what the registry sends has another digest: %s",
+                         intake->what, out);
     return 0;
 }
 
@@ -163,7 +143,7 @@ int registry_manifest(struct registry *registry, const struct registry_caller *c
                       const char *tag_or_digest, uint64_t size, struct registry_document *out,
                       struct error *err)
 {
-    bool by_digest = is_digest(tag_or_digest), may_pass;
+    bool by_digest = digest_is_usable(tag_or_digest), may_pass;
     struct retry retry = { .options = &registry->options };
     CLEANUP(line_drop) struct line line = { 0 };
     CLEANUP(intake_drop) struct intake intake = { .size = size };

@@ -33,6 +33,5 @@ void line_drop(struct line *line); /* for CLEANUP() */
 
 /* Grammar of the distribution-spec; what becomes part of an address is checked here as well. */
 bool is_tag(const char *text);
-bool is_digest(const char *text);
 
 #endif

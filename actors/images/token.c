@@ -11,8 +11,9 @@
 #include "actors/images/redirect.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
+#include "protocol/oci/document.h"
 
-#define ANSWER_MAX    (256u << 10)
+#define ANSWER_MAX    (64u << 10)
 #define SECOND        INT64_C(1000000000)
 #define EXPIRES_S     60   /* when the service does not say (token spec) */
 #define EXPIRES_MAX_S 3600 /* asked anew at least every hour */
@@ -58,7 +59,7 @@ static bool fits_header(const char *token)
     for (; token[size] != '\0'; size++)
         if (token[size] <= ' ' || token[size] > '~')
             return false;
-    return size > 0 && size < (64u << 10);
+    return size > 0 && size < (32u << 10);
 }
 
 static const char *token_text(const json_t *answer)
@@ -72,12 +73,12 @@ static const char *token_text(const json_t *answer)
 
 int token_parse(const char *json, size_t size, int64_t now, struct token *token, struct error *err)
 {
-    CLEANUP(json_drop) json_t *answer = json_loadb(json, size, 0, NULL);
+    CLEANUP(json_drop) json_t *answer = document_load("answer", json, size, ANSWER_MAX, err);
     const char *text = token_text(answer);
     json_int_t seconds = json_integer_value(json_object_get(answer, "expires_in"));
 
-    if (!json_is_object(answer))
-        return error_set(err, ERROR_UNAUTHENTICATED, "its answer is no JSON");
+    if (answer == NULL)
+        return err->code = ERROR_UNAUTHENTICATED, -1;
     if (text == NULL || !fits_header(text))
         return error_set(err, ERROR_UNAUTHENTICATED, "its answer holds no token");
     if (seconds <= 0)

@@ -11,6 +11,7 @@
 
 #include "actors/images/http_headers.h"
 #include "actors/images/retry.h"
+#include "platform/platform.h"
 #include "platform/scope.h"
 
 static void add(struct http_answer *answer, const char *line)
@@ -78,6 +79,34 @@ static void challenges_do_not_outgrow_their_room(void **state)
         add(&answer, "WWW-Authenticate: Custom realm=\"x\"\r\n");
     assert_true(strlen(answer.challenges) < sizeof(answer.challenges));
     assert_int_equal(answer.challenges[strlen(answer.challenges) - 1], '\n');
+}
+
+/* What comes of random bytes is up to it, as long as every text ends within its room. */
+static void random_lines_do_no_harm(void **state)
+{
+    static const char *const names[] = {
+        "content-type",          "content-range", "retry-after", "location", "www-authenticate",
+        "docker-content-digest", "HTTP/1.1",      "warning",     "x"
+    };
+    struct http_answer answer = { 0 };
+    unsigned char bytes[160];
+    char line[400];
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        size_t used;
+
+        random_bytes(bytes, sizeof(bytes));
+        used = (size_t)snprintf(line, sizeof(line), "%s%s", names[bytes[0] % COUNT_OF(names)],
+                                bytes[1] % 8 ? ": bytes " : "");
+        memcpy(line + used, bytes + 3, bytes[2] % 150);
+        http_headers_add(&answer, line, used + bytes[2] % 150);
+        assert_non_null(memchr(answer.type, '\0', sizeof(answer.type)));
+        assert_non_null(memchr(answer.digest, '\0', sizeof(answer.digest)));
+        assert_non_null(memchr(answer.challenges, '\0', sizeof(answer.challenges)));
+        assert_true(!answer.has_range || answer.range_first <= answer.range_last);
+    }
+    free(answer.location);
 }
 
 static void ranges_are_taken_or_refused(void **state)
@@ -148,6 +177,7 @@ int main(void)
         cmocka_unit_test(the_lines_that_matter_are_kept),
         cmocka_unit_test(values_that_are_too_long_count_as_absent),
         cmocka_unit_test(challenges_do_not_outgrow_their_room),
+        cmocka_unit_test(random_lines_do_no_harm),
         cmocka_unit_test(ranges_are_taken_or_refused),
         cmocka_unit_test(retry_after_is_seconds_or_a_date),
         cmocka_unit_test(waits_double_and_have_chance_in_them),

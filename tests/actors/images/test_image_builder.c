@@ -212,6 +212,38 @@ static void a_served_image_is_found_by_tag_and_by_digest(void **state)
     }
 }
 
+struct opener {
+    struct registry_server *server;
+    unsigned checks;
+};
+
+static int open_late(void *ctx, struct error *err)
+{
+    struct opener *opener = ctx;
+
+    (void)err;
+    if (++opener->checks == 3)
+        server_release(opener->server);
+    return 0;
+}
+
+static void a_gate_holds_the_answer_back(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    struct opener opener = { .server = server };
+    struct registry_caller caller = { .check = open_late, .ctx = &opener };
+    struct registry_document document;
+    struct error err;
+
+    (void)state;
+    server_add(server, MANIFESTS "latest", &(struct server_reply){ DOCUMENT_REPLY, .gate = true });
+    assert_int_equal(registry_manifest(registry, &caller, "latest", 0, &document, &err), 0);
+    assert_true(opener.checks >= 3);
+    registry_document_free(&document);
+    assert_int_equal(get_document(registry, "latest", &document, &err), 0); /* open from now on */
+    registry_document_free(&document);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +251,7 @@ int main(void)
         cmocka_unit_test(the_entries_of_a_layer_are_as_planned),
         cmocka_unit_test(damaged_layers_do_not_unpack),
         cmocka_unit_test(the_defects_of_an_image_are_there),
+        cmocka_unit_test(a_gate_holds_the_answer_back),
         cmocka_unit_test(a_served_image_is_found_by_tag_and_by_digest),
     };
 

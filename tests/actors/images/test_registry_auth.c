@@ -421,7 +421,7 @@ static void a_certificate_that_cannot_be_believed_is_refused(void **state)
         assert_code(&err, ERROR_UNAVAILABLE);
         assert_says(err.text, "no secure connection");
         assert_says(err.text, reasons[i]);
-        assert_says(err.hint, "registries");
+        assert_says(err.hint, "trust");
         assert_int_equal(server_count(server, NULL), 0);
         must_get(careless, "latest");
     }
@@ -438,7 +438,7 @@ static void https_to_a_plain_registry_says_which_key_to_set(void **state)
     assert_code(&err, ERROR_UNAVAILABLE);
     assert_says(err.text, "no secure connection to 127.0.0.1");
     assert_says(err.hint, "plain http");
-    assert_says(err.hint, "registries");
+    assert_says(err.hint, "registries.plain_http");
     assert_int_equal(server_count(server, NULL), 0);
 }
 
@@ -473,7 +473,7 @@ static void http_to_a_tls_registry_says_which_key_to_unset(void **state)
                &(struct server_reply){ .status = 400, .body = words, .size = strlen(words) });
     err = refused_document(second, "latest");
     assert_says(err.text, "HTTPS server");
-    assert_says(err.hint, "registries");
+    assert_says(err.hint, "registries.plain_http");
     err = refused_document(registry, "latest");
     assert_says(err.text, "127.0.0.1");
 }
