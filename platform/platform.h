@@ -137,6 +137,11 @@ int program_look_up(const char *name, char path[PATH_SIZE], struct error *err);
 /* Before the first thread: raises descriptor limits, remembers the old ones for children. */
 void process_limits_raise(void);
 
+/* Before the first thread: few heaps for many threads.  Later, when little happens: what the
+   heaps do not need goes back to the system. */
+void process_memory_setup(void);
+void process_memory_give_back(void);
+
 struct child {
     int pid;
     int input;  /* written by us, -1 when not asked for */

@@ -77,7 +77,8 @@ int db_open(const char *path, bool read_only, struct db **db, struct error *err)
         db_close(&self);
         return -1;
     }
-    if (db_script(self, "PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY;", err) < 0) {
+    if (db_script(self, read_only ? "PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY;"
+                                  : "PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY;", err) < 0) {
         db_close(&self);
         return -1;
     }

@@ -407,6 +407,7 @@ static void checkpoint(struct writer *writer)
     if (writer->commits > 0)
         db_checkpoint(writer->db);
     writer->commits = 0;
+    process_memory_give_back();
 }
 
 static void serve(struct writer *writer, zsock_t *pipe)

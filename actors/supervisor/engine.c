@@ -288,6 +288,7 @@ int engine_start(const struct config *config, bool embedded, struct engine **out
     zsys_handler_set(NULL); /* signals are the caller's */
     zsys_set_max_sockets(65536);
     process_limits_raise();
+    process_memory_setup();
     engine->config = config;
     engine->embedded = embedded;
     engine->lock = -1;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -87,6 +88,17 @@ void process_limits_raise(void)
     wanted = limit_before;
     wanted.rlim_cur = wanted.rlim_max;
     setrlimit(RLIMIT_NOFILE, &wanted); /* what is not allowed stays as it was */
+}
+
+void process_memory_setup(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* fixed: large blocks go back when they are freed */
+}
+
+void process_memory_give_back(void)
+{
+    malloc_trim(0);
 }
 
 size_t machine_limits(struct machine_limit limits[MACHINE_LIMITS_MAX])
