@@ -142,6 +142,9 @@ void process_limits_raise(void);
 void process_memory_setup(void);
 void process_memory_give_back(void);
 
+/* Becomes another program, with our descriptors and environment; comes back only with an error. */
+int process_become(const char *path, char *const *argv, struct error *err);
+
 struct child {
     int pid;
     int input;  /* written by us, -1 when not asked for */

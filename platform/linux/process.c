@@ -130,6 +130,14 @@ size_t machine_limits(struct machine_limit limits[MACHINE_LIMITS_MAX])
     return count;
 }
 
+int process_become(const char *path, char *const *argv, struct error *err)
+{
+    if (hook_platform_call("exec", err))
+        return -1;
+    execv(path, argv);
+    return error_sys(err, errno, "start %s", path);
+}
+
 /* posix_spawn cannot set limits: between our soft limit and the old one the child is
    started, then prlimit gives it the old one back before it can have opened much. */
 static void limits_restore(pid_t pid)

@@ -38,7 +38,7 @@ bool terminal_size(int fd, unsigned *columns, unsigned *rows)
     return true;
 }
 
-/* ---- raw mode -------------------------------------------------------------------- */
+/* ---- raw mode ----------------------------------------------------------- */
 
 static struct termios before;
 static volatile sig_atomic_t is_raw;
@@ -96,7 +96,7 @@ int terminal_raw(struct error *err)
     return 0;
 }
 
-/* ---- signals ------------------------------------------------------------------------ */
+/* ---- signals ------------------------------------------------------------ */
 
 static const struct {
     int number;
@@ -160,7 +160,7 @@ void signals_close(void)
     signal_pipe[0] = signal_pipe[1] = -1;
 }
 
-/* ---- output ---------------------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------- */
 
 int output_open(int fd, struct error *err)
 {
