@@ -14,7 +14,7 @@
 
 struct client_times client_times = { .connect = 5000, .ping = 3000, .gone = 12000 };
 
-/* ---- opening ---------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------ */
 
 static int unavailable(const struct gantry *client, struct error *err, const char *why)
 {
@@ -177,7 +177,7 @@ void connection_lose(struct gantry *client, const struct error *err)
         stream_fail(stream, err);
 }
 
-/* ---- sending ------------------------------------------------------------------------ */
+/* ---- sending ------------------------------------------------------------ */
 
 int connection_send(struct gantry *client, const struct envelope *envelope, const void *body,
                     size_t size)
@@ -202,7 +202,7 @@ int connection_send(struct gantry *client, const struct envelope *envelope, cons
     return -1;
 }
 
-/* ---- receiving ------------------------------------------------------------------------ */
+/* ---- receiving ---------------------------------------------------------- */
 
 /* What is no message of the protocol ends the connection: nothing after it can be trusted. */
 static int envelope_check(const struct gantry *client, const struct envelope *envelope,
@@ -259,7 +259,7 @@ static void receive_all(struct gantry *client)
     }
 }
 
-/* ---- waiting ---------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------ */
 
 #define POLL_MAX 8
 

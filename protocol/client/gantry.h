@@ -43,7 +43,7 @@
 struct gantry;
 struct gantry_stream;
 
-/* ---- the client --------------------------------------------------------------- */
+/* ---- the client --------------------------------------------------------- */
 
 /*
  * Connects to `ipc://PATH` or, in a process that runs an engine itself, `inproc://NAME`,
@@ -74,7 +74,7 @@ void gantry_on_progress(struct gantry *client, gantry_progress *progress, void *
 typedef bool gantry_told(void *ctx);
 void gantry_on_interrupt(struct gantry *client, int fd, gantry_told *told, void *ctx);
 
-/* ---- requests ------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 /*
  * Asks and waits for the final answer.  `in` is op's request record, `out` receives its
@@ -86,7 +86,7 @@ int gantry_call(struct gantry *client, const struct op *op, const void *in, void
 /* The actor that sent the last error, e.g. "tasks"; "" when it is the library's own. */
 const char *gantry_origin(const struct gantry *client);
 
-/* ---- streams ---------------------------------------------------------------------- */
+/* ---- streams ------------------------------------------------------------ */
 
 enum gantry_kind {
     GANTRY_DATA,     /* stream, bytes, size, end */
@@ -130,7 +130,7 @@ uint64_t gantry_stream_room(const struct gantry_stream *stream);
 int gantry_stream_send(struct gantry_stream *stream, const char *name, const void *bytes,
                        size_t size, bool end, struct error *err);
 
-/* ---- waiting for several things ------------------------------------------------------ */
+/* ---- waiting for several things ----------------------------------------- */
 
 struct gantry_fd {
     int fd; /* -1: not now */

@@ -20,7 +20,7 @@ static uint64_t window_of(const struct op *op)
     return streams_items(op) ? GANTRY_ITEMS : GANTRY_WINDOW;
 }
 
-/* ---- the queue of a stream ------------------------------------------------------------- */
+/* ---- the queue of a stream ---------------------------------------------- */
 
 static void incoming_free(struct incoming **incoming)
 {
@@ -89,7 +89,7 @@ static void queue_message(struct gantry_stream *stream, enum gantry_kind kind,
     queue_add(stream, incoming);
 }
 
-/* ---- what arrives ------------------------------------------------------------------------ */
+/* ---- what arrives ------------------------------------------------------- */
 
 void stream_fail(struct gantry_stream *stream, const struct error *err)
 {
@@ -185,7 +185,7 @@ void stream_dispatch(struct gantry *client, const struct envelope *envelope, zfr
     }
 }
 
-/* ---- asking -------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------- */
 
 static int send_record(struct gantry_stream *stream, struct envelope *envelope,
                        const struct record *record, const void *in)
@@ -290,8 +290,7 @@ void gantry_stream_close(struct gantry_stream **stream)
     *stream = NULL;
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------
- */
+/* ---- waiting ------------------------------------------------------------ */
 
 static void give_up(struct gantry_stream *stream)
 {
@@ -369,8 +368,7 @@ int gantry_wait(struct gantry *client, struct gantry_stream *stream, struct gant
     }
 }
 
-/* ---- fetching -----------------------------------------------------------------------------------
- */
+/* ---- fetching ----------------------------------------------------------- */
 
 static const struct record *record_of(const struct gantry_stream *stream, enum gantry_kind kind)
 {
@@ -447,8 +445,7 @@ int gantry_stream_next(struct gantry_stream *stream, int timeout_ms, struct gant
     return stream->current == NULL ? stream_failed(stream, err) : fetch(stream, message, err);
 }
 
-/* ---- sending
- * --------------------------------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------ */
 
 uint64_t gantry_stream_room(const struct gantry_stream *stream)
 {
@@ -484,8 +481,7 @@ int gantry_stream_send(struct gantry_stream *stream, const char *name, const voi
     return 0;
 }
 
-/* ---- short requests
- * ---------------------------------------------------------------------------------- */
+/* ---- short requests ----------------------------------------------------- */
 
 static void tell_progress(struct gantry_stream *stream, struct incoming *incoming)
 {
