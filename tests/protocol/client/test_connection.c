@@ -3,7 +3,7 @@
 
 #include "tests/protocol/client/peer.h"
 
-/* ---- opening --------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------ */
 
 static void an_endpoint_that_is_not_there_fails_at_once(void **state)
 {
@@ -93,7 +93,7 @@ static void another_protocol_version_is_named(void **state)
     assert_non_null(strstr(stage->err.text, "protocol 2"));
 }
 
-/* ---- calls -------------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------- */
 
 static void answer_one(struct peer *peer)
 {
@@ -304,7 +304,7 @@ static void a_call_does_not_outlive_its_time(void **state)
     gantry_stream_close(&stream);
 }
 
-/* ---- interrupting --------------------------------------------------------------------- */
+/* ---- interrupting ------------------------------------------------------- */
 
 static void answer_after_cancel(struct peer *peer)
 {

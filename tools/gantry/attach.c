@@ -1,0 +1,277 @@
+/* The pump between a container's streams and this process; see attach.h. */
+#include "tools/gantry/attach.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/platform.h"
+#include "platform/terminal.h"
+#include "tools/gantry/keys.h"
+
+#define INPUT_SIZE 32768
+#define IMPATIENT  3 /* so many interrupts that change nothing: leave */
+
+struct pump {
+    struct cli *cli;
+    struct attach attach;
+    struct gantry_stream *stream;
+    int signals;
+    int outputs[2];            /* for stdout and stderr */
+    bool closed[2];            /* nobody reads it any more */
+    struct gantry_message now; /* being written */
+    const char *at;
+    size_t left;
+    int target; /* 0 stdout, 1 stderr */
+    bool input_open;
+    struct keys keys;
+    int interrupts;
+    bool detached, over;
+    int status;
+};
+
+/* ---- before ------------------------------------------------------------- */
+
+bool attach_window(struct window *window)
+{
+    unsigned columns, rows;
+
+    if (!terminal_size(OUTPUT_FD, &columns, &rows) && !terminal_size(INPUT_FD, &columns, &rows))
+        return false;
+    *window = (struct window){ .columns = columns, .rows = rows };
+    return true;
+}
+
+int attach_check(bool tty, bool input, struct error *err)
+{
+    if (!tty || !input || terminal_is(INPUT_FD))
+        return 0;
+    error_set(err, ERROR_INVALID_ARGUMENT, "-t: standard input is not a terminal");
+    return error_hint(err, "leave -t away when input comes from a pipe or a file");
+}
+
+int attach_open(struct cli *cli, const struct attach *attach, struct pump **pump, struct error *err)
+{
+    struct tasks_attach_request want = {
+        .id = attach->id, .exec = attach->exec, SET(stdin, attach->input), SET(hold, attach->hold)
+    };
+    struct pump *new = calloc(1, sizeof(*new));
+
+    if (new == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
+    *pump = new;
+    *new = (struct pump){
+        .cli = cli, .attach = *attach, .outputs = { -1, -1 }, .input_open = attach->input
+    };
+    if (keys_set(&new->keys, attach->tty ? attach->detach_keys : "", err) < 0)
+        return -1;
+    new->signals = signals_open(err);
+    new->outputs[0] = output_open(OUTPUT_FD, err);
+    new->outputs[1] = output_open(ERRORS_FD, err);
+    if (new->signals < 0 || new->outputs[0] < 0 || new->outputs[1] < 0)
+        return -1;
+    if (attach->logs != NULL)
+        return gantry_stream_open(cli->client, &op_tasks_logs, attach->logs, &new->stream, err);
+    return gantry_stream_open(cli->client, &op_tasks_attach, &want, &new->stream, err);
+}
+
+void attach_close(struct pump **pump)
+{
+    if (*pump == NULL)
+        return;
+    gantry_stream_close(&(*pump)->stream);
+    file_close(&(*pump)->outputs[0]);
+    file_close(&(*pump)->outputs[1]);
+    free(*pump);
+    *pump = NULL;
+}
+
+/* ---- output ------------------------------------------------------------- */
+
+static int write_pending(struct pump *pump, struct error *err)
+{
+    while (pump->left > 0) {
+        int64_t wrote;
+
+        if (pump->closed[pump->target]) {
+            pump->left = 0;
+            return 0;
+        }
+        wrote = output_write(pump->outputs[pump->target], pump->at, pump->left, err);
+        if (wrote < 0 && pump->target == 1 && err->code == ERROR_UNAVAILABLE) {
+            pump->closed[1] = true;
+            continue;
+        }
+        if (wrote < 0)
+            return -1;
+        if (wrote == 0)
+            return 0;
+        pump->at += wrote;
+        pump->left -= (size_t)wrote;
+    }
+    return 0;
+}
+
+static void take_end(struct pump *pump)
+{
+    const struct tasks_attach_reply *reply = pump->now.body;
+
+    pump->over = true;
+    if (pump->attach.logs != NULL)
+        return;
+    pump->detached = !reply->has_exit_status;
+    pump->status = reply->has_exit_status ? (int)(reply->exit_status & 255) : 0;
+    if (reply->reason != NULL && strcmp(reply->reason, "oom") == 0)
+        fprintf(stderr, "%sgantry: %s ran out of memory\n", pump->attach.tty ? "\r" : "",
+                pump->attach.name);
+}
+
+/* Takes messages until one is not written at once or none is there. */
+static int take_messages(struct pump *pump, struct error *err)
+{
+    while (pump->left == 0 && !pump->over) {
+        int got = gantry_stream_next(pump->stream, 0, &pump->now, err);
+
+        if (got <= 0)
+            return got;
+        if (pump->now.kind == GANTRY_REPLY)
+            take_end(pump);
+        if (pump->now.kind != GANTRY_DATA)
+            continue;
+        pump->at = pump->now.bytes;
+        pump->left = pump->now.size;
+        pump->target = strcmp(pump->now.stream, "stderr") == 0;
+        if (write_pending(pump, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- input -------------------------------------------------------------- */
+
+static int send_input(struct pump *pump, const char *bytes, size_t size, struct error *err)
+{
+    char passed[INPUT_SIZE + KEYS_MAX];
+    size_t count = 0;
+
+    if (keys_pass(&pump->keys, bytes, size, passed, &count))
+        pump->detached = pump->over = true;
+    return count > 0 ? gantry_stream_send(pump->stream, "stdin", passed, count, false, err) : 0;
+}
+
+static int read_input(struct pump *pump, struct error *err)
+{
+    char bytes[INPUT_SIZE];
+    uint64_t most = gantry_stream_room(pump->stream) - KEYS_MAX; /* keys held back go with it */
+    struct error ignored;
+    int64_t got =
+        file_read(INPUT_FD, bytes, most < sizeof(bytes) ? (size_t)most : sizeof(bytes), &ignored);
+
+    if (got > 0)
+        return send_input(pump, bytes, (size_t)got, err);
+    pump->input_open = false; /* also a keyboard that went away */
+    return gantry_stream_send(pump->stream, "stdin", NULL, 0, true, err);
+}
+
+/* ---- signals ------------------------------------------------------------ */
+
+static void resize(struct pump *pump)
+{
+    struct window window;
+    struct tasks_resize_request want = { .id = pump->attach.id,
+                                         .exec = pump->attach.exec,
+                                         .window = &window };
+    struct error ignored = { 0 };
+
+    if (pump->attach.tty && attach_window(&window))
+        gantry_call(pump->cli->client, &op_tasks_resize, &want, NULL, pump->cli->arena, &ignored);
+}
+
+/* The process may have ended meanwhile: its end comes on the stream. */
+static void pass_signal(struct pump *pump, const char *name)
+{
+    struct tasks_kill_request want = { .id = pump->attach.id,
+                                       .exec = pump->attach.exec,
+                                       .signal = name };
+    struct error ignored = { 0 };
+
+    gantry_call(pump->cli->client, &op_tasks_kill, &want, NULL, pump->cli->arena, &ignored);
+}
+
+static int take_signals(struct pump *pump, struct error *err)
+{
+    const char *name;
+
+    while ((name = signals_next()) != NULL) {
+        bool interrupt = strcmp(name, "INT") == 0 || strcmp(name, "TERM") == 0;
+
+        if (pump->attach.logs != NULL && interrupt) {
+            pump->over = true;
+            pump->left = 0;
+            pump->status = 130;
+        }
+        if (strcmp(name, "WINCH") == 0)
+            resize(pump);
+        else if (pump->attach.logs == NULL && !pump->attach.proxy && strncmp(name, "USR", 3) != 0)
+            return error_set(err, ERROR_CANCELLED, "left; %s keeps running", pump->attach.name);
+        else if (interrupt && ++pump->interrupts > IMPATIENT)
+            return error_set(err, ERROR_CANCELLED, "%s does not end on %s; left it running",
+                             pump->attach.name, name);
+        else if (pump->attach.proxy)
+            pass_signal(pump, name);
+    }
+    return 0;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+static int turn(struct pump *pump, struct error *err)
+{
+    bool may_read = pump->input_open && gantry_stream_room(pump->stream) > KEYS_MAX;
+    struct gantry_fd fds[] = {
+        { .fd = pump->signals },
+        { .fd = may_read ? INPUT_FD : -1 },
+        { .fd = pump->left > 0 ? pump->outputs[pump->target] : -1, .for_writing = true },
+    };
+
+    gantry_wait(pump->cli->client, pump->left > 0 ? NULL : pump->stream, fds, 3, -1);
+    if (fds[0].ready && take_signals(pump, err) < 0)
+        return -1;
+    if (fds[1].ready && read_input(pump, err) < 0)
+        return -1;
+    if (fds[2].ready && write_pending(pump, err) < 0)
+        return -1;
+    return take_messages(pump, err);
+}
+
+static int pump_all(struct pump *pump, struct error *err)
+{
+    if (pump->attach.tty && pump->attach.input && terminal_raw(err) < 0)
+        return -1;
+    resize(pump);
+    while (!pump->over || pump->left > 0)
+        if (turn(pump, err) < 0)
+            return -1;
+    return 0;
+}
+
+int attach_run(struct pump **pump, int *status, struct error *err)
+{
+    struct gantry *client = (*pump)->cli->client;
+    int result;
+
+    gantry_on_interrupt(client, -1, NULL, NULL); /* signals are ours now */
+    fflush(stdout);
+    result = pump_all(*pump, err);
+    terminal_restore();
+    if (result == 0 && (*pump)->detached)
+        fprintf(stderr, "gantry: left %s running\n", (*pump)->attach.name);
+    if (result < 0 && err->code == ERROR_UNAVAILABLE && err->os != 0) {
+        error_set(err, ERROR_UNAVAILABLE, "nobody reads the output any more; left %s running",
+                  (*pump)->attach.name);
+        (*pump)->cli->failure = 141; /* 128 + SIGPIPE */
+    }
+    *status = (*pump)->status;
+    attach_close(pump);
+    return result;
+}

@@ -1,0 +1,89 @@
+/*
+ * command — what the command line can do, as one table.
+ *
+ * The one idea: a command is a row.  Dispatch, checking of what was typed, help, the
+ * manual page and the shell's completion all read the same rows (table.c), so none of
+ * them can fall behind.
+ */
+#ifndef TOOLS_GANTRY_COMMAND_H
+#define TOOLS_GANTRY_COMMAND_H
+
+#include <stdbool.h>
+
+#include "protocol/client/gantry.h"
+#include "tools/gantry/args.h"
+#include "tools/gantry/format.h"
+
+#define STATUS_USAGE       2   /* the command line is wrong */
+#define STATUS_INTERRUPTED 130 /* by Ctrl-C, as a shell counts */
+
+/* What every command works with. */
+struct cli {
+    struct arena *arena;   /* for the whole run of the program */
+    char *const *argv;     /* as it was typed */
+    const char *host;      /* endpoint; NULL: the default one, or an engine of our own */
+    const char *namespace; /* NULL: `default` */
+    const char *config, *root, *state; /* of an engine of our own; NULL: as the daemon's */
+    bool json, debug, embedded, never_embedded;
+    struct gantry *client; /* NULL before cli_connect() */
+    int failure;           /* exit status when the command returns -1 */
+};
+
+/* The exit status; -1 with `err`, which main prints. */
+typedef int command_run(struct cli *cli, const struct args *args, struct error *err);
+
+/* What a shell completes where operands are. */
+enum complete {
+    COMPLETE_NOTHING,
+    COMPLETE_CONTAINERS,
+    COMPLETE_RUNNING,
+    COMPLETE_IMAGES,
+    COMPLETE_NAMESPACES,
+    COMPLETE_OBJECTS,  /* containers and images */
+    COMPLETE_COMMANDS, /* of this program */
+    COMPLETE_SHELLS,
+};
+
+struct command {
+    const char *name;     /* "run", "namespace ls" */
+    const char *operands; /* as help shows them */
+    int least, most;      /* of operands; most -1: no limit */
+    bool stops;  /* options end at the first operand: what follows belongs to the container */
+    bool hidden; /* from help */
+    int failure; /* exit status when it fails; 0: 1, and 2 for a wrong command line */
+    enum complete complete;
+    const struct option *options; /* ends with an empty one; may be NULL */
+    command_run *run;
+    const char *doc;  /* one line */
+    const char *more; /* further paragraphs, or NULL */
+};
+
+extern const struct command commands[]; /* ends with an empty one */
+extern const struct option global_options[];
+
+/* Takes the words off that name the command; NULL and `err` with a suggestion. */
+const struct command *command_find(int *argc, char ***argv, struct error *err);
+/* The word most like `word`, NULL when none is; `next` gives words until NULL. */
+const char *nearest(const char *word, const char *(*next)(void *ctx), void *ctx);
+
+/* Connects, or starts an engine in this process when there is no daemon; at once when
+   that was done. */
+int cli_connect(struct cli *cli, struct error *err);
+/* A call of the connected client. */
+int cli_call(struct cli *cli, const struct op *op, const void *in, void *out, struct error *err);
+/* `gantry: MESSAGE` and `hint: ...` on stderr. */
+void cli_complain(const struct cli *cli, const struct error *err);
+/* Prints a record as JSON on stdout. */
+void cli_print_json(const struct record *record, const void *in);
+/* For each operand; the errors are told one by one, the status is 1 when there was one. */
+typedef int cli_each_do(struct cli *cli, const struct args *args, const char *operand,
+                        struct error *err);
+int cli_each(struct cli *cli, const struct args *args, cli_each_do *each);
+
+command_run command_actors, command_attach, command_check, command_completion, command_create,
+    command_events, command_exec, command_gc, command_help, command_images, command_info,
+    command_inspect, command_kill, command_logs, command_names, command_namespace_create,
+    command_namespace_ls, command_namespace_rm, command_ps, command_pull, command_rm, command_rmi,
+    command_run_, command_start, command_stop, command_tag, command_version, command_wait;
+
+#endif

@@ -1,0 +1,14 @@
+/* pull — bringing an image here with its progress shown; for pull, run and create. */
+#ifndef TOOLS_GANTRY_PULL_H
+#define TOOLS_GANTRY_PULL_H
+
+#include "tools/gantry/command.h"
+
+int pull_image(struct cli *cli, const struct images_pull_request *request, bool quiet,
+               struct images_pull_reply *reply, struct error *err);
+
+/* What --pull says: always, missing (also NULL) or never. */
+int pull_by_policy(struct cli *cli, const char *reference, const char *platform, const char *policy,
+                   bool quiet, struct error *err);
+
+#endif

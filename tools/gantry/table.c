@@ -1,0 +1,287 @@
+/* The table of all commands and options; see command.h. */
+#include "tools/gantry/command.h"
+
+#define FLAG(letter, name, doc)              \
+    {                                        \
+        letter, name, OPTION_FLAG, NULL, doc \
+    }
+#define TEXT(letter, name, value, doc)        \
+    {                                         \
+        letter, name, OPTION_TEXT, value, doc \
+    }
+#define EACH(letter, name, value, doc)        \
+    {                                         \
+        letter, name, OPTION_LIST, value, doc \
+    }
+#define REFUSED(letter, name, value, doc)        \
+    {                                            \
+        letter, name, OPTION_REFUSED, value, doc \
+    }
+#define END \
+    {       \
+        0   \
+    }
+
+/* clang-format off */
+const struct option global_options[] = {
+    TEXT('H', "host", "URL", "Ask the daemon at this endpoint, e.g. ipc:///run/gantry/gantry.sock (GANTRY_HOST)"),
+    TEXT('n', "namespace", "NAME", "Work in this namespace (GANTRY_NAMESPACE; `default`)"),
+    TEXT(0, "format", "table|json", "Print tables for people or JSON for programs"),
+    FLAG(0, "embedded", "Run the engine inside this command instead of asking a daemon"),
+    TEXT(0, "config", "FILE", "Configuration of an embedded engine"),
+    TEXT(0, "root", "DIR", "Where an embedded engine keeps what lasts"),
+    TEXT(0, "state", "DIR", "Where an embedded engine keeps what lasts until the next boot"),
+    FLAG('D', "debug", "Say with errors what programs see: code, actor, system error"),
+    FLAG(0, "help", "Show help"),
+    FLAG(0, "version", "Show the version of this command"),
+    END,
+};
+
+/* What run and create share. */
+#define CONTAINER_OPTIONS                                                                         \
+    TEXT(0, "name", "NAME", "Name of the container; one is made up when absent"),                 \
+    FLAG('i', "interactive", "Keep standard input open"),                                         \
+    FLAG('t', "tty", "Give it a terminal"),                                                       \
+    FLAG(0, "rm", "Remove the container when it has ended"),                                      \
+    EACH('e', "env", "KEY[=VALUE]", "Environment variable; KEY alone takes ours"),                \
+    EACH(0, "env-file", "FILE", "Environment variables, one a line"),                             \
+    EACH('v', "volume", "SRC:DST[:OPT]", "Bind a folder or file; OPT: ro, rslave, rshared, ..."), \
+    EACH(0, "mount", "FIELDS", "type=bind,source=,target=,readonly,bind-propagation= or "         \
+                               "type=tmpfs,target=,tmpfs-size=,tmpfs-mode="),                     \
+    EACH(0, "tmpfs", "DST[:OPT]", "Mount a file system in memory; OPT: size=64m, mode=1777, exec"), \
+    TEXT('w', "workdir", "DIR", "Working directory"),                                             \
+    TEXT('u', "user", "USER[:GROUP]", "Names or numbers"),                                        \
+    TEXT('h', "hostname", "NAME", "Host name; the first digits of the id when absent"),           \
+    TEXT(0, "entrypoint", "PROGRAM", "Instead of the image's entry point; \"\" for none"),        \
+    TEXT(0, "network", "none|host", "none (the default): loopback alone; host: the host's network"), \
+    TEXT('m', "memory", "SIZE", "Memory limit, e.g. 64m"),                                        \
+    TEXT(0, "memory-swap", "SIZE", "Memory and swap together; -1: no limit to swap"),             \
+    TEXT(0, "cpus", "NUMBER", "So many processors' worth of time, e.g. 1.5"),                     \
+    TEXT(0, "cpu-shares", "NUMBER", "Weight beside other containers"),                            \
+    TEXT(0, "cpuset-cpus", "LIST", "Processors it may run on, e.g. 0-2,7"),                       \
+    TEXT(0, "pids-limit", "NUMBER", "Processes at most; -1: no limit"),                           \
+    FLAG(0, "read-only", "The root file system cannot be written"),                               \
+    FLAG(0, "privileged", "All capabilities and devices; keeps nothing from the container"),      \
+    EACH(0, "cap-add", "NAME", "Add a capability; ALL"),                                          \
+    EACH(0, "cap-drop", "NAME", "Take a capability away; ALL"),                                   \
+    EACH(0, "security-opt", "OPTION", "no-new-privileges, seccomp=unconfined or seccomp=FILE"),   \
+    EACH(0, "device", "SRC[:DST[:rwm]]", "Give it a device"),                                     \
+    EACH(0, "ulimit", "NAME=SOFT[:HARD]", "Resource limit of its processes, e.g. nofile=1024"),   \
+    EACH(0, "sysctl", "KEY=VALUE", "Kernel parameter of the container's own namespaces"),         \
+    TEXT(0, "shm-size", "SIZE", "Size of /dev/shm; 64m when absent"),                             \
+    EACH('l', "label", "KEY[=VALUE]", "Label the container"),                                     \
+    EACH(0, "annotation", "KEY=VALUE", "Annotation of the OCI spec"),                             \
+    EACH(0, "add-host", "NAME:ADDRESS", "Line for /etc/hosts"),                                   \
+    EACH(0, "group-add", "GROUP", "Further group of the process"),                                \
+    TEXT(0, "oom-score-adj", "NUMBER", "-1000 to 1000"),                                          \
+    TEXT(0, "stop-signal", "SIGNAL", "What stop sends"),                                          \
+    TEXT(0, "stop-timeout", "SECONDS", "How long stop waits before it kills"),                    \
+    TEXT(0, "platform", "OS/ARCH", "Of the image; the host's when absent"),                       \
+    TEXT(0, "runtime", "NAME", "OCI runtime, e.g. runc, crun or a path"),                         \
+    TEXT(0, "pull", "always|missing|never", "When to pull the image; missing when absent"),       \
+    TEXT(0, "cidfile", "FILE", "Write the id to this file, which must not exist"),                \
+    FLAG('q', "quiet", "Show no progress of a pull"),                                             \
+    REFUSED('p', "publish", "PORTS", "containers have no network of their own yet; --network host "  \
+                                     "shares the host's ports"),                                  \
+    REFUSED('P', "publish-all", NULL, "containers have no network of their own yet; --network host " \
+                                      "shares the host's ports"),                                 \
+    REFUSED(0, "init", NULL, "no init program is put into containers yet; start one of the "      \
+                             "image's, e.g. tini"),                                               \
+    REFUSED(0, "restart", "POLICY", "restart policies do not exist yet; let a service manager "   \
+                                    "start the container again"),                                 \
+    REFUSED(0, "volumes-from", "CONTAINER", "volumes do not exist yet; bind folders with --volume"), \
+    REFUSED(0, "gpus", "LIST", "devices are given one by one with --device")
+
+static const struct option run_options[] = {
+    FLAG('d', "detach", "Leave it in the background and print its id"),
+    CONTAINER_OPTIONS,
+    TEXT(0, "detach-keys", "KEYS", "Keys that leave the container running (ctrl-p,ctrl-q)"),
+    FLAG(0, "sig-proxy", "Hand signals on to the container; the default"),
+    END,
+};
+
+static const struct option create_options[] = { CONTAINER_OPTIONS, END };
+
+static const struct option start_options[] = {
+    FLAG('a', "attach", "Show its output and end with its status"),
+    FLAG('i', "interactive", "Hand on standard input too"),
+    TEXT(0, "detach-keys", "KEYS", "Keys that leave the container running (ctrl-p,ctrl-q)"),
+    END,
+};
+
+static const struct option attach_options[] = {
+    FLAG(0, "no-stdin", "Do not hand on standard input"),
+    FLAG(0, "sig-proxy", "Hand signals on to the container; the default"),
+    TEXT(0, "detach-keys", "KEYS", "Keys that leave the container running (ctrl-p,ctrl-q)"),
+    END,
+};
+
+static const struct option exec_options[] = {
+    FLAG('i', "interactive", "Keep standard input open"),
+    FLAG('t', "tty", "Give it a terminal"),
+    FLAG('d', "detach", "Leave it in the background"),
+    EACH('e', "env", "KEY[=VALUE]", "Environment variable; KEY alone takes ours"),
+    EACH(0, "env-file", "FILE", "Environment variables, one a line"),
+    TEXT('u', "user", "USER[:GROUP]", "Names or numbers"),
+    TEXT('w', "workdir", "DIR", "Working directory"),
+    FLAG(0, "privileged", "All capabilities"),
+    TEXT(0, "detach-keys", "KEYS", "Keys that leave the process running (ctrl-p,ctrl-q)"),
+    END,
+};
+
+static const struct option pull_options[] = {
+    TEXT(0, "platform", "OS/ARCH", "Which variant; the host's when absent"),
+    FLAG('q', "quiet", "Print the name alone, no progress"),
+    FLAG(0, "no-unpack", "Only download"),
+    TEXT(0, "username", "NAME", "For the registry"),
+    FLAG(0, "password-stdin", "Read the password from standard input"),
+    END,
+};
+
+static const struct option images_options[] = {
+    FLAG('q', "quiet", "Print ids alone"),
+    FLAG(0, "no-trunc", "Print ids in full"),
+    FLAG(0, "digests", "Show what the names stand for"),
+    EACH('f', "filter", "FILTER", "reference=WORD, label=KEY[=VALUE], or a filter of the protocol"),
+    END,
+};
+
+static const struct option rmi_options[] = {
+    FLAG('f', "force", "Also if containers were made from it"),
+    END,
+};
+
+static const struct option inspect_options[] = {
+    TEXT(0, "type", "container|image", "Look for this kind alone"),
+    TEXT(0, "platform", "OS/ARCH", "Of an image; the host's when absent"),
+    END,
+};
+
+static const struct option ps_options[] = {
+    FLAG('a', "all", "Also those that do not run"),
+    FLAG('q', "quiet", "Print ids alone"),
+    FLAG(0, "no-trunc", "Print ids in full"),
+    EACH('f', "filter", "FILTER", "name=, id=, status=, image=, label=KEY[=VALUE], or a filter of "
+                                  "the protocol; all must match"),
+    END,
+};
+
+static const struct option logs_options[] = {
+    FLAG('f', "follow", "Stay until the container ends"),
+    TEXT(0, "since", "TIME", "Only what was written after: 10m, a time, or seconds since 1970"),
+    TEXT(0, "until", "TIME", "Only what was written before"),
+    TEXT('n', "tail", "LINES", "Only so many last lines"),
+    FLAG('t', "timestamps", "Each line behind its time"),
+    END,
+};
+
+static const struct option kill_options[] = {
+    TEXT('s', "signal", "SIGNAL", "Instead of KILL; name or number"),
+    END,
+};
+
+static const struct option stop_options[] = {
+    TEXT('s', "signal", "SIGNAL", "Instead of the container's own"),
+    TEXT('t', "time", "SECONDS", "Before it is killed"),
+    END,
+};
+
+static const struct option rm_options[] = {
+    FLAG('f', "force", "Kill it first when it runs"),
+    END,
+};
+
+static const struct option events_options[] = {
+    TEXT(0, "since", "NUMBER", "Begin behind this sequence number; 0: from the first on"),
+    FLAG('f', "follow", "Stay and wait for more; the default, --follow=false ends"),
+    EACH(0, "filter", "FILTER", "A filter of the protocol, e.g. topic==/tasks/exit"),
+    FLAG(0, "all", "Of all namespaces"),
+    END,
+};
+
+static const struct option check_options[] = {
+    FLAG(0, "deep", "Also hash every blob"),
+    END,
+};
+
+static const struct option help_options[] = {
+    FLAG(0, "man", "Print the manual page instead"),
+    END,
+};
+
+const struct command commands[] = {
+    { .name = "run", .failure = 125, .operands = "IMAGE [COMMAND [ARG...]]", .least = 1, .most = -1, .stops = true,
+      .complete = COMPLETE_IMAGES, .options = run_options, .run = command_run_,
+      .doc = "Make a container from an image and run a command in it",
+      .more = "Pulls the image when it is not here, makes a container, starts it and shows its output. The "
+              "exit status is the container's; 125 when gantry itself failed, 126 when the command cannot "
+              "be executed, 127 when it is not in the image. Without a terminal signals are handed on to "
+              "the container; with -it the keys ctrl-p ctrl-q leave it running." },
+    { .name = "create", .failure = 125, .operands = "IMAGE [COMMAND [ARG...]]", .least = 1, .most = -1, .stops = true,
+      .complete = COMPLETE_IMAGES, .options = create_options, .run = command_create,
+      .doc = "Make a container without starting it", .more = "Prints its id; see start." },
+    { .name = "start", .failure = 125, .operands = "CONTAINER...", .least = 1, .most = -1,
+      .complete = COMPLETE_CONTAINERS, .options = start_options, .run = command_start,
+      .doc = "Start containers that were made or have ended" },
+    { .name = "attach", .failure = 125, .operands = "CONTAINER", .least = 1, .most = 1,
+      .complete = COMPLETE_RUNNING, .options = attach_options, .run = command_attach,
+      .doc = "Connect to the streams of a running container" },
+    { .name = "exec", .failure = 125, .operands = "CONTAINER COMMAND [ARG...]", .least = 2, .most = -1, .stops = true,
+      .complete = COMPLETE_RUNNING, .options = exec_options, .run = command_exec,
+      .doc = "Run another command in a running container" },
+    { .name = "ps", .operands = "", .options = ps_options, .run = command_ps,
+      .doc = "List containers" },
+    { .name = "logs", .operands = "CONTAINER", .least = 1, .most = 1,
+      .complete = COMPLETE_CONTAINERS, .options = logs_options, .run = command_logs,
+      .doc = "Show what a container wrote" },
+    { .name = "stop", .operands = "CONTAINER...", .least = 1, .most = -1,
+      .complete = COMPLETE_RUNNING, .options = stop_options, .run = command_stop,
+      .doc = "Ask containers to end, then make them end" },
+    { .name = "kill", .operands = "CONTAINER...", .least = 1, .most = -1,
+      .complete = COMPLETE_RUNNING, .options = kill_options, .run = command_kill,
+      .doc = "Send containers a signal" },
+    { .name = "wait", .operands = "CONTAINER...", .least = 1, .most = -1,
+      .complete = COMPLETE_RUNNING, .run = command_wait,
+      .doc = "Wait until containers have ended and print their exit statuses" },
+    { .name = "rm", .operands = "CONTAINER...", .least = 1, .most = -1,
+      .complete = COMPLETE_CONTAINERS, .options = rm_options, .run = command_rm,
+      .doc = "Remove containers" },
+    { .name = "pull", .operands = "IMAGE", .least = 1, .most = 1,
+      .options = pull_options, .run = command_pull,
+      .doc = "Bring an image here from its registry",
+      .more = "IMAGE is written as usual: busybox, redis:7, registry.example:5000/a/b@sha256:... An "
+              "interrupted pull (Ctrl-C) keeps nothing but what a later pull of the same image takes up again." },
+    { .name = "images", .operands = "", .options = images_options, .run = command_images,
+      .doc = "List images" },
+    { .name = "rmi", .operands = "IMAGE...", .least = 1, .most = -1,
+      .complete = COMPLETE_IMAGES, .options = rmi_options, .run = command_rmi,
+      .doc = "Remove names of images, and what nothing else names" },
+    { .name = "tag", .operands = "IMAGE NAME", .least = 2, .most = 2,
+      .complete = COMPLETE_IMAGES, .run = command_tag, .doc = "Give an image another name" },
+    { .name = "inspect", .operands = "CONTAINER|IMAGE...", .least = 1, .most = -1,
+      .complete = COMPLETE_OBJECTS, .options = inspect_options, .run = command_inspect,
+      .doc = "Print all that is known of containers and images, as JSON" },
+    { .name = "events", .operands = "", .options = events_options, .run = command_events,
+      .doc = "Show what happens" },
+    { .name = "namespace ls", .operands = "", .run = command_namespace_ls, .doc = "List namespaces" },
+    { .name = "namespace create", .operands = "NAME [KEY=VALUE...]", .least = 1, .most = -1,
+      .run = command_namespace_create, .doc = "Make a namespace, with labels" },
+    { .name = "namespace rm", .operands = "NAME...", .least = 1, .most = -1,
+      .complete = COMPLETE_NAMESPACES, .run = command_namespace_rm, .doc = "Remove empty namespaces" },
+    { .name = "check", .operands = "", .options = check_options, .run = command_check,
+      .doc = "Compare what is recorded with what is on disk",
+      .more = "The exit status is 1 when something is not as it should be." },
+    { .name = "gc", .operands = "", .run = command_gc, .doc = "Remove now what nothing names" },
+    { .name = "version", .operands = "", .run = command_version, .doc = "Show the versions of this command and of the daemon" },
+    { .name = "info", .operands = "", .run = command_info, .doc = "Show paths, settings and counts of the daemon" },
+    { .name = "actors", .operands = "", .run = command_actors, .doc = "Show how the daemon's parts are doing" },
+    { .name = "completion", .operands = "bash", .least = 1, .most = 1, .complete = COMPLETE_SHELLS,
+      .run = command_completion, .doc = "Print a script that completes words for a shell",
+      .more = "Put it where the shell finds it: gantry completion bash >/etc/bash_completion.d/gantry" },
+    { .name = "help", .operands = "[COMMAND]", .most = 2, .complete = COMPLETE_COMMANDS,
+      .options = help_options, .run = command_help, .doc = "Explain a command" },
+    { .name = "names", .operands = "containers|running|images|namespaces", .least = 1, .most = 1, .hidden = true,
+      .run = command_names, .doc = "Print names, one a line, for completion" },
+    END,
+};
+/* clang-format on */
