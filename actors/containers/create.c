@@ -48,6 +48,8 @@ static int check_request(struct making *making, struct error *err)
         return error_set(err, ERROR_INVALID_ARGUMENT, "containers.create takes an image, or a spec with a snapshot");
     if (want->spec != NULL && want->image != NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "containers.create takes an image or a spec, not both");
+    if (want->spec != NULL && spec_check(want->spec, strlen(want->spec), err) < 0)
+        return -1;
     if (want->id != NULL)
         snprintf(making->id, sizeof(making->id), "%s", want->id);
     else

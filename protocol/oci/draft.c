@@ -138,28 +138,41 @@ static size_t literal_length(const char *at, const char *end)
     return (size_t)((p < end ? p + 1 : end) - at);
 }
 
-/* Copies JSON, numbers that are `from` replaced by `to`; string literals stay as they are. */
-static void numbers_replace(const char *text, size_t size, const char *from, const char *to,
-                            struct buffer *out)
+static bool is_one_of(char c, const char *chars)
+{
+    return c != '\0' && strchr(chars, c) != NULL;
+}
+
+/* A number is `word` when it stands there whole. */
+static bool is_number(const char *text, const char *at, const char *end, const char *word)
+{
+    size_t length = strlen(word);
+
+    return (size_t)(end - at) > length && at > text && memcmp(at, word, length) == 0 &&
+           is_one_of(at[-1], ":,[ \t\r\n") && is_one_of(at[length], ",]} \t\r\n");
+}
+
+/* Copies JSON, numbers that are `from` replaced by `to`; string literals stay as they are.
+   Returns how many values there are, at most. */
+static size_t numbers_replace(const char *text, size_t size, const char *from, const char *to,
+                              struct buffer *out)
 {
     const char *at = text, *end = text + size, *begin = text;
-    size_t length = strlen(from);
+    size_t values = 1;
 
     while (at < end) {
         if (*at == '"') {
             at += literal_length(at, end);
-        } else if ((size_t)(end - at) > length && memcmp(at, from, length) == 0 &&
-                   memchr(",]} \t\r\n", at[length], 7) != NULL && at > text &&
-                   memchr(":,[ \t\r\n", at[-1], 7) != NULL) {
+        } else if (is_number(text, at, end, from)) {
             buffer_add(out, begin, (size_t)(at - begin));
             buffer_add(out, to, strlen(to));
-            at += length;
-            begin = at;
+            begin = at += strlen(from);
         } else {
-            at++;
+            values += is_one_of(*at++, ",[{");
         }
     }
     buffer_add(out, begin, (size_t)(end - begin));
+    return values;
 }
 
 int draft_write(const json_t *document, size_t limit, struct buffer *out, struct error *err)
@@ -184,7 +197,11 @@ json_t *draft_read(const char *bytes, size_t size, struct error *err)
     json_error_t fault;
     json_t *document;
 
-    numbers_replace(bytes, size, UNLIMITED_TEXT, UNLIMITED_DRAFT, &text);
+    if (numbers_replace(bytes, size, UNLIMITED_TEXT, UNLIMITED_DRAFT, &text) > DRAFT_VALUES_MAX) {
+        buffer_free(&text);
+        error_set(err, ERROR_RESOURCE_EXHAUSTED, "JSON of more than %d values", DRAFT_VALUES_MAX);
+        return NULL;
+    }
     document =
         json_loadb(text.data == NULL ? "" : text.data, text.size, JSON_REJECT_DUPLICATES, &fault);
     buffer_free(&text);

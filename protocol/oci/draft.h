@@ -39,7 +39,10 @@ void draft_add_texts(json_t *array, const struct strs *texts);
 /* Appends the document as one line.  RESOURCE_EXHAUSTED beyond `limit` bytes. */
 int draft_write(const json_t *document, size_t limit, struct buffer *out, struct error *err);
 
-/* A JSON object; the caller json_decref()s it.  NULL and INVALID_ARGUMENT when it is none. */
+#define DRAFT_VALUES_MAX 1000000
+
+/* A JSON object; the caller json_decref()s it.  NULL with INVALID_ARGUMENT when it is none, with
+   RESOURCE_EXHAUSTED when it has more than DRAFT_VALUES_MAX values: each takes memory. */
 json_t *draft_read(const char *bytes, size_t size, struct error *err);
 
 /* 0 when every text in the record is UTF-8; else INVALID_ARGUMENT naming the field. */

@@ -180,3 +180,37 @@ int spec_build(const struct spec_input *input, struct buffer *json, struct error
     json_decref(spec);
     return failed;
 }
+
+static int check_members(json_t *spec, struct error *err)
+{
+    json_t *process = json_object_get(spec, "process"), *args = json_object_get(process, "args");
+    const char *version = json_string_value(json_object_get(spec, "ociVersion"));
+    const char *cwd = json_string_value(json_object_get(process, "cwd"));
+    const char *command = json_string_value(json_array_get(args, 0));
+
+    if (version == NULL || strncmp(version, "1.", 2) != 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "spec: ociVersion is not 1.x");
+    if (json_string_value(json_object_get(json_object_get(spec, "root"), "path")) == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "spec: root.path is missing");
+    if (command == NULL || command[0] == '\0')
+        return error_set(err, ERROR_INVALID_ARGUMENT, "spec: process.args names no command");
+    if (cwd == NULL || cwd[0] != '/')
+        return error_set(err, ERROR_INVALID_ARGUMENT, "spec: process.cwd is not an absolute path");
+    return 0;
+}
+
+int spec_check(const char *bytes, size_t size, struct error *err)
+{
+    json_t *spec;
+    int failed;
+
+    if (size > SPEC_BYTES_MAX)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "spec: %zu bytes; %u at most", size,
+                         SPEC_BYTES_MAX);
+    spec = draft_read(bytes, size, err);
+    if (spec == NULL)
+        return error_wrap(err, "spec");
+    failed = check_members(spec, err);
+    json_decref(spec);
+    return failed;
+}

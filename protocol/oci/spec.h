@@ -72,6 +72,10 @@ struct spec_input {
  */
 int spec_build(const struct spec_input *input, struct buffer *json, struct error *err);
 
+/* 0 when a spec that a program brings itself is one: an object with a version, a root file system
+   and a process that has a command and a place.  Else INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+int spec_check(const char *bytes, size_t size, struct error *err);
+
 /* The host's network is shared.  INVALID_ARGUMENT for a network that is neither none nor host. */
 int spec_network_is_host(const struct container_options *options, bool *is_host, struct error *err);
 

@@ -307,6 +307,38 @@ static void labels_of_an_image_never_become_control_annotations(void **state)
     refused(fixture, ERROR_INVALID_ARGUMENT, "annotation");
 }
 
+/* ---- a spec that is brought along -------------------------------------- */
+
+static void a_spec_that_is_brought_along_is_looked_at(void **state)
+{
+#define PROCESS "\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\"}"
+    static const char *const bad[] = {
+        "",
+        "x",
+        "[]",
+        "{}",
+        "{\"ociVersion\":\"1.0.2\"}",
+        "{\"ociVersion\":\"2.0.0\",\"root\":{\"path\":\"r\"}," PROCESS "}",
+        "{\"ociVersion\":\"1.0.2\",\"root\":{}," PROCESS "}",
+        "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"}}",
+        "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"},\"process\":{\"args\":[],\"cwd\":\"/"
+        "\"}}",
+        "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"},\"process\":{\"args\":[\"\"],\"cwd\":"
+        "\"/\"}}",
+        "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"},\"process\":{\"args\":[\"x\"],\"cwd\":"
+        "\"x\"}}",
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        assert_int_equal(spec_check(bad[i], strlen(bad[i]), &fixture->err), -1);
+        assert_non_null(strstr(fixture->err.text, "spec"));
+    }
+    assert_int_equal(spec_check("x", SPEC_BYTES_MAX + 1, &fixture->err), -1); /* not read */
+    built(fixture);
+    assert_int_equal(spec_check(fixture->text.data, fixture->text.size, &fixture->err), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -320,6 +352,7 @@ int main(void)
         TEST(processors_are_limited_by_quota_shares_and_set),
         TEST(processes_are_counted_when_a_number_is_said),
         TEST(labels_of_an_image_never_become_control_annotations),
+        TEST(a_spec_that_is_brought_along_is_looked_at),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
