@@ -303,6 +303,11 @@ const char *job_actor(const struct job *job)
     return job->context.actor;
 }
 
+void job_enter(struct job *job, const char *namespace)
+{
+    snprintf(job->context.namespace, sizeof(job->context.namespace), "%s", namespace);
+}
+
 void job_hold(struct job *job, const char *lease)
 {
     snprintf(job->context.lease, sizeof(job->context.lease), "%s", lease ? lease : "");

@@ -57,6 +57,7 @@ int job_each(struct job *job, job_body *body, void *items, size_t count, size_t 
 /* Tells the caller how far things are; at most ten a second pass, a new stage or item always. */
 void job_report(struct job *job, const struct progress *progress);
 
+void job_enter(struct job *job, const char *namespace); /* calls from now on are in this one */
 struct arena *job_arena(struct job *job);
 const char *job_namespace(const struct job *job);
 const char *job_lease(const struct job *job); /* NULL: none */
