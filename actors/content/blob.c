@@ -1,6 +1,7 @@
 /* Rows of blobs: adding, labelling, removing.  Removing is row first, then file. */
 #include "actors/base/edge.h"
 #include "actors/base/log.h"
+#include "actors/base/reach.h"
 #include "actors/content/store.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -117,6 +118,15 @@ int on_content_label(void *self, struct request *request, struct error *err)
 
 /* ---- removing ---------------------------------------------------------------------------- */
 
+static int check_unreferenced(struct write *write, const char *digest, struct error *err)
+{
+    int kept = is_reachable(write_db(write), write_namespace(write), "content", "", digest, err);
+
+    if (kept == 1)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "content %s: is referenced", digest);
+    return kept;
+}
+
 static int remove_write(struct write *write, const void *in_record, void *out, struct error *err)
 {
     const struct content_remove_request *in = in_record;
@@ -125,6 +135,8 @@ static int remove_write(struct write *write, const void *in_record, void *out, s
     int others;
 
     (void)out;
+    if (in->has_unreferenced && in->unreferenced && check_unreferenced(write, in->digest, err) < 0)
+        return -1;
     if (db_run(write_db(write), err, "DELETE FROM content_blob WHERE namespace = ? AND digest = ?",
                "ss", write_namespace(write), in->digest) < 0)
         return -1;
@@ -136,7 +148,8 @@ static int remove_write(struct write *write, const void *in_record, void *out, s
         (others = blob_find(write, NULL, in->digest, &size, err)) < 0)
         return -1;
     *was_last = others == 0;
-    loosen(write);
+    if (!in->has_unreferenced || !in->unreferenced) /* the collector has seen what it held */
+        loosen(write);
     return emit(write, "/content/delete", in->digest, err, NULL);
 }
 

@@ -1,5 +1,6 @@
 /* Changing labels, and removing.  Removing is row first, then files, and those behind. */
 #include "actors/base/edge.h"
+#include "actors/base/reach.h"
 #include "actors/snapshots/store.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -68,19 +69,33 @@ static int look_for_children(struct write *write, const struct row *row, struct 
                      row->info.key, query_text(&query, 0));
 }
 
+static int check_unreferenced(struct write *write, const struct row *row, struct error *err)
+{
+    int kept = is_reachable(write_db(write), write_namespace(write), "snapshot", row->info.driver,
+                            row->info.key, err);
+
+    if (kept == 1)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "snapshot %.200s: is referenced",
+                         row->info.key);
+    return kept;
+}
+
 static int remove_write(struct write *write, const void *in_record, void *out, struct error *err)
 {
     const struct snapshots_key_request *in = in_record;
     struct removal *removal = write_ctx(write);
+    bool collects = in->has_unreferenced && in->unreferenced;
     struct row row;
 
     (void)out;
     if (snapshot_find(write_db(write), write_namespace(write), removal->driver->calls->name,
                       in->key, &row, write_arena(write), err) < 0 ||
+        (collects && check_unreferenced(write, &row, err) < 0) ||
         look_for_children(write, &row, err) < 0 ||
         snapshot_drop(write, &row, &removal->freed, err) < 0)
         return -1;
-    loosen(write);
+    if (!collects) /* the collector has seen what it held */
+        loosen(write);
     return emit(write, "/snapshot/remove", in->key, err, "key", in->key, "snapshotter",
                 row.info.driver, NULL);
 }
