@@ -22,7 +22,8 @@ static const char *const steps[] = {
     " created INTEGER NOT NULL, updated INTEGER NOT NULL, record BLOB NOT NULL, spec TEXT NOT NULL,"
     " PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID;"
     "CREATE UNIQUE INDEX containers_name ON containers_container (namespace, name) WHERE name IS NOT NULL;"
-    "CREATE INDEX containers_image ON containers_container (namespace, image);",
+    "CREATE INDEX containers_image ON containers_container (namespace, image);"
+    "CREATE INDEX containers_snapshot ON containers_container (namespace, driver, snapshot);",
     NULL,
 };
 
@@ -87,6 +88,7 @@ static int delete(struct write *write, const void *in, void *out, struct error *
     if (db_run(write_db(write), err, "DELETE FROM containers_container WHERE namespace = ? AND id = ?", "ss",
                write_namespace(write), info->id) < 0)
         return -1;
+    loosen(write);
     return emit(write, "/containers/delete", info->id, err, "name", info->name, NULL);
 }
 

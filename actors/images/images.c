@@ -176,6 +176,7 @@ static int put_row(struct write *write, const struct image_info *info, const cha
     buffer_free(&labels);
     if (result < 0)
         return -1;
+    loosen(write); /* a name that moves lets go of what it named */
     return emit(write, topic, info->name, err, "digest", info->target->digest, NULL);
 }
 
