@@ -10,29 +10,20 @@
 #include <cmocka.h>
 
 #include "actors/base/writer.h"
+#include "actors/collector/collector.h"
+#include "actors/containers/containers.h"
 #include "actors/content/content.h"
 #include "actors/events/events.h"
+#include "actors/images/images.h"
 #include "actors/leases/leases.h"
 #include "actors/namespaces/namespaces.h"
 #include "actors/snapshots/snapshots.h"
 #include "protocol/oci/digest.h"
 
-/* What other actors look at; the actors themselves do not run here. */
-static const char *const images_steps[] = {
-    "CREATE TABLE images_image (namespace TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL,"
-    " PRIMARY KEY (namespace, name)) STRICT, WITHOUT ROWID;",
-    NULL,
-};
-static const char *const containers_steps[] = {
-    "CREATE TABLE containers_container (namespace TEXT NOT NULL, id TEXT NOT NULL, image TEXT,"
-    " driver TEXT, snapshot TEXT, PRIMARY KEY (namespace, id)) STRICT, WITHOUT ROWID;",
-    NULL,
-};
-static const struct db_schema images = { "images", images_steps };
-static const struct db_schema containers = { "containers", containers_steps };
+/* Those of images and containers, too: they do not run here, but are looked into. */
 static const struct db_schema *const schemas[] = {
-    &snapshots_schema, &namespaces_schema, &events_schema, &leases_schema, &content_schema,
-    &images,           &containers,        NULL,
+    &namespaces_schema, &events_schema, &leases_schema,     &content_schema,
+    &snapshots_schema,  &images_schema, &containers_schema, NULL,
 };
 
 struct running {
@@ -43,6 +34,7 @@ struct running {
     struct leases *leases;
     struct content *content;
     struct snapshots *snapshots;
+    struct collector *collector;
     zactor_t *threads[8];
     size_t count;
 };
@@ -87,16 +79,19 @@ void store_start(struct store *store)
     running->content = content_new(&(struct content_config){ store->root, store->database });
     running->snapshots =
         snapshots_new(&(struct snapshots_config){ store->root, store->database, NULL });
+    running->collector = collector_new(&(struct collector_config){ store->database });
     run(running, &namespaces_actor, running->namespaces);
     run(running, &events_actor, running->events);
     run(running, &leases_actor, running->leases);
     run(running, &content_actor, running->content);
     run(running, &snapshots_actor, running->snapshots);
+    run(running, &collector_actor, running->collector);
     peer_open(&store->namespaces, "namespaces");
     peer_open(&store->events, "events");
     peer_open(&store->leases, "leases");
     peer_open(&store->content, "content");
     peer_open(&store->snapshots, "snapshots");
+    peer_open(&store->collector, "collector");
 }
 
 void store_stop(struct store *store)
@@ -108,6 +103,7 @@ void store_stop(struct store *store)
     peer_close(&store->leases);
     peer_close(&store->content);
     peer_close(&store->snapshots);
+    peer_close(&store->collector);
     while (running->count > 0)
         actor_stop(&running->threads[--running->count]);
     writer_stop(&running->writer);
@@ -116,6 +112,7 @@ void store_stop(struct store *store)
     leases_free(&running->leases);
     content_free(&running->content);
     snapshots_free(&running->snapshots);
+    collector_free(&running->collector);
     free(running);
     store->running = NULL;
 }
@@ -228,4 +225,29 @@ const char *store_blob(struct store *store, const char *text, const struct map *
         fail_msg("commit: %s", answer.message);
     answer_free(&answer);
     return digest;
+}
+
+void store_image(struct store *store, const char *name, const char *digest)
+{
+    char sql[1024];
+
+    snprintf(
+        sql, sizeof(sql),
+        "INSERT OR REPLACE INTO images_image (namespace, name, media_type, digest, size, created,"
+        " updated) VALUES ('%s', '%s', 'application/vnd.oci.image.manifest.v1+json', '%s', 1, 1, "
+        "1)",
+        store->content.namespace ? store->content.namespace : "default", name, digest);
+    store_sql(store, sql);
+}
+
+void store_container(struct store *store, const char *id, const char *snapshot)
+{
+    char sql[1024];
+
+    snprintf(
+        sql, sizeof(sql),
+        "INSERT OR REPLACE INTO containers_container (namespace, id, driver, snapshot, created,"
+        " updated, record, spec) VALUES ('%s', '%s', 'overlay', '%s', 1, 1, X'80', '{}')",
+        store->content.namespace ? store->content.namespace : "default", id, snapshot);
+    store_sql(store, sql);
 }

@@ -32,6 +32,10 @@ int64_t store_number(struct store *store, const char *sql);
 /* Changes them (rows of actors that do not run here). */
 void store_sql(struct store *store, const char *sql);
 
+/* Rows of the actors that do not run here. */
+void store_image(struct store *store, const char *name, const char *digest);
+void store_container(struct store *store, const char *id, const char *snapshot);
+
 /* A path below the root, in a buffer that the next call but three overwrites. */
 const char *store_path(struct store *store, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

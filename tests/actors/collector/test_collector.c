@@ -1,0 +1,464 @@
+/* What is named stays, what is not goes: by example, and against a model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "tests/actors/store.h"
+
+static struct store store;
+static struct answer answer;
+
+static int set_up(void **state)
+{
+    (void)state;
+    store_open(&store);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    answer_free(&answer);
+    store_close(&store);
+    return 0;
+}
+
+static void must(enum error_code code)
+{
+    if (code != ERROR_NONE)
+        fail_msg("%s: %s", error_code_name(code), answer.message);
+}
+
+static struct collector_run_reply collect(void)
+{
+    const struct nothing nothing = { 0 };
+
+    must(peer_ask(&store.collector, &op_collector_run, &nothing, &answer));
+    return *(struct collector_run_reply *)answer.body;
+}
+
+static bool has_blob(const char *digest)
+{
+    const struct content_stat_request in = { .digest = digest };
+
+    return peer_ask(&store.content, &op_content_stat, &in, &answer) == ERROR_NONE;
+}
+
+static bool has_snapshot(const char *key)
+{
+    const struct snapshots_key_request in = { .key = key };
+
+    return peer_ask(&store.snapshots, &op_snapshots_stat, &in, &answer) == ERROR_NONE;
+}
+
+static void make_snapshot(const char *name, const char *parent)
+{
+    const struct snapshots_prepare_request prepare = { .key = "active", .parent = parent };
+    const struct snapshots_commit_request commit = { .key = "active", .name = name };
+
+    must(peer_ask(&store.snapshots, &op_snapshots_prepare, &prepare, &answer));
+    must(peer_ask(&store.snapshots, &op_snapshots_commit, &commit, &answer));
+}
+
+static void make_lease(const char *id, const char *label)
+{
+    struct map_entry entry = { label, "yes" };
+    const struct leases_create_request in = { .id = id, .labels = { label ? 1 : 0, &entry } };
+
+    must(peer_ask(&store.leases, &op_leases_create, &in, &answer));
+    store.content.lease = store.snapshots.lease = id;
+}
+
+static void end_lease(const char *id, bool sync)
+{
+    const struct leases_remove_request in = { .id = id, SET(sync, sync) };
+
+    store.content.lease = store.snapshots.lease = NULL;
+    must(peer_ask(&store.leases, &op_leases_remove, &in, &answer));
+}
+
+/* ---- by example
+ * ---------------------------------------------------------------------------------- */
+
+static void an_image_keeps_all_that_it_refers_to(void **state)
+{
+    char layer[136], config[136], manifest[136], other[136];
+    struct map_entry of_config = { "containerd.io/gc.ref.snapshot.overlay", "top" };
+    struct map_entry of_manifest[] = { { "containerd.io/gc.ref.content.config", config },
+                                       { "containerd.io/gc.ref.content.l.0", layer } };
+
+    (void)state;
+    make_lease("pull", NULL);
+    make_snapshot("bottom", NULL);
+    make_snapshot("top", "bottom");
+    store_blob(&store, "layer", NULL, layer);
+    store_blob(&store, "config", &(struct map){ 1, &of_config }, config);
+    store_blob(&store, "manifest", &(struct map){ 2, of_manifest }, manifest);
+    store_blob(&store, "other", NULL, other);
+    store_image(&store, "image", manifest);
+    end_lease("pull", true); /* answered after the collector */
+
+    assert_true(has_blob(manifest) && has_blob(config) && has_blob(layer));
+    assert_true(has_snapshot("top") && has_snapshot("bottom"));
+    assert_false(has_blob(other));
+
+    store_sql(&store, "DELETE FROM images_image");
+    assert_int_equal(collect().content, 3);
+    assert_false(has_snapshot("top") || has_snapshot("bottom"));
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM snapshots_layer"), 0);
+}
+
+static void a_container_keeps_its_snapshot(void **state)
+{
+    (void)state;
+    make_lease("l", NULL);
+    make_snapshot("base", NULL);
+    make_snapshot("kept", "base");
+    store_container(&store, "c", "kept");
+    end_lease("l", true);
+    assert_true(has_snapshot("kept") && has_snapshot("base"));
+}
+
+static void a_root_label_keeps_for_good(void **state)
+{
+    struct map_entry root = { "containerd.io/gc.root", "2026-01-01T00:00:00Z" };
+    const struct content_label_request unset = {
+        .labels = { 1, &(struct map_entry){ "containerd.io/gc.root", "" } }
+    };
+    struct content_label_request in = unset;
+    char digest[136];
+
+    (void)state;
+    store_blob(&store, "root", &(struct map){ 1, &root }, digest);
+    collect();
+    assert_true(has_blob(digest));
+    in.digest = digest;
+    must(peer_ask(&store.content, &op_content_label, &in, &answer));
+    collect();
+    assert_false(has_blob(digest));
+}
+
+static void a_flat_lease_keeps_only_what_it_holds(void **state)
+{
+    char below[136], above[136];
+    struct map_entry edge = { "containerd.io/gc.ref.content", below };
+
+    (void)state;
+    store_blob(&store, "below", NULL, below);
+    make_lease("flat", "containerd.io/gc.flat");
+    store_blob(&store, "above", &(struct map){ 1, &edge }, above);
+    store.content.lease = NULL;
+    collect();
+    assert_true(has_blob(above));
+    assert_false(has_blob(below));
+}
+
+static void what_refers_to_each_other_in_a_ring_goes(void **state)
+{
+    char one[136], two[136];
+    struct map_entry to_one = { "containerd.io/gc.ref.content", one };
+    struct map_entry to_two = { "containerd.io/gc.ref.content", two };
+
+    (void)state;
+    digest_text("one", one);
+    digest_text("two", two);
+    store_blob(&store, "one", &(struct map){ 1, &to_two }, one);
+    store_blob(&store, "two", &(struct map){ 1, &to_one }, two);
+    collect();
+    assert_false(has_blob(one) || has_blob(two));
+}
+
+static void namespaces_do_not_keep_for_each_other(void **state)
+{
+    char digest[136];
+
+    (void)state;
+    store_blob(&store, "blob", NULL, digest);
+    store_use(&store, "other");
+    store_blob(&store, "blob", NULL, digest); /* present: a row is all it takes */
+    store_image(&store, "image", digest);
+    collect();
+    assert_true(has_blob(digest));
+    assert_true(fs_exists(store_path(&store, "blobs/sha256/%s", digest + 7)));
+    store_use(&store, NULL);
+    assert_false(has_blob(digest));
+}
+
+/* The owner asks again inside its write: what was referenced since the mark stays. */
+static void what_is_referenced_again_is_not_removed(void **state)
+{
+    char digest[136];
+    const struct content_remove_request in = { .digest = digest, SET(unreferenced, true) };
+    const struct snapshots_key_request snapshot = { .key = "s", SET(unreferenced, true) };
+
+    (void)state;
+    make_lease("l", NULL);
+    store_blob(&store, "blob", NULL, digest);
+    make_snapshot("s", NULL);
+    assert_int_equal(peer_ask(&store.content, &op_content_remove, &in, &answer),
+                     ERROR_FAILED_PRECONDITION);
+    assert_int_equal(peer_ask(&store.snapshots, &op_snapshots_remove, &snapshot, &answer),
+                     ERROR_FAILED_PRECONDITION);
+    store_sql(&store, "UPDATE leases_lease SET expires = 1");
+    must(peer_ask(&store.content, &op_content_remove, &in, &answer));
+    must(peer_ask(&store.snapshots, &op_snapshots_remove, &snapshot, &answer));
+}
+
+static void dropping_a_lease_is_enough(void **state)
+{
+    const struct events_list_request in = { 0 };
+    char digest[136];
+    uint64_t id;
+
+    (void)state;
+    make_lease("l", NULL);
+    store_blob(&store, "blob", NULL, digest);
+    id = peer_send(&store.events, &op_events_subscribe, &in);
+    peer_credit(&store.events, id, 10);
+    end_lease("l", false);
+    do
+        assert_true(peer_receive(&store.events, &op_events_subscribe, &answer));
+    while (!streq(((struct event *)answer.body)->topic, "/content/delete"));
+    assert_string_equal(((struct event *)answer.body)->id, digest);
+}
+
+static void a_forgotten_ingest_goes_after_a_day(void **state)
+{
+    const struct content_ingest_request in = { .ref = "old" }, young = { .ref = "young" };
+    const struct timespec long_ago[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+    char path[PATH_SIZE];
+
+    (void)state;
+    must(peer_ask(&store.content, &op_content_ingest, &in, &answer));
+    snprintf(path, sizeof(path), "%s", ((struct content_ingest_reply *)answer.body)->path);
+    must(peer_ask(&store.content, &op_content_ingest, &young, &answer));
+    assert_int_equal(utimensat(-1, path, long_ago, 0), 0);
+    collect();
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM content_ingest"), 1);
+    assert_false(fs_exists(path));
+}
+
+/* ---- against a model
+ * ------------------------------------------------------------------------------ */
+
+#define BLOBS     14
+#define SNAPSHOTS 10
+#define ALL       (BLOBS + SNAPSHOTS)
+
+enum holder_kind { NOBODY, LIVE_LEASE, FLAT_LEASE, LAPSED_LEASE };
+
+struct thing {
+    bool exists, is_root, is_named; /* by an image or a container */
+    enum holder_kind held;
+    bool edges[ALL]; /* labels */
+    int parent;      /* of a snapshot; -1: none */
+};
+
+static struct thing things[ALL];
+
+static char *key_of(int i, char key[80])
+{
+    if (i < BLOBS)
+        snprintf(key, 80, "sha256:%064d", i);
+    else
+        snprintf(key, 80, "snapshot-%d", i - BLOBS);
+    return key;
+}
+
+/* The model: forty lines that say the same as three hundred of SQL and C. */
+static void model_reach(int i, bool kept[ALL])
+{
+    if (kept[i])
+        return;
+    kept[i] = true;
+    if (!things[i].exists)
+        return; /* it points nowhere any more */
+    for (int to = 0; to < ALL; to++)
+        if (things[i].edges[to])
+            model_reach(to, kept);
+    if (things[i].parent >= 0)
+        model_reach(things[i].parent, kept);
+}
+
+static void model_collect(void)
+{
+    bool kept[ALL] = { false };
+
+    for (int i = 0; i < ALL; i++)
+        if (things[i].is_named || things[i].held == LIVE_LEASE ||
+            (things[i].exists && things[i].is_root))
+            model_reach(i, kept);
+    for (int i = 0; i < ALL; i++)
+        if (things[i].held == FLAT_LEASE)
+            kept[i] = true;
+    for (int i = ALL - 1; i >= BLOBS; i--) /* children have higher numbers */
+        if (kept[i] && things[i].exists && things[i].parent >= 0)
+            kept[things[i].parent] = true; /* it cannot go before its child */
+    for (int i = 0; i < ALL; i++)
+        things[i].exists = things[i].exists && kept[i];
+}
+
+static int dice(int sides)
+{
+    return rand() % sides;
+}
+
+static void scramble(void)
+{
+    for (int i = 0; i < ALL; i++) {
+        struct thing *thing = &things[i];
+
+        if (!thing->exists && dice(2) == 0) {
+            *thing = (struct thing){ .exists = true, .is_root = dice(12) == 0, .parent = -1 };
+            for (int to = 0; to < ALL; to++)
+                thing->edges[to] = dice(12) == 0;
+            if (i > BLOBS && dice(3) > 0)
+                thing->parent = BLOBS + dice(i - BLOBS);
+            if (thing->parent >= 0 && !things[thing->parent].exists)
+                thing->parent = -1;
+        }
+        thing->is_named = dice(8) == 0;
+        thing->held = dice(6) == 0 ? LIVE_LEASE + (enum holder_kind)dice(3) : NOBODY;
+    }
+}
+
+static void add(struct buffer *sql, const char *fmt, ...)
+{
+    char text[600];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    buffer_add(sql, text, strlen(text));
+}
+
+static void write_edges(struct buffer *sql, int i)
+{
+    char from[80], to_key[80];
+
+    for (int to = 0; to < ALL; to++) {
+        const char *kind = to < BLOBS ? "content" : "snapshot",
+                   *driver = to < BLOBS ? "" : "overlay";
+
+        if (!things[i].edges[to])
+            continue;
+        if (i < BLOBS)
+            add(sql, "INSERT INTO content_edge VALUES ('default', '%s', '%s', '%s', '%s');",
+                key_of(i, from), kind, driver, key_of(to, to_key));
+        else
+            add(sql,
+                "INSERT INTO snapshots_edge VALUES ('default', 'overlay', '%s', '%s', '%s', '%s');",
+                key_of(i, from), kind, driver, key_of(to, to_key));
+    }
+}
+
+static void write_thing(struct buffer *sql, int i)
+{
+    const struct thing *thing = &things[i];
+    char key[80], parent[84] = "NULL", parent_key[80];
+
+    key_of(i, key);
+    if (thing->parent >= 0)
+        snprintf(parent, sizeof(parent), "'%s'", key_of(thing->parent, parent_key));
+    if (thing->exists && i < BLOBS)
+        add(sql, "INSERT INTO content_blob VALUES ('default', '%s', 1, NULL, %d, 1, 1);", key,
+            thing->is_root);
+    else if (thing->exists)
+        add(sql,
+            "INSERT INTO snapshots_layer (id, driver, parent, apart, created) VALUES (%d, "
+            "'overlay', NULL, 0, 1);"
+            "INSERT INTO snapshots_snapshot VALUES ('default', 'overlay', '%s', 'committed', %d, "
+            "%s, NULL, %d, 1, 1);",
+            i + 1, key, i + 1, parent, thing->is_root);
+    if (thing->exists)
+        write_edges(sql, i);
+    if (thing->is_named && i < BLOBS)
+        add(sql,
+            "INSERT INTO images_image (namespace, name, media_type, digest, size, created, updated)"
+            " VALUES ('default', 'image-%d', 'm', '%s', 1, 1, 1);",
+            i, key);
+    else if (thing->is_named)
+        add(sql,
+            "INSERT INTO containers_container (namespace, id, driver, snapshot, created, updated, "
+            "record, spec)"
+            " VALUES ('default', 'c-%d', 'overlay', '%s', 1, 1, X'80', '{}');",
+            i, key);
+    if (thing->held != NOBODY)
+        add(sql,
+            "INSERT INTO leases_lease VALUES ('default', 'lease-%d', NULL, %d, 1, %s);"
+            "INSERT INTO leases_resource VALUES ('default', 'lease-%d', '%s', '%s', '%s');",
+            i, thing->held == FLAT_LEASE, thing->held == LAPSED_LEASE ? "1" : "NULL", i,
+            i < BLOBS ? "content" : "snapshot", i < BLOBS ? "" : "overlay", key);
+}
+
+static void write_all(void)
+{
+    struct buffer sql = { 0 };
+
+    add(&sql, "PRAGMA foreign_keys = ON; BEGIN;"
+              "DELETE FROM content_blob; DELETE FROM content_edge; DELETE FROM snapshots_snapshot;"
+              "DELETE FROM snapshots_layer; DELETE FROM snapshots_edge; DELETE FROM images_image;"
+              "DELETE FROM containers_container; DELETE FROM leases_lease;");
+    for (int i = 0; i < ALL; i++)
+        write_thing(&sql, i);
+    add(&sql, "COMMIT;");
+    buffer_add(&sql, "", 1);
+    store_sql(&store, sql.data);
+    buffer_free(&sql);
+}
+
+static void compare(unsigned seed, int round)
+{
+    char key[80], sql[200];
+
+    for (int i = 0; i < ALL; i++) {
+        snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s = '%s'",
+                 i < BLOBS ? "content_blob WHERE digest" : "snapshots_snapshot WHERE key",
+                 key_of(i, key));
+        if (store_number(&store, sql) != things[i].exists)
+            fail_msg("seed %u, round %d: %s %s", seed, round, key,
+                     things[i].exists ? "is gone" : "is still there");
+    }
+}
+
+static void random_references_agree_with_the_model(void **state)
+{
+    unsigned seed = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : (unsigned)time(NULL);
+
+    (void)state;
+    print_message("SEED=%u\n", seed);
+    srand(seed);
+    memset(things, 0, sizeof(things));
+    for (int round = 0; round < 25; round++) {
+        scramble();
+        write_all();
+        model_collect();
+        collect();
+        compare(seed, round);
+    }
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(an_image_keeps_all_that_it_refers_to),
+        T(a_container_keeps_its_snapshot),
+        T(a_root_label_keeps_for_good),
+        T(a_flat_lease_keeps_only_what_it_holds),
+        T(what_refers_to_each_other_in_a_ring_goes),
+        T(namespaces_do_not_keep_for_each_other),
+        T(what_is_referenced_again_is_not_removed),
+        T(dropping_a_lease_is_enough),
+        T(a_forgotten_ingest_goes_after_a_day),
+        T(random_references_agree_with_the_model),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
