@@ -3,11 +3,24 @@
 
 #include <string.h>
 
+#include "protocol/filter.h"
+
 void page_open(struct page *page, struct arena *arena, size_t item_size, uint64_t limit)
 {
     *page = (struct page){ .arena = arena, .item_size = item_size, .limit = limit };
     if (page->limit == 0 || page->limit > PAGE_BYTES)
         page->limit = limit == 0 ? PAGE_ROWS : PAGE_BYTES;
+}
+
+int page_filter(struct page *page, const struct strs *filters, const struct record *record,
+                struct error *err)
+{
+    if (filters->count == 0)
+        return 0;
+    page->record = record;
+    if (filters_parse(filters, &page->filters, page->arena, err) < 0)
+        return -1;
+    return filters_check(page->filters, record, err);
 }
 
 bool page_is_full(struct page *page)
@@ -18,6 +31,8 @@ bool page_is_full(struct page *page)
 
 void page_add(struct page *page, const void *item, const struct map *labels)
 {
+    if (!filters_match(page->filters, page->record, item))
+        return;
     if (page->list.count == page->room) {
         void *grown;
 

@@ -9,12 +9,11 @@
 #include "actors/base/containers.h"
 #include "actors/base/job.h"
 #include "actors/base/log.h"
+#include "actors/base/page.h"
 #include "actors/base/writer.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
-
-#define PAGE 500
 
 static const char *const steps[] = {
     "CREATE TABLE containers_container ("
@@ -158,57 +157,53 @@ static int on_get(void *self, struct request *request, struct error *err)
     return request_reply(request, &info);
 }
 
-struct page {
-    const struct containers_list_request *in;
-    bool with_spec;
-    uint64_t limit;
-};
-
-static int read_page(struct query *query, const struct page *page, struct arena *arena,
-                     struct containers_list_reply *reply, struct error *err)
+static int read_page(struct query *query, struct page *page, bool with_spec, struct error *err)
 {
-    struct container_info *infos = arena_alloc(arena, page->limit * sizeof(*infos));
     int more;
 
-    reply->containers.items = infos;
-    while ((more = query_next(query, err)) == 1) {
-        struct container_info *info = &infos[reply->containers.count];
+    while ((more = query_next(query, err)) == 1 && !page_is_full(page)) {
+        struct container_info info;
 
-        if (reply->containers.count == page->limit) {
-            reply->more = reply->has_more = true;
-            return 0;
-        }
-        if (container_read(query, 0, page->with_spec ? 1 : -1, arena, info, err) < 0)
+        if (container_read(query, 0, with_spec ? 1 : -1, page->arena, &info, err) < 0)
             return -1;
-        container_read_status(query, 2, arena, info);
-        reply->containers.count++;
+        container_read_status(query, 2, page->arena, &info);
+        page_add(page, &info, &info.labels);
     }
-    return more;
+    return more < 0 ? -1 : 0;
+}
+
+static int wants_spec(const struct containers_list_request *in, bool *wanted, struct error *err)
+{
+    *wanted = false;
+    for (size_t i = 0; i < in->fields.count; i++) {
+        if (strcmp(in->fields.items[i], "spec") != 0)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "containers.list has no optional field '%.40s', only spec",
+                             in->fields.items[i]);
+        *wanted = true;
+    }
+    return 0;
 }
 
 static int on_list(void *self, struct request *request, struct error *err)
 {
     const struct containers *containers = self;
     const struct containers_list_request *in = request_body(request);
-    struct containers_list_reply reply = { 0 };
-    struct page page = { .in = in, .limit = in->has_limit && in->limit > 0 && in->limit < PAGE ? in->limit : PAGE };
     CLEANUP(query_done) struct query query = { 0 };
-    int64_t running_only = in->has_running && in->running;
+    struct containers_list_reply reply;
+    struct page page;
+    bool with_spec;
 
-    for (size_t i = 0; i < in->fields.count; i++) {
-        if (strcmp(in->fields.items[i], "spec") != 0)
-            return error_set(err, ERROR_INVALID_ARGUMENT, "containers.list has no optional field '%.40s', only spec",
-                             in->fields.items[i]);
-        page.with_spec = true;
-    }
-    if (in->filters.count > 0)
-        return error_set(err, ERROR_UNIMPLEMENTED, "containers.list cannot filter yet");
-    if (db_query(containers->db, &query, err,
+    page_open(&page, request_arena(request), sizeof(struct container_info), in->limit);
+    if (wants_spec(in, &with_spec, err) < 0 ||
+        page_filter(&page, &in->filters, container_info_record(), err) < 0 ||
+        db_query(containers->db, &query, err,
                  "SELECT c.record, c.spec, " CONTAINER_STATUS_COLUMNS " FROM containers_container c " CONTAINER_STATUS_JOIN
                  " WHERE c.namespace = ? AND c.id > ? AND (? = 0 OR t.status IN ('running', 'paused')) ORDER BY c.id",
-                 "ssi", request_namespace(request), in->after ? in->after : "", running_only) < 0 ||
-        read_page(&query, &page, request_arena(request), &reply, err) < 0)
+                 "ssi", request_namespace(request), in->after ? in->after : "",
+                 (int64_t)(in->has_running && in->running)) < 0 ||
+        read_page(&query, &page, with_spec, err) < 0)
         return -1;
+    reply = (struct containers_list_reply){ .containers = page.list, SET(more, page.more) };
     return request_reply(request, &reply);
 }
 

@@ -87,6 +87,8 @@ int on_content_list(void *self, struct request *request, struct error *err)
     int found;
 
     page_open(&page, request_arena(request), sizeof(struct content_info), in->limit);
+    if (page_filter(&page, &in->filters, content_info_record(), err) < 0)
+        return -1;
     if (db_query(content->db, &row, err,
                  "SELECT digest, size, labels, created, updated FROM content_blob"
                  " WHERE namespace = ? AND digest > ? ORDER BY digest",
@@ -143,6 +145,8 @@ int on_content_ingests(void *self, struct request *request, struct error *err)
     int found;
 
     page_open(&page, request_arena(request), sizeof(struct content_ingest_info), in->limit);
+    if (page_filter(&page, &in->filters, content_ingest_info_record(), err) < 0)
+        return -1;
     if (db_query(content->db, &row, err,
                  "SELECT ref, digest, total, started FROM content_ingest"
                  " WHERE namespace = ? AND ref > ? ORDER BY ref",

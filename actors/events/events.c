@@ -156,7 +156,7 @@ static int list(struct events *events, struct request *request, struct events_li
                 struct error *err)
 {
     const struct events_list_request *in = request_body(request);
-    const struct wish wish = { in->has_all && in->all ? NULL : request_namespace(request) };
+    struct wish wish;
     struct arena *arena = request_arena(request);
     CLEANUP(query_done) struct query rows = { 0 };
     struct event event;
@@ -165,7 +165,8 @@ static int list(struct events *events, struct request *request, struct events_li
 
     page_open(&page, arena, sizeof(event), in->limit);
     out->last = in->has_since ? in->since % INT64_MAX : 0;
-    if (journal_check_gap(events, (int64_t)out->last, err) < 0 ||
+    if (wish_of(request, &wish, err) < 0 ||
+        journal_check_gap(events, (int64_t)out->last, err) < 0 ||
         journal_open(events, &rows, (int64_t)out->last, err) < 0)
         return -1;
     while ((found = journal_next(&rows, &event, arena, err)) == 1 && looked++ < LOOK_MAX &&

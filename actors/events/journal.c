@@ -2,6 +2,7 @@
 #include "actors/events/journal.h"
 
 #include "platform/scope.h"
+#include "protocol/filter.h"
 
 int journal_open(struct events *events, struct query *rows, int64_t sequence, struct error *err)
 {
@@ -29,11 +30,24 @@ int journal_next(struct query *rows, struct event *event, struct arena *arena, s
     return found;
 }
 
+int wish_of(struct request *request, struct wish *wish, struct error *err)
+{
+    const struct events_list_request *in = request_body(request);
+
+    *wish = (struct wish){ .namespace = in->has_all && in->all ? NULL : request_namespace(request) };
+    if (in->filters.count == 0)
+        return 0;
+    if (filters_parse(&in->filters, &wish->filters, request_arena(request), err) < 0)
+        return -1;
+    return filters_check(wish->filters, event_record(), err);
+}
+
 /* The daemon's own events, which have no namespace, are everybody's. */
 bool is_wanted(const struct wish *wish, const struct event *event)
 {
-    return wish->namespace == NULL || event->namespace == NULL ||
-           streq(wish->namespace, event->namespace);
+    return (wish->namespace == NULL || event->namespace == NULL ||
+            streq(wish->namespace, event->namespace)) &&
+           filters_match(wish->filters, event_record(), event);
 }
 
 static int64_t number(struct events *events, const char *sql)

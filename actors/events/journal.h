@@ -27,7 +27,11 @@ struct events {
 /* Which events somebody wants. */
 struct wish {
     const char *namespace; /* NULL: of all */
+    struct filters *filters; /* NULL: all */
 };
+
+/* What a request wants; lives in its arena.  INVALID_ARGUMENT: a filter is none. */
+int wish_of(struct request *request, struct wish *wish, struct error *err);
 
 /* The events behind `sequence`, oldest first.  1: a row, 0: no more, -1. */
 int journal_open(struct events *events, struct query *rows, int64_t sequence, struct error *err);

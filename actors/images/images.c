@@ -1,12 +1,12 @@
 /* Names: short operations, each one lookup or one write. */
 #include "actors/images/images.h"
 
+#include "actors/base/page.h"
 #include "actors/base/writer.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
 
-#define PAGE    500
 #define COLUMNS "name, media_type, digest, size, labels, created, updated"
 
 static const char *const steps[] = {
@@ -124,38 +124,29 @@ static int on_get(void *self, struct request *request, struct error *err)
     return request_reply(request, &info);
 }
 
-static int read_page(struct query *query, uint64_t limit, struct arena *arena, struct images_list_reply *reply,
-                     struct error *err)
-{
-    struct image_info *infos = arena_alloc(arena, limit * sizeof(*infos));
-    int more;
-
-    reply->images.items = infos;
-    while ((more = query_next(query, err)) == 1) {
-        if (reply->images.count == limit) {
-            reply->more = reply->has_more = true;
-            return 0;
-        }
-        infos[reply->images.count++] = read_row(query, arena);
-    }
-    return more;
-}
-
 static int on_list(void *self, struct request *request, struct error *err)
 {
     const struct images *images = self;
     const struct page_request *in = request_body(request);
-    uint64_t limit = in->has_limit && in->limit > 0 && in->limit < PAGE ? in->limit : PAGE;
     CLEANUP(query_done) struct query query = { 0 };
-    struct images_list_reply reply = { 0 };
+    struct images_list_reply reply;
+    struct page page;
+    int more;
 
-    if (in->filters.count > 0)
-        return error_set(err, ERROR_UNIMPLEMENTED, "images.list cannot filter yet");
-    if (db_query(images->db, &query, err,
+    page_open(&page, request_arena(request), sizeof(struct image_info), in->limit);
+    if (page_filter(&page, &in->filters, image_info_record(), err) < 0 ||
+        db_query(images->db, &query, err,
                  "SELECT " COLUMNS ", id, total FROM images_image WHERE namespace = ? AND name > ? ORDER BY name", "ss",
-                 request_namespace(request), in->after ? in->after : "") < 0 ||
-        read_page(&query, limit, request_arena(request), &reply, err) < 0)
+                 request_namespace(request), in->after ? in->after : "") < 0)
         return -1;
+    while ((more = query_next(&query, err)) == 1 && !page_is_full(&page)) {
+        struct image_info info = read_row(&query, page.arena);
+
+        page_add(&page, &info, &info.labels);
+    }
+    if (more < 0)
+        return -1;
+    reply = (struct images_list_reply){ .images = page.list, SET(more, page.more) };
     return request_reply(request, &reply);
 }
 

@@ -355,6 +355,8 @@ static int on_list(void *self, struct request *request, struct error *err)
     struct page page;
 
     page_open(&page, request_arena(request), sizeof(struct lease_info), in->limit);
+    if (page_filter(&page, &in->filters, lease_info_record(), err) < 0)
+        return -1;
     if (list(self, request_namespace(request), in->after, &page, err) < 0)
         return -1;
     out = (struct leases_list_reply){ .leases = page.list, SET(more, page.more) };

@@ -94,7 +94,8 @@ static int on_list(void *self, struct request *request, struct error *err)
     struct page page;
 
     page_open(&page, request_arena(request), sizeof(struct namespace_info), in->limit);
-    if (list(self, in->after, &page, err) < 0)
+    if (page_filter(&page, &in->filters, namespace_info_record(), err) < 0 ||
+        list(self, in->after, &page, err) < 0)
         return -1;
     out = (struct namespaces_list_reply){ .namespaces = page.list, SET(more, page.more) };
     return request_reply(request, &out);

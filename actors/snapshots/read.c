@@ -149,7 +149,9 @@ int on_snapshot_list(void *self, struct request *request, struct error *err)
     struct page page;
 
     page_open(&page, request_arena(request), sizeof(struct snapshot_info), in->limit);
-    if (driver == NULL || list(self, request, driver->calls->name, &page, err) < 0)
+    if (driver == NULL ||
+        page_filter(&page, &in->filters, snapshot_info_record(), err) < 0 ||
+        list(self, request, driver->calls->name, &page, err) < 0)
         return -1;
     out = (struct snapshots_list_reply){ .snapshots = page.list, SET(more, page.more) };
     return request_reply(request, &out);

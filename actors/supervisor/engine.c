@@ -10,6 +10,7 @@
 #include "actors/base/log.h"
 #include "actors/base/thread_order.h"
 #include "actors/base/writer.h"
+#include "actors/collector/collector.h"
 #include "actors/containers/containers.h"
 #include "actors/content/content.h"
 #include "actors/daemon/daemon.h"
@@ -51,6 +52,7 @@ struct engine {
     struct tasks_config tasks_config;
     struct content_config content_config;
     struct snapshots_config snapshots_config;
+    struct collector_config collector_config;
     struct leases_config leases_config;
     struct namespaces_config namespaces_config;
     struct events_config events_config;
@@ -61,6 +63,7 @@ struct engine {
     struct tasks *tasks;
     struct content *content;
     struct snapshots *snapshots;
+    struct collector *collector;
     struct leases *leases;
     struct namespaces *namespaces;
     struct events *events;
@@ -128,6 +131,7 @@ static void configure_services(struct engine *engine)
     engine->snapshots_config = (struct snapshots_config){
         .root = config->root, .database = engine->database, .default_driver = config->snapshotter
     };
+    engine->collector_config = (struct collector_config){ .database = engine->database };
     engine->images_config = (struct images_config){
         .root = config->root,
         .database = engine->database,
@@ -223,7 +227,7 @@ static int start_actors(struct engine *engine, struct error *err)
         { &leases_actor, engine->leases },         { &content_actor, engine->content },
         { &snapshots_actor, engine->snapshots },   { &images_actor, &engine->images },
         { &containers_actor, &engine->containers }, { &tasks_actor, engine->tasks },
-        { &daemon_actor, &engine->daemon },
+        { &collector_actor, engine->collector },    { &daemon_actor, &engine->daemon },
     };
 
     for (size_t i = 0; i < COUNT_OF(order); i++) {
@@ -239,7 +243,7 @@ static int start_actors(struct engine *engine, struct error *err)
 static int start_gateway(struct engine *engine, struct error *err)
 {
     static const char *const services[] = { "namespaces", "events",     "leases", "content", "snapshots", "images",
-                                            "containers", "tasks", "daemon", NULL };
+                                            "containers", "tasks", "collector", "daemon", NULL };
 
     engine->gateway_config = (struct gateway_config){
         .endpoints = engine->config->listen,
@@ -272,6 +276,7 @@ static int start_all(struct engine *engine, struct error *err)
     engine->leases = leases_new(&engine->leases_config);
     engine->content = content_new(&engine->content_config);
     engine->snapshots = snapshots_new(&engine->snapshots_config);
+    engine->collector = collector_new(&engine->collector_config);
     engine->tasks = tasks_new(&engine->tasks_config);
     if (open_orders(engine, err) < 0)
         return -1;
@@ -318,6 +323,7 @@ void engine_stop(struct engine **out)
     leases_free(&engine->leases);
     content_free(&engine->content);
     snapshots_free(&engine->snapshots);
+    collector_free(&engine->collector);
     tasks_free(&engine->tasks);
     if (engine->orders != NULL)
         zsock_unbind(engine->orders, "inproc://engine");

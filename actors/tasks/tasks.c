@@ -8,6 +8,7 @@
 
 #include "actors/base/containers.h"
 #include "actors/base/log.h"
+#include "actors/base/page.h"
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
 #include "protocol/oci/signal.h"
@@ -424,27 +425,28 @@ static int on_list(void *self, struct request *request, struct error *err)
 {
     const struct page_request *in = request_body(request);
     struct tasks *tasks = self;
-    struct arena *arena = request_arena(request);
-    uint64_t limit = in->has_limit && in->limit < 500 ? in->limit : 500;
+    struct tasks_list_reply reply;
+    struct page page;
     struct task **all;
-    struct task_info *infos;
-    struct tasks_list_reply reply = { 0 };
     size_t count = 0;
 
-    (void)err;
+    page_open(&page, request_arena(request), sizeof(struct task_info), in->limit);
+    if (page_filter(&page, &in->filters, task_info_record(), err) < 0)
+        return -1;
     for (struct task *task = tasks->first; task != NULL; task = task->next)
         count++;
-    all = arena_alloc(arena, count * sizeof(struct task *));
-    infos = arena_alloc(arena, count * sizeof(*infos));
+    all = arena_alloc(page.arena, count * sizeof(struct task *));
     count = 0;
     for (struct task *task = tasks->first; task != NULL; task = task->next)
         if (streq(task->namespace, request_namespace(request)) && (in->after == NULL || strcmp(task->id, in->after) > 0))
             all[count++] = task;
     qsort(all, count, sizeof(struct task *), by_id);
-    for (size_t i = 0; i < count && i < limit; i++)
-        infos[reply.tasks.count++] = process_info_of(all[i], &all[i]->init);
-    reply.tasks.items = infos;
-    reply.more = reply.has_more = count > limit;
+    for (size_t i = 0; i < count && !page_is_full(&page); i++) {
+        struct task_info info = process_info_of(all[i], &all[i]->init);
+
+        page_add(&page, &info, NULL);
+    }
+    reply = (struct tasks_list_reply){ .tasks = page.list, SET(more, page.more) };
     return request_reply(request, &reply);
 }
 
