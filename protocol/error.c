@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "protocol/record.h"
+
 static enum error_code code_of_errno(int os)
 {
     switch (os) {
@@ -37,6 +39,28 @@ static enum error_code code_of_errno(int os)
     }
 }
 
+/*
+ * Texts travel as UTF-8 and end on terminals, but may carry names of files and be cut
+ * anywhere: a byte that is not part of a character, or would steer a terminal, becomes '?'.
+ */
+static void clean(char *text)
+{
+    size_t length = strlen(text), size;
+
+    for (char *end = text + length; text < end; text += size) {
+        unsigned char c = (unsigned char)*text;
+
+        for (size = 1; size < 4 && !utf8_is_valid(text, size); size++)
+            ;
+        if (text + size > end || !utf8_is_valid(text, size))
+            size = 1, *text = '?';
+        else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
+            *text = '?';
+        else if (c == 0xc2 && (unsigned char)text[1] < 0xa0) /* the other control characters */
+            text[0] = text[1] = '?';
+    }
+}
+
 int error_set(struct error *err, enum error_code code, const char *fmt, ...)
 {
     va_list args;
@@ -48,6 +72,7 @@ int error_set(struct error *err, enum error_code code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(err->text, sizeof(err->text), fmt, args);
     va_end(args);
+    clean(err->text);
     return -1;
 }
 
@@ -74,6 +99,7 @@ int error_wrap(struct error *err, const char *fmt, ...)
     va_end(args);
     memcpy(inner, err->text, sizeof(inner));
     snprintf(err->text, sizeof(err->text), "%s: %.250s", outer, inner);
+    clean(err->text);
     return -1;
 }
 
@@ -84,6 +110,7 @@ int error_hint(struct error *err, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(err->hint, sizeof(err->hint), fmt, args);
     va_end(args);
+    clean(err->hint);
     return -1;
 }
 
@@ -103,8 +130,8 @@ const char *error_code_name(enum error_code code)
 
 enum error_code error_code_of_name(const char *name)
 {
-#define X(id, wire, doc)               \
-    if (name && !strcmp(name, wire))   \
+#define X(id, wire, doc)             \
+    if (name && !strcmp(name, wire)) \
         return ERROR_##id;
     ERROR_CODES(X)
 #undef X

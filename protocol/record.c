@@ -7,6 +7,7 @@
 #include "protocol/record.h"
 
 #include <msgpack.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the walk ------------------------------------------------------------ */
@@ -331,6 +332,27 @@ static bool unpack_strs(const msgpack_object *in, bool as_text, struct strs *str
     return true;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Two readers would disagree about which of two values counts. */
+static bool keys_are_unique(const struct map *map)
+{
+    const char **keys = malloc((map->count + 1) * sizeof(*keys));
+    bool unique = keys != NULL;
+
+    for (size_t i = 0; unique && i < map->count; i++)
+        keys[i] = map->entries[i].key;
+    if (unique)
+        qsort(keys, map->count, sizeof(*keys), compare_keys);
+    for (size_t i = 1; unique && i < map->count; i++)
+        unique = strcmp(keys[i - 1], keys[i]) != 0;
+    free(keys);
+    return unique;
+}
+
 static bool unpack_map(const msgpack_object *in, struct map *map, struct arena *arena)
 {
     if (in->type != MSGPACK_OBJECT_MAP)
@@ -343,7 +365,7 @@ static bool unpack_map(const msgpack_object *in, struct map *map, struct arena *
         if (map->entries[i].key == NULL || map->entries[i].value == NULL)
             return false;
     }
-    return true;
+    return keys_are_unique(map);
 }
 
 static int unpack_record(const struct record *record, const msgpack_object *in, void *out,
@@ -448,10 +470,22 @@ static bool is_free_key(const msgpack_object_str *key)
     return key->size >= 2 && memcmp(key->ptr, "x-", 2) == 0;
 }
 
+/* A foreign key for a message: what is not plain ASCII is '?'. */
+static const char *shown_key(const msgpack_object_str *key, char out[48])
+{
+    size_t size = key->size < 47 ? key->size : 47;
+
+    for (size_t i = 0; i < size; i++)
+        out[i] = key->ptr[i] > ' ' && key->ptr[i] < 0x7f ? key->ptr[i] : '?';
+    out[size] = '\0';
+    return out;
+}
+
 static int unpack_entry(const struct record *record, const msgpack_object_kv *kv, void *out,
                         bool *seen, const struct unpacking *with)
 {
     const struct field *field;
+    char name[48];
 
     if (kv->key.type != MSGPACK_OBJECT_STR)
         return error_set(with->err, ERROR_INVALID_ARGUMENT, "%s has a key that is not a string",
@@ -460,9 +494,8 @@ static int unpack_entry(const struct record *record, const msgpack_object_kv *kv
     if (field == NULL) {
         if (with->mode == RECORD_LENIENT || is_free_key(&kv->key.via.str))
             return 0;
-        return error_set(with->err, ERROR_INVALID_ARGUMENT, "%s has no field '%.*s'", record->name,
-                         (int)(kv->key.via.str.size < 64 ? kv->key.via.str.size : 64),
-                         kv->key.via.str.ptr);
+        return error_set(with->err, ERROR_INVALID_ARGUMENT, "%s has no field '%s'", record->name,
+                         shown_key(&kv->key.via.str, name));
     }
     if (seen[field - record->fields])
         return error_set(with->err, ERROR_INVALID_ARGUMENT, "%s.%s is given twice", record->name,
@@ -485,9 +518,12 @@ static int unpack_entry(const struct record *record, const msgpack_object_kv *kv
 static int unpack_record(const struct record *record, const msgpack_object *in, void *out,
                          const struct unpacking *with)
 {
-    bool seen[64] = { false };
+    bool seen[RECORD_FIELDS_MAX] = { false };
 
     memset(out, 0, record->size);
+    if (record->field_count > RECORD_FIELDS_MAX)
+        return error_set(with->err, ERROR_INTERNAL, "%s has more than %d fields", record->name,
+                         RECORD_FIELDS_MAX);
     if (in->type != MSGPACK_OBJECT_MAP)
         return error_set(with->err, ERROR_INVALID_ARGUMENT, "%s is not a map", record->name);
     for (uint32_t i = 0; i < in->via.map.size; i++)

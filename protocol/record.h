@@ -7,13 +7,15 @@
  *
  * Packing writes only what is set: a string, nested record, list or map that is
  * NULL or empty is left out, and so is an optional number or bool whose has_NAME
- * is false (zero is a value).
+ * is false (zero is a value).  What comes back from unpacking the bytes is the same
+ * record; packing that gives the same bytes.
  *
  * Unpacking trusts nothing.  The bytes are walked before anything is built:
  * nesting over RECORD_DEPTH_MAX and counts larger than the bytes left are
  * refused without allocating.  A missing required field or a wrong type is
  * ERROR_INVALID_ARGUMENT and names the field.  An unknown key is an error in a
- * request (STRICT; keys that begin with "x-" are free) and ignored elsewhere.
+ * request (STRICT; keys that begin with "x-" are free) and ignored elsewhere; a field
+ * or the key of a map given twice is an error everywhere.
  *
  * Everything unpacked lives in the arena; copy what must outlive it.
  */
@@ -26,8 +28,9 @@
 
 #include "protocol/error.h"
 
-#define RECORD_DEPTH_MAX 32
-#define RECORD_BYTES_MAX (16u << 20) /* no message is larger */
+#define RECORD_DEPTH_MAX  32
+#define RECORD_FIELDS_MAX 64
+#define RECORD_BYTES_MAX  (16u << 20) /* no message is larger */
 
 struct bin {
     const void *data;
