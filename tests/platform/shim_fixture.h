@@ -50,6 +50,7 @@ struct container {
     size_t mount_count;
     struct strs shared;
     const char *spec_mounts; /* more, JSON, each with a comma behind */
+    const char *spec_linux;  /* members of linux, JSON, each with a comma behind */
     const char *resources;   /* JSON object */
     /* what became of it */
     struct task_starting starting;
@@ -130,9 +131,10 @@ static const char *spec_of(const struct container *c)
              "\"options\":[\"nosuid\",\"mode=755\",\"size=65536k\"]},"
              "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":"
              "[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}],"
-             "\"linux\":{\"cgroupsPath\":\"%s\",\"resources\":%s,\"namespaces\":[{\"type\":\"pid\"},"
+             "\"linux\":{%s\"cgroupsPath\":\"%s\",\"resources\":%s,\"namespaces\":[{\"type\":\"pid\"},"
              "{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"}]}}",
-             c->tty ? "true" : "false", c->args, c->spec_mounts ? c->spec_mounts : "", c->cgroup,
+             c->tty ? "true" : "false", c->args, c->spec_mounts ? c->spec_mounts : "",
+             c->spec_linux ? c->spec_linux : "", c->cgroup,
              c->resources ? c->resources : "{}");
     return spec;
 }
@@ -291,10 +293,22 @@ UNUSED static void wait_shim_gone(const char *folder)
     close(file);
 }
 
+/* A shim has nothing to say to people, unless something is wrong (a sanitizer, too). */
+static void check_silent(struct container *c)
+{
+    size_t size;
+    char *said = fs_read(in_folder(c, "shim.log"), 64 << 10, &size, &c->err);
+
+    if (said == NULL || size > 0)
+        fail_msg("the shim said: %s", said != NULL ? said : c->err.text);
+    free(said);
+}
+
 UNUSED static void clear(struct container *c)
 {
     task_link_close(&c->link);
     wait_shim_gone(c->starting.folder);
+    check_silent(c);
     if (task_folder_remove(c->starting.folder, &c->err) < 0)
         fail_msg("%s", c->err.text);
     arena_drop(&c->arena);

@@ -26,6 +26,7 @@
 
 #define ROOTFS     "rootfs"
 #define SHARED_MAX 128
+#define TARGET_SIZE 40
 
 /* ---- the namespace --------------------------------------------------------- */
 
@@ -239,7 +240,8 @@ static int mount_by_parts(const char *type, const char *target, unsigned long fl
     if (context >= 0 && context_fill(context, data) == 0)
         tree = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes_of(flags));
     if (tree >= 0)
-        status = move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+        status = move_mount(tree, "", AT_FDCWD, target,
+                            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
     if (tree >= 0)
         close(tree);
     if (context >= 0)
@@ -272,18 +274,6 @@ static int overlay_mount(const struct mount *mount_asked, const char *target, un
 
 /* ---- one mount after the other ------------------------------------------------ */
 
-static int bind_mount(const char *source, const char *target, unsigned long flags, struct error *err)
-{
-    const unsigned long binding = MS_BIND | MS_REC;
-    unsigned long how = flags & binding, rest = flags & ~binding;
-
-    if (mount(source, target, NULL, how, NULL) < 0)
-        return error_sys(err, errno, "bind %s", source);
-    if (rest != 0 && mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | rest, NULL) < 0)
-        return error_sys(err, errno, "set the flags of bind %s", source);
-    return 0;
-}
-
 /* Where in the root file system: found inside it, whatever links an image has put there. */
 static int target_open(const char *target, struct error *err)
 {
@@ -300,6 +290,35 @@ static int target_open(const char *target, struct error *err)
     return found < 0 ? error_sys(err, errno, "%s in the root file system", target) : found;
 }
 
+static void target_path(int found, char path[TARGET_SIZE])
+{
+    snprintf(path, TARGET_SIZE, "/proc/self/fd/%d", found);
+}
+
+/* Its flags take a second call, on what is there now. */
+static int bind_flags_set(const struct mount *asked, unsigned long flags, struct error *err)
+{
+    char target[TARGET_SIZE];
+    int found = target_open(asked->target, err), status;
+
+    if (found < 0)
+        return -1;
+    target_path(found, target);
+    status = mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | flags, NULL);
+    close(found);
+    return status < 0 ? error_sys(err, errno, "set the flags of bind %s", asked->source) : 0;
+}
+
+static int bind_mount(const struct mount *asked, const char *target, unsigned long flags,
+                      struct error *err)
+{
+    const unsigned long binding = MS_BIND | MS_REC;
+
+    if (mount(asked->source, target, NULL, flags & binding, NULL) < 0)
+        return error_sys(err, errno, "bind %s", asked->source);
+    return (flags & ~binding) != 0 ? bind_flags_set(asked, flags & ~binding, err) : 0;
+}
+
 static int mount_at(const struct mount *asked, const char *target, struct error *err)
 {
     CLEANUP(buffer_free) struct buffer data = { 0 };
@@ -307,8 +326,10 @@ static int mount_at(const struct mount *asked, const char *target, struct error 
     unsigned long flags;
 
     options_split(&asked->options, &flags, &data);
+    if ((flags & MS_BIND || strcmp(asked->type, "bind") == 0) && asked->source == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "bind without a source");
     if (flags & MS_BIND || strcmp(asked->type, "bind") == 0)
-        return bind_mount(source, target, flags | MS_BIND, err);
+        return bind_mount(asked, target, flags | MS_BIND, err);
     if (strcmp(asked->type, "overlay") == 0)
         return overlay_mount(asked, target, flags, &data, err);
     if (mount(source, target, asked->type, flags, data.data) < 0)
@@ -318,12 +339,12 @@ static int mount_at(const struct mount *asked, const char *target, struct error 
 
 static int mount_one(const struct mount *asked, struct error *err)
 {
-    char target[40];
+    char target[TARGET_SIZE];
     int found = target_open(asked->target, err), status;
 
     if (found < 0)
         return -1;
-    snprintf(target, sizeof(target), "/proc/self/fd/%d", found);
+    target_path(found, target);
     status = mount_at(asked, target, err);
     close(found);
     return status < 0 ? error_wrap(err, "mount") : 0;
