@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -297,6 +296,7 @@ int task_process_write(const char *folder, const char *name, const void *json, s
 /* A shim holds the lock on this file from its first step to its end. */
 bool task_shim_is_alive(const char *folder)
 {
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
     char path[PATH_SIZE];
     struct error ignored;
     CLEANUP(file_close) int file = -1;
@@ -304,7 +304,7 @@ bool task_shim_is_alive(const char *folder)
     if (path_format(path, &ignored, "%s/shim.pid", folder) < 0)
         return false;
     file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    return file >= 0 && flock(file, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    return file >= 0 && fcntl(file, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 int task_reap_dead(const char *folder, struct error *err)

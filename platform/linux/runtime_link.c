@@ -48,6 +48,8 @@ static int shim_connect(const char *folder, struct error *err)
     CLEANUP(file_close) int at = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int socket_fd;
 
+    if (hook_platform_call("shim connect", err))
+        return -1;
     if (at < 0 && errno == ENOENT)
         return error_set(err, ERROR_NOT_FOUND, "no task folder %s", folder);
     if (at < 0)
@@ -101,6 +103,8 @@ static int packet_send(int socket_fd, enum shim_packet kind, const void *record,
 {
     CLEANUP(buffer_free) struct buffer packet = { 0 };
 
+    if (hook_platform_call("shim send", err))
+        return -1;
     shim_packet_add(kind, record, &packet);
     if (packet.size > SHIM_PACKET_MAX)
         return error_set(err, ERROR_INVALID_ARGUMENT, "message of %zu bytes does not fit into a packet",

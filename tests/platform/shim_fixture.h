@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -282,6 +281,7 @@ UNUSED static struct shim_exit wait_exit(struct container *c, const char *exec)
 /* The shim's lock is free when it is gone. */
 UNUSED static void wait_shim_gone(const char *folder)
 {
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
     char path[PATH_SIZE];
     int file;
 
@@ -289,7 +289,7 @@ UNUSED static void wait_shim_gone(const char *folder)
     file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return;
-    flock(file, LOCK_SH);
+    fcntl(file, F_OFD_SETLKW, &lock);
     close(file);
 }
 

@@ -144,7 +144,8 @@ static void a_start_that_is_given_up_is_undone(void **state UNUSED)
     assert_int_equal(begin(&c), 0);
     run_shell("read go < %s/fifo", base); /* it is in the middle of create */
     task_starting_drop(&c.starting);
-    assert_int_equal(task_reap_dead(c.starting.folder, &c.err), 0);
+    if (task_reap_dead(c.starting.folder, &c.err) < 0)
+        fail_msg("%s", c.err.text);
     assert_false(task_shim_is_alive(c.starting.folder));
     assert_int_equal(task_folder_remove(c.starting.folder, &c.err), 0);
     arena_drop(&c.arena);
@@ -292,6 +293,31 @@ static void after_a_killed_shim_nothing_is_left(void **state UNUSED)
     prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+/* Shim and runtime are both in the middle of it. */
+static void a_shim_killed_while_it_creates_leaves_nothing(void **state UNUSED)
+{
+    struct container c = { .args = "[\"true\"]", .runtime = in_base("waits") };
+    pid_t shim;
+
+    run_shell("mkfifo %s/fifo && printf '#!/bin/sh\ncase \"$*\" in *create*) echo > %s/fifo; read x < %s/fifo;; esac\n' "
+              "> %s/waits && chmod 755 %s/waits",
+              base, base, base, base, base);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    assert_int_equal(begin(&c), 0);
+    run_shell("read go < %s/fifo", base);
+    shim = shim_pid(&c);
+    kill(shim, SIGKILL);
+    assert_int_equal(finish(&c), -1);
+    assert_int_equal(c.err.code, ERROR_INTERNAL);
+    assert_non_null(strstr(c.err.text, "ended without an answer"));
+    assert_false(fs_exists(c.starting.folder));
+    while (waitpid(-1, NULL, 0) > 0)
+        ; /* shim and runtime: both have ended */
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    arena_drop(&c.arena);
+    run_shell("rm %s/fifo %s/waits", base, base);
+}
+
 static void reaping_twice_is_no_error(void **state UNUSED)
 {
     struct container c = { .args = "[\"sleep\",\"1000\"]" };
@@ -415,6 +441,7 @@ int main(void)
         TEST(a_new_daemon_finds_all_tasks_by_their_folders),
         TEST(a_living_shim_is_not_reaped),
         TEST(after_a_killed_shim_nothing_is_left),
+        TEST(a_shim_killed_while_it_creates_leaves_nothing),
         TEST(reaping_twice_is_no_error),
         TEST(garbage_costs_only_the_connection_it_came_on),
         TEST(a_crowd_of_clients_is_bounded),

@@ -96,6 +96,7 @@ static void init_started(struct command *command, const struct error *failure)
 {
     struct process *process = command->process;
 
+    process->is_starting = false;
     if (failure != NULL) {
         process->started = 0;
         answer_failure(command->shim, command->asker, failure);
@@ -141,6 +142,7 @@ static void exec_started(struct command *command, const struct error *failure)
     struct process *process = command->process;
     struct error err = { 0 };
 
+    process->is_starting = false;
     ends_close(&process->ends);
     if (failure == NULL && exec_take(command, &err) < 0)
         failure = &err;
@@ -167,25 +169,32 @@ static int exec_start(struct asking *asking, struct error *err)
     command->wants_console = process->is_terminal;
     process->oom_before = memory_oom_kills(&asking->shim->memory);
     process->started = time_now();
+    process->is_starting = true;
     if (command_start(command, args, process->is_terminal ? NULL : &process->ends, err) == 0)
         return 0;
+    process->is_starting = false;
     exec_failed(process, err);
     return -1;
 }
 
-static int on_start(struct asking *asking, struct error *err)
+static int init_start(struct asking *asking, struct error *err)
 {
     const char *args[] = { asking->shim->task.runtime_id, NULL };
-    struct command *command;
+    struct command *command = command_new(asking->process, "start", init_started);
 
-    if (asking->process->commands > 0)
-        return error_set(err, ERROR_ABORTED, "it is being started already");
-    if (asking->process->exec[0] != '\0')
-        return exec_start(asking, err);
-    asking->process->started = time_now();
-    command = command_new(asking->process, "start", init_started);
     command->asker = asking->asker;
-    return command_start(command, args, NULL, err);
+    if (command_start(command, args, NULL, err) < 0)
+        return -1;
+    asking->process->started = time_now();
+    asking->process->is_starting = true;
+    return 0;
+}
+
+static int on_start(struct asking *asking, struct error *err)
+{
+    if (asking->process->is_starting)
+        return error_set(err, ERROR_ABORTED, "it is being started already");
+    return asking->process->exec[0] != '\0' ? exec_start(asking, err) : init_start(asking, err);
 }
 
 /* ---- kill ---------------------------------------------------------------------- */
@@ -386,6 +395,7 @@ static void deleted(struct command *command, const struct error *failure)
 
     shim->is_deleting = false;
     if (failure != NULL) {
+        shim->is_quitting = false;
         answer_failure(shim, command->asker, failure);
         return;
     }
@@ -426,10 +436,14 @@ static int exec_delete(struct asking *asking)
 
 static int on_delete(struct asking *asking, struct error *err)
 {
-    if (asking->process->commands > 0)
+    if (asking->process->exec[0] != '\0' && asking->process->commands > 0)
         return error_set(err, ERROR_ABORTED, "another command about it is under way");
+    if (asking->process->exec[0] != '\0' && asking->process->state == STATE_RUNNING)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "the process is running");
     if (asking->process->exec[0] != '\0')
         return exec_delete(asking);
+    if (asking->shim->is_deleting)
+        return error_set(err, ERROR_ABORTED, "it is being deleted already");
     if (asking->process->state != STATE_STOPPED)
         return error_set(err, ERROR_FAILED_PRECONDITION, "the container is %s, not stopped",
                          process_status(asking->process));

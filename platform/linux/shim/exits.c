@@ -8,8 +8,7 @@
  *
  * A process can end before its number is known (the runtime has not written it yet) or
  * before its start was answered.  So ends of unknown processes are remembered while
- * a runtime command is under way, and an end is told only when no command about that
- * process is left: start is answered, then the exit is told.
+ * a runtime command is under way, and an end is told only when the start was answered.
  */
 #include "platform/linux/shim/shim.h"
 
@@ -149,7 +148,7 @@ void process_settle(struct process *process)
     struct shim_exit exit;
     const struct shim_tell tell = { .what = "exit", .exit = &exit };
 
-    if (!process->has_ended || process->is_told || process->commands > 0 ||
+    if (!process->has_ended || process->is_told || process->is_starting ||
         process->state == STATE_CREATING || process->state == STATE_STOPPED)
         return;
     process->is_oom = memory_oom_kills(&process->shim->memory) > process->oom_before;

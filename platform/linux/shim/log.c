@@ -73,6 +73,10 @@ static void rotate(struct log *log)
             log->size = 0;
         return;
     }
+    /* The oldest goes by itself: ext4 takes a rename over an existing file as a wish to have
+       the new one on disk, and would write all of it at once. */
+    numbered(log, log->files - 1, to);
+    unlink(to);
     for (unsigned i = log->files - 1; i > 0; i--) {
         numbered(log, i - 1, from);
         numbered(log, i, to);

@@ -17,11 +17,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -81,6 +81,23 @@ int file_replace(const char *name, const void *bytes, size_t size)
     written = write(file, bytes, size) == (ssize_t)size;
     close(file);
     return written ? rename(beside, name) : -1;
+}
+
+/* A lock of the open file: others can ask for it without taking it themselves. */
+int lock_open(bool wait)
+{
+    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int file = open("shim.pid", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int status = -1;
+
+    while (file >= 0 && (status = fcntl(file, wait ? F_OFD_SETLKW : F_OFD_SETLK, &whole)) < 0 &&
+           errno == EINTR)
+        ;
+    if (status == 0 || file < 0)
+        return file;
+    close(file);
+    errno = EAGAIN;
+    return -1;
 }
 
 /* ---- the answer ----------------------------------------------------------------- */
@@ -233,8 +250,8 @@ static int folder_enter(struct shim *shim, struct error *err)
 
     if (getcwd(shim->folder, sizeof(shim->folder)) == NULL)
         return error_sys(err, errno, "task folder");
-    shim->lock = open("shim.pid", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (shim->lock < 0 || flock(shim->lock, LOCK_EX | LOCK_NB) < 0)
+    shim->lock = lock_open(false);
+    if (shim->lock < 0)
         return error_sys(err, errno, "lock %s/shim.pid", shim->folder);
     snprintf(text, sizeof(text), "%d\n", (int)getpid());
     if (ftruncate(shim->lock, 0) < 0 ||
@@ -285,8 +302,19 @@ static int answer_watch(struct shim *shim, struct error *err UNUSED)
     return 0;
 }
 
+/* Before the first thing that would have to be undone. */
+static int still_wanted(struct shim *shim, struct error *err)
+{
+    struct pollfd reader = { .fd = shim->answer.fd };
+
+    if (poll(&reader, 1, 0) > 0 && reader.revents & POLLERR)
+        return error_set(err, ERROR_CANCELLED, "nobody waits for the container any longer");
+    return 0;
+}
+
 static int (*const steps[])(struct shim *shim, struct error *err) = {
-    detach, folder_enter, task_read, exits_open, answer_watch, log_start, mounts_make, create,
+    detach,    folder_enter, task_read,    exits_open, answer_watch,
+    log_start, mounts_make,  still_wanted, create,
 };
 
 static int come_to_life(struct shim *shim, struct error *err)

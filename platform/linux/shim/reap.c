@@ -15,13 +15,11 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -54,34 +52,35 @@ static bool is_listening(void)
 }
 
 /* A shim that does not listen (yet, or any more) is about to end: the lock tells when. */
-static int wait_dead(int *lock, struct error *err)
+static int wait_dead(struct error *err)
 {
-    *lock = open("shim.pid", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (*lock < 0)
-        return error_sys(err, errno, "shim.pid");
-    if (flock(*lock, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    if (is_listening())
-        return error_set(err, ERROR_FAILED_PRECONDITION, "its shim is alive: ask it to quit");
-    return flock(*lock, LOCK_EX) < 0 ? error_sys(err, errno, "wait for the shim's end") : 0;
+    int lock = lock_open(false);
+
+    if (lock < 0 && errno == EAGAIN) {
+        if (is_listening())
+            return error_set(err, ERROR_FAILED_PRECONDITION, "its shim is alive: ask it to quit");
+        lock = lock_open(true);
+    }
+    return lock < 0 ? error_sys(err, errno, "shim.pid") : 0; /* held until we end */
 }
 
 /* ---- commands it left ----------------------------------------------------------- */
 
-/* Whether one of its arguments is the container's id, which is unique on the machine. */
-static bool is_about(const char *pid, const char *runtime_id)
+/* Whether the runtime's path and the container's id are both among its arguments. */
+static bool is_about(const char *pid, const struct shim_task *task)
 {
     char name[64], *at = shim_packet;
+    bool has_runtime = false, has_id = false;
     ssize_t size;
 
     snprintf(name, sizeof(name), "/proc/%.20s/cmdline", pid);
     size = file_load(name, shim_packet, sizeof(shim_packet));
     while (size > 0 && at < shim_packet + size) {
-        if (strcmp(at, runtime_id) == 0)
-            return true;
+        has_runtime |= strcmp(at, task->runtime) == 0;
+        has_id |= strcmp(at, task->runtime_id) == 0;
         at += strlen(at) + 1;
     }
-    return false;
+    return has_runtime && has_id;
 }
 
 static void end_process(pid_t pid)
@@ -101,7 +100,7 @@ static void commands_end(const struct shim_task *task)
     struct dirent *entry;
 
     while (list != NULL && (entry = readdir(list)) != NULL)
-        if (isdigit((unsigned char)entry->d_name[0]) && is_about(entry->d_name, task->runtime_id))
+        if (isdigit((unsigned char)entry->d_name[0]) && is_about(entry->d_name, task))
             end_process((pid_t)strtol(entry->d_name, NULL, 10));
     if (list != NULL)
         closedir(list);
@@ -137,11 +136,11 @@ static int reap(const char *folder, struct error *err)
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct shim_task task = { 0 };
     ssize_t size;
-    int lock, status;
+    int status;
 
     if (chdir(folder) < 0)
         return error_sys(err, errno, "task folder %s", folder);
-    if (wait_dead(&lock, err) < 0)
+    if (wait_dead(err) < 0)
         return -1;
     size = file_load("task", shim_packet, sizeof(shim_packet));
     if (size < 0)

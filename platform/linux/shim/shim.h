@@ -104,10 +104,11 @@ struct process {
     enum state state;
     bool is_terminal;
     bool is_waiting; /* for a client with `hold`: nothing is read yet */
-    bool has_ended;  /* reaped; told when no command about it is under way */
+    bool is_starting;
+    bool has_ended; /* reaped; told when its start was answered */
     bool is_told;
-    bool is_over; /* ended, and all of its output is delivered */
-    unsigned commands;
+    bool is_over;      /* ended, and all of its output is delivered */
+    unsigned commands; /* that refer to it */
     pid_t pid;
     uint64_t exit_status;
     int64_t started, exited;
@@ -290,6 +291,8 @@ struct shim {
 extern char shim_packet[SHIM_PACKET_MAX + 1];
 
 void shim_end(struct shim *shim);
+/* Takes shim.pid and locks it: -1 with EAGAIN when another has it and we do not wait. */
+int lock_open(bool wait);
 int64_t time_now(void);       /* ns since 1970 */
 int64_t time_monotonic(void); /* ns */
 int file_replace(const char *name, const void *bytes, size_t size);
