@@ -128,7 +128,7 @@ e2e_end() {
     set +e
     if [ $status != 0 ] && [ $status != 77 ]; then
         echo "-- the script failed; the end of the daemon's log:"
-        tail -n 30 "$work/gantryd.log" 2>/dev/null
+        tail -n ${LOG_LINES:-30} "$work/gantryd.log" 2>/dev/null
     fi
     [ -z "$daemon_pid" ] || kill -9 "$daemon_pid" 2>/dev/null
     registry_stop
