@@ -52,7 +52,7 @@ run_for 0 gantry logs --tail 1 talker
 run_for 0 gantry logs talker
 has "logs" "line 3" "$out"
 is "its errors" problem "$errors"
-has "a log line has a time, a stream and a tag" " stdout F line 1" "$(cat "$work"/root/containers/*/log)"
+has "a log line has a time, a stream and a tag" " stdout F line 1" "$(cat "$work"/root/containers/*/*/log)"
 run_for 0 gantry rm talker
 
 step "in the background"

@@ -22,7 +22,7 @@ step "a container that stays until it is removed"
 run_for 3 gantry run --name keeper "$busybox" sh -c 'echo kept; exit 3'
 run_for 0 gantry ps -a
 has "ps -a" keeper "$out"
-has "ps -a" "exited (3)" "$out"
+has "ps -a" "Exited (3)" "$out"
 run_for 0 gantry logs keeper
 is "its log" kept "$out"
 run_for 0 gantry rm keeper

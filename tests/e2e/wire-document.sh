@@ -9,7 +9,7 @@ run_for 0 gantry pull "$busybox"
 
 step "the program as printed"
 run_for 0 /usr/bin/python3 "$source_folder/tests/e2e/wire-document.py" "$source_folder/docs/wire.md" "ipc://$work/s/gantry.sock"
-has "version" "gantry $(gantry version --format json | jq -r .version) on linux/" "$out"
+has "version" "gantry $(gantry version --format json | jq -r .daemon.version) on linux/" "$out"
 has "images" "$busybox:latest sha256:" "$out"
 has "an error" "images.get: not_found: " "$out"
 
