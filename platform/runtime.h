@@ -87,7 +87,7 @@ struct task_item {
     const char *stream; /* data: "stdout" or "stderr" */
     const void *bytes;  /* data: at most TASK_DATA_MAX */
     size_t size;
-    bool is_last;       /* data: nothing follows on this stream */
+    bool is_last;          /* data: nothing follows on this stream */
     struct shim_tell tell; /* the answer to attach; `end` with the exit; `error` when cut off */
 };
 

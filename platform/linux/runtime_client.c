@@ -185,7 +185,9 @@ static int answer_read(struct task_starting *starting, struct error *err)
     starting->answer[starting->answer_size] = '\0';
     end = strchr(starting->answer, '\n');
     if (end == NULL)
-        return room == (size_t)size ? error_set(err, ERROR_INTERNAL, "the shim's answer is too long") : 0;
+        return room == (size_t)size
+                   ? error_set(err, ERROR_INTERNAL, "the shim's answer is too long")
+                   : 0;
     *end = '\0';
     return 1;
 }

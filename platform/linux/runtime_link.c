@@ -107,8 +107,8 @@ static int packet_send(int socket_fd, enum shim_packet kind, const void *record,
         return -1;
     shim_packet_add(kind, record, &packet);
     if (packet.size > SHIM_PACKET_MAX)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "message of %zu bytes does not fit into a packet",
-                         packet.size);
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "message of %zu bytes does not fit into a packet", packet.size);
     if (send(socket_fd, packet.data, packet.size, MSG_NOSIGNAL) >= 0)
         return 0;
     if (errno == EAGAIN)
@@ -121,7 +121,8 @@ static int tell_read(const char *packet, size_t size, struct arena *arena, struc
 {
     if (packet[0] != SHIM_TELL)
         return error_set(err, ERROR_DATA_LOSS, "the shim sent a packet of kind %d", packet[0]);
-    return record_unpack(shim_tell_record(), RECORD_LENIENT, packet + 1, size - 1, tell, arena, err);
+    return record_unpack(shim_tell_record(), RECORD_LENIENT, packet + 1, size - 1, tell, arena,
+                         err);
 }
 
 /* ---- links -------------------------------------------------------------------- */
@@ -158,7 +159,8 @@ int task_link_send(struct task_link *link, const struct shim_ask *ask, struct er
 int task_link_receive(struct task_link *link, struct arena *arena, struct shim_tell *tell,
                       struct error *err)
 {
-    static _Thread_local char packet[SHIM_PACKET_MAX + 1]; /* a link is idle for days: it keeps none */
+    static _Thread_local char
+        packet[SHIM_PACKET_MAX + 1]; /* a link is idle for days: it keeps none */
     ssize_t size = packet_receive(link->socket_fd, packet, err);
 
     if (size <= 0)
@@ -179,8 +181,8 @@ void task_link_close(struct task_link **link)
 
 struct task_stream {
     int socket_fd;
-    struct arena *arena;  /* of the last item */
-    bool is_arena_used; /* not for data, as a rule: that is handed out where it lies */
+    struct arena *arena; /* of the last item */
+    bool is_arena_used;  /* not for data, as a rule: that is handed out where it lies */
     char packet[SHIM_PACKET_MAX + 1];
 };
 

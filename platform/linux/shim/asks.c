@@ -3,7 +3,7 @@
  * in one of the states named there is refused with FAILED_PRECONDITION; a question that
  * takes the runtime is answered when the runtime has ended, and others go on meanwhile.
  */
-#include "platform/linux/shim/shim.h"
+#include "platform/linux/shim/asks.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,15 +13,6 @@
 #include <unistd.h>
 
 #define PIDS_MAX 6000 /* what goes into one packet */
-
-struct asking {
-    struct shim *shim;
-    struct client *client;
-    struct asker asker;
-    const struct shim_ask *ask;
-    struct process *process; /* the one it is about */
-    struct arena *arena;
-};
 
 /* ---- answers ---------------------------------------------------------------- */
 
@@ -42,15 +33,17 @@ void answer_ok(struct shim *shim, struct asker asker)
 
 void answer_failure(struct shim *shim, struct asker asker, const struct error *err)
 {
-    const struct failure failure = { .code = error_code_name(err->code), .message = err->text,
-                                     .os = err->os, .has_os = err->os != 0,
+    const struct failure failure = { .code = error_code_name(err->code),
+                                     .message = err->text,
+                                     .os = err->os,
+                                     .has_os = err->os != 0,
                                      .hint = err->hint[0] != '\0' ? err->hint : NULL };
     struct shim_tell tell = { .what = "error", .failure = &failure };
 
     answer(shim, asker, &tell);
 }
 
-static void answer_pid(struct shim *shim, struct asker asker, pid_t pid)
+void answer_pid(struct shim *shim, struct asker asker, pid_t pid)
 {
     struct shim_tell tell = { .what = "ok", SET(pid, (uint64_t)pid) };
 
@@ -66,13 +59,20 @@ static void describe(const struct process *process, struct shim_process *out)
     *out = (struct shim_process){
         .exec = process->exec[0] != '\0' ? process->exec : NULL,
         .status = process_status(process),
-        .pid = (uint64_t)process->pid, .has_pid = process->pid > 0,
-        .exit_status = process->exit_status, .has_exit_status = has_ended,
-        .started = process->started, .has_started = process->started > 0,
-        .exited = process->exited, .has_exited = has_ended,
-        .tty = process->is_terminal, .has_tty = true,
-        .stdin = process->input.is_wanted, .has_stdin = true,
-        .oom = process->is_oom, .has_oom = has_ended,
+        .pid = (uint64_t)process->pid,
+        .has_pid = process->pid > 0,
+        .exit_status = process->exit_status,
+        .has_exit_status = has_ended,
+        .started = process->started,
+        .has_started = process->started > 0,
+        .exited = process->exited,
+        .has_exited = has_ended,
+        .tty = process->is_terminal,
+        .has_tty = true,
+        .stdin = process->input.is_wanted,
+        .has_stdin = true,
+        .oom = process->is_oom,
+        .has_oom = has_ended,
     };
 }
 
@@ -88,113 +88,6 @@ static int on_state(struct asking *asking, struct error *err UNUSED)
     state.processes.items = list;
     answer(asking->shim, asking->asker, &tell);
     return 0;
-}
-
-/* ---- start ------------------------------------------------------------------- */
-
-static void init_started(struct command *command, const struct error *failure)
-{
-    struct process *process = command->process;
-
-    process->is_starting = false;
-    if (failure != NULL) {
-        process->started = 0;
-        answer_failure(command->shim, command->asker, failure);
-        return;
-    }
-    process->state = STATE_RUNNING;
-    answer_pid(command->shim, command->asker, process->pid);
-}
-
-/* Never started: it has a status as a shell would give it, and nothing else. */
-static void exec_failed(struct process *process, const struct error *failure)
-{
-    process->state = STATE_STOPPED;
-    process->started = 0;
-    process->exited = time_now();
-    process->exit_status = failure->code == ERROR_NOT_FOUND           ? 127
-                           : failure->code == ERROR_PERMISSION_DENIED ? 126
-                                                                      : 125;
-    clients_fail(process, failure);
-    streams_close(process);
-}
-
-static int exec_take(struct command *command, struct error *err)
-{
-    struct process *process = command->process;
-    int master;
-
-    if (command_pid_read(command, &process->pid, err) < 0)
-        return -1;
-    orphans_claim(process);
-    if (!process->is_terminal)
-        return 0;
-    master = console_take(command->console, err);
-    if (master >= 0 && streams_take_terminal(process, master, err) == 0)
-        return 0;
-    kill(process->pid, SIGKILL); /* nobody could ever see it */
-    process->pid = 0;
-    return -1;
-}
-
-static void exec_started(struct command *command, const struct error *failure)
-{
-    struct process *process = command->process;
-    struct error err = { 0 };
-
-    process->is_starting = false;
-    ends_close(&process->ends);
-    if (failure == NULL && exec_take(command, &err) < 0)
-        failure = &err;
-    if (failure != NULL) {
-        exec_failed(process, failure);
-        answer_failure(command->shim, command->asker, failure);
-        return;
-    }
-    process->state = STATE_RUNNING;
-    answer_pid(command->shim, command->asker, process->pid);
-    streams_read(process);
-}
-
-static int exec_start(struct asking *asking, struct error *err)
-{
-    struct process *process = asking->process;
-    struct command *command = command_new(process, "exec", exec_started);
-    const char *id = asking->shim->task.runtime_id;
-    char pid_file[NAME_SIZE];
-    const char *args[] = { "--process", process->file, "--detach", "--pid-file", pid_file, id, NULL };
-
-    command_pid_file(command->number, pid_file);
-    command->asker = asking->asker;
-    command->wants_console = process->is_terminal;
-    process->oom_before = memory_oom_kills(&asking->shim->memory);
-    process->started = time_now();
-    process->is_starting = true;
-    if (command_start(command, args, process->is_terminal ? NULL : &process->ends, err) == 0)
-        return 0;
-    process->is_starting = false;
-    exec_failed(process, err);
-    return -1;
-}
-
-static int init_start(struct asking *asking, struct error *err)
-{
-    const char *args[] = { asking->shim->task.runtime_id, NULL };
-    struct command *command = command_new(asking->process, "start", init_started);
-
-    command->asker = asking->asker;
-    if (command_start(command, args, NULL, err) < 0)
-        return -1;
-    asking->process->started = time_now();
-    asking->process->is_starting = true;
-    return 0;
-}
-
-static int on_start(struct asking *asking, struct error *err)
-{
-    if (asking->process->is_starting)
-        return error_set(err, ERROR_ABORTED, "it is being started already");
-    return asking->process->exec[0] != '\0' ? exec_start(asking, err) : init_start(asking, err);
 }
 
 /* ---- kill ---------------------------------------------------------------------- */
@@ -233,53 +126,6 @@ static int on_kill(struct asking *asking, struct error *err)
                          process->has_ended ? "has ended" : "is not started");
     if (kill(process->pid, (int)asking->ask->signal) < 0)
         return error_sys(err, errno, "signal %d", (int)asking->ask->signal);
-    answer_ok(asking->shim, asking->asker);
-    return 0;
-}
-
-/* ---- exec ---------------------------------------------------------------------- */
-
-static int exec_check(const struct asking *asking, struct error *err)
-{
-    const struct shim_ask *ask = asking->ask;
-
-    if (ask->exec == NULL || !exec_is_valid(ask->exec))
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "exec: its id takes 1 to %d letters, digits, '.', '_' and '-'",
-                         EXEC_SIZE - 1);
-    if (process_find(asking->shim, ask->exec) != NULL)
-        return error_set(err, ERROR_ALREADY_EXISTS, "exec %s is there already", ask->exec);
-    if (asking->shim->processes->state != STATE_RUNNING || asking->shim->is_quitting)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "the container is %s, not running",
-                         process_status(asking->shim->processes));
-    if (ask->process == NULL || strchr(ask->process, '/') != NULL || ask->process[0] == '.' ||
-        strlen(ask->process) >= NAME_SIZE || access(ask->process, R_OK) < 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "exec %s: process is not the name of a file in the task's folder", ask->exec);
-    if (processes_count(asking->shim) > EXECS_MAX)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED,
-                         "%d additional processes are known; delete those that have ended", EXECS_MAX);
-    return 0;
-}
-
-static int on_exec(struct asking *asking, struct error *err)
-{
-    const struct shim_ask *ask = asking->ask;
-    struct process *process;
-
-    if (exec_check(asking, err) < 0)
-        return -1;
-    process = process_add(asking->shim, ask->exec);
-    snprintf(process->file, sizeof(process->file), "%s", ask->process);
-    process->is_terminal = ask->tty;
-    process->input.is_wanted = ask->stdin;
-    process->is_waiting = ask->hold;
-    if (ask->window != NULL)
-        process->window = *ask->window;
-    if (streams_open(process, err) < 0) {
-        process_remove(process);
-        return -1;
-    }
     answer_ok(asking->shim, asking->asker);
     return 0;
 }
@@ -364,13 +210,15 @@ static void pids_listed(struct command *command, const struct error *failure)
     shim_packet[size > 0 ? size : 0] = '\0';
     pids.processes.count = pids_parse(shim_packet, NULL);
     if (failure == NULL && pids.processes.count > PIDS_MAX) {
-        error_set(&err, ERROR_RESOURCE_EXHAUSTED, "the container has more than %d processes", PIDS_MAX);
+        error_set(&err, ERROR_RESOURCE_EXHAUSTED, "the container has more than %d processes",
+                  PIDS_MAX);
         failure = &err;
     }
     if (failure != NULL) {
         answer_failure(command->shim, command->asker, failure);
     } else {
-        pids.processes.items = arena_alloc(arena, pids.processes.count * sizeof(struct process_info));
+        pids.processes.items =
+            arena_alloc(arena, pids.processes.count * sizeof(struct process_info));
         pids_parse(shim_packet, pids.processes.items);
         answer(command->shim, command->asker, &tell);
     }
@@ -387,104 +235,16 @@ static int on_pids(struct asking *asking, struct error *err)
     return command_start(command, args, NULL, err);
 }
 
-/* ---- the end ------------------------------------------------------------------------ */
-
-static void deleted(struct command *command, const struct error *failure)
-{
-    struct shim *shim = command->shim;
-
-    shim->is_deleting = false;
-    if (failure != NULL) {
-        shim->is_quitting = false;
-        answer_failure(shim, command->asker, failure);
-        return;
-    }
-    if (shim->is_quitting)
-        cgroups_remove(shim->task.cgroup);
-    rootfs_unmount();
-    answer_ok(shim, command->asker);
-    shim_end(shim);
-}
-
-/* With --force, so that a second attempt after half a first one succeeds. */
-static int container_delete(struct shim *shim, struct asker asker, struct error *err)
-{
-    const char *args[] = { "--force", shim->task.runtime_id, NULL };
-    struct command *command = command_new(shim->processes, "delete", deleted);
-
-    command->asker = asker;
-    if (command_start(command, args, NULL, err) < 0)
-        return -1;
-    shim->is_deleting = true;
-    return 0;
-}
-
-static int exec_delete(struct asking *asking)
-{
-    struct process *process = asking->process;
-    char name[NAME_SIZE];
-    struct error gone = { .code = ERROR_CANCELLED, .text = "the process was deleted" };
-
-    clients_fail(process, &gone);
-    snprintf(name, sizeof(name), "exit.%s", process->exec);
-    unlink(name);
-    unlink(process->file);
-    process_remove(process);
-    answer_ok(asking->shim, asking->asker);
-    return 0;
-}
-
-static int on_delete(struct asking *asking, struct error *err)
-{
-    if (asking->process->exec[0] != '\0' && asking->process->commands > 0)
-        return error_set(err, ERROR_ABORTED, "another command about it is under way");
-    if (asking->process->exec[0] != '\0' && asking->process->state == STATE_RUNNING)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "the process is running");
-    if (asking->process->exec[0] != '\0')
-        return exec_delete(asking);
-    if (asking->shim->is_deleting)
-        return error_set(err, ERROR_ABORTED, "it is being deleted already");
-    if (asking->process->state != STATE_STOPPED)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "the container is %s, not stopped",
-                         process_status(asking->process));
-    return container_delete(asking->shim, asking->asker, err);
-}
-
-static int on_quit(struct asking *asking, struct error *err)
-{
-    struct process *own = asking->shim->processes;
-
-    if (asking->shim->is_quitting || asking->shim->is_deleting)
-        return error_set(err, ERROR_ABORTED, "it is being deleted already");
-    asking->shim->is_quitting = true;
-    asking->shim->quitter = asking->asker;
-    if (!own->has_ended)
-        kill(own->pid, SIGKILL);
-    quit_go_on(asking->shim);
-    return 0;
-}
-
-void quit_go_on(struct shim *shim)
-{
-    struct error err = { 0 };
-
-    if (!shim->is_quitting || shim->is_deleting || shim->processes->state != STATE_STOPPED)
-        return;
-    if (container_delete(shim, shim->quitter, &err) < 0) {
-        shim->is_quitting = false;
-        answer_failure(shim, shim->quitter, &err);
-    }
-}
-
 /* ---- the table ------------------------------------------------------------------------ */
 
 #define NOT_ENDED (STATE_CREATED | STATE_RUNNING)
 #define ANY       (STATE_CREATED | STATE_RUNNING | STATE_STOPPED)
 
+/* clang-format off */
 static const struct question {
     const char *name;
     unsigned states; /* of the process it is about; 0: it is about none, or none that exists */
-    int (*handle)(struct asking *asking, struct error *err);
+    ask_handler *handle;
 } questions[] = {
     { "state", 0, on_state },
     { "start", STATE_CREATED, on_start },
@@ -497,6 +257,7 @@ static const struct question {
     { "delete", ANY, on_delete },
     { "quit", 0, on_quit },
 };
+/* clang-format on */
 
 static const struct question *question_find(const char *name)
 {

@@ -20,10 +20,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define CGROUPS     "/sys/fs/cgroup"
-#define DIE_MS      5000 /* a killed process is gone long before, or hangs in the kernel */
-#define DEPTH_MAX   16
-#define TRIES_MAX   20
+#define CGROUPS   "/sys/fs/cgroup"
+#define DIE_MS    5000 /* a killed process is gone long before, or hangs in the kernel */
+#define DEPTH_MAX 16
+#define TRIES_MAX 20
 
 /* ---- out of memory ----------------------------------------------------------- */
 

@@ -70,8 +70,10 @@ static void queue_clear(struct client *client)
 static void cut_off(struct client *client)
 {
     struct failure failure = { .code = error_code_name(ERROR_RESOURCE_EXHAUSTED),
-                               .message = "cut off: this client was more than 1 MiB of output behind",
-                               .hint = "attach again, or attach with hold to make the container wait" };
+                               .message =
+                                   "cut off: this client was more than 1 MiB of output behind",
+                               .hint =
+                                   "attach again, or attach with hold to make the container wait" };
     const struct shim_tell tell = { .what = "error", .failure = &failure };
     struct buffer packet = { 0 };
     int room = LAST_WORDS_ROOM;
@@ -204,8 +206,8 @@ static void on_ready(void *owner, uint32_t events)
 
 void client_watch(struct client *client)
 {
-    uint32_t events = (is_input_blocked(client) ? 0u : EPOLLIN) |
-                      (client->first != NULL ? EPOLLOUT : 0u);
+    uint32_t events =
+        (is_input_blocked(client) ? 0u : EPOLLIN) | (client->first != NULL ? EPOLLOUT : 0u);
 
     if (!client->is_lost)
         loop_watch(&client->source, events);
@@ -237,9 +239,11 @@ static void client_add(struct shim *shim, int connection)
 
     if (client == NULL)
         abort();
-    *client = (struct client){ .next = shim->clients, .shim = shim, .number = ++shim->clients_seen,
-                               .source = { .fd = connection, .on_ready = on_ready,
-                                           .owner = client } };
+    *client =
+        (struct client){ .next = shim->clients,
+                         .shim = shim,
+                         .number = ++shim->clients_seen,
+                         .source = { .fd = connection, .on_ready = on_ready, .owner = client } };
     client->last = &client->first;
     shim->clients = client;
     shim_packet_add(SHIM_HELLO, &hello, &packet);

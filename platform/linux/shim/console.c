@@ -41,7 +41,9 @@ static int receive_descriptor(int connection)
     } control;
     char bytes[256]; /* a name, which says nothing */
     struct iovec piece = { bytes, sizeof(bytes) };
-    struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control,
+    struct msghdr message = { .msg_iov = &piece,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
                               .msg_controllen = sizeof(control) };
     struct cmsghdr *header;
     int descriptor;

@@ -37,8 +37,7 @@ static void process_ended(struct process *process, int status, int64_t time)
 static void orphan_add(struct shim *shim, pid_t pid, int status)
 {
     if (shim->orphan_count == ORPHANS_MAX) /* the oldest is the least likely to be asked for */
-        memmove(shim->orphans, shim->orphans + 1,
-                --shim->orphan_count * sizeof(*shim->orphans));
+        memmove(shim->orphans, shim->orphans + 1, --shim->orphan_count * sizeof(*shim->orphans));
     shim->orphans[shim->orphan_count++] = (struct orphan){ pid, status, time_now() };
 }
 

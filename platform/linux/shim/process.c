@@ -69,7 +69,7 @@ size_t processes_count(const struct shim *shim)
 
 const char *process_status(const struct process *process)
 {
-    return process->state == STATE_RUNNING ? "running"
+    return process->state == STATE_RUNNING   ? "running"
            : process->state == STATE_STOPPED ? "stopped"
                                              : "created";
 }

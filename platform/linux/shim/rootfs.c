@@ -24,8 +24,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define ROOTFS     "rootfs"
-#define SHARED_MAX 128
+#define ROOTFS      "rootfs"
+#define SHARED_MAX  128
 #define TARGET_SIZE 40
 
 /* ---- the namespace --------------------------------------------------------- */
@@ -92,6 +92,7 @@ int namespace_leave(const struct shim_task *task, struct error *err)
 
 /* ---- options --------------------------------------------------------------- */
 
+/* clang-format off */
 static const struct {
     const char *name;
     unsigned long set, clear;
@@ -109,6 +110,7 @@ static const struct {
     { "bind", MS_BIND, 0 },           { "rbind", MS_BIND | MS_REC, 0 },
     { "defaults", 0, 0 },
 };
+/* clang-format on */
 
 /* A flag, or not: then it is for the file system. */
 static bool flag_apply(const char *name, unsigned long *flags)
@@ -240,8 +242,8 @@ static int mount_by_parts(const char *type, const char *target, unsigned long fl
     if (context >= 0 && context_fill(context, data) == 0)
         tree = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes_of(flags));
     if (tree >= 0)
-        status = move_mount(tree, "", AT_FDCWD, target,
-                            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+        status =
+            move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
     if (tree >= 0)
         close(tree);
     if (context >= 0)

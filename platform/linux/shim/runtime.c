@@ -107,9 +107,15 @@ struct command *command_new(struct process *process, const char *verb, command_d
 
     if (command == NULL)
         abort();
-    *command = (struct command){ .shim = shim, .process = process, .verb = verb, .done = done,
-                                 .output = -1, .errors = -1, .console = -1,
-                                 .next = shim->commands, .number = ++shim->commands_seen };
+    *command = (struct command){ .shim = shim,
+                                 .process = process,
+                                 .verb = verb,
+                                 .done = done,
+                                 .output = -1,
+                                 .errors = -1,
+                                 .console = -1,
+                                 .next = shim->commands,
+                                 .number = ++shim->commands_seen };
     shim->commands = command;
     process->commands++;
     return command;

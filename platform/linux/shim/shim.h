@@ -10,7 +10,7 @@
  *      streams   their output, to the log and to who is attached; their input
  *      log       the log file
  *      clients   connections, and what waits to be sent on them
- *      asks      the questions: one table of what may be asked when
+ *      asks      the questions: one table of what may be asked when; starts, ends
  *      exits     who has ended, written down, then told
  *      reap      clearing up after a shim that was killed
  *
@@ -29,12 +29,12 @@
 #include "protocol/schema.h"
 #include "protocol/shim_wire.h"
 
-#define SHIM_PROTOCOL   1
-#define EXEC_SIZE       77 /* an exec id of 76 characters */
-#define EXECS_MAX       256
-#define CLIENTS_MAX     64
-#define BEHIND_MAX      (1u << 20) /* bytes a client without `hold` may be behind */
-#define NAME_SIZE       (NAME_MAX + 1)
+#define SHIM_PROTOCOL 1
+#define EXEC_SIZE     77 /* an exec id of 76 characters */
+#define EXECS_MAX     256
+#define CLIENTS_MAX   64
+#define BEHIND_MAX    (1u << 20) /* bytes a client without `hold` may be behind */
+#define NAME_SIZE     (NAME_MAX + 1)
 
 struct shim;
 struct client;
@@ -115,7 +115,7 @@ struct process {
     bool is_oom;
     uint64_t oom_before;
     struct window window;
-    struct ends ends; /* its side of the pipes, until it is started */
+    struct ends ends;         /* its side of the pipes, until it is started */
     struct stream out, error; /* a terminal is `out` alone */
     struct input input;
 };
@@ -242,6 +242,7 @@ void clients_fail(struct process *process, const struct error *failure);
 void ask_handle(struct client *client, const char *bytes, size_t size);
 void answer(struct shim *shim, struct asker asker, struct shim_tell *tell);
 void answer_ok(struct shim *shim, struct asker asker);
+void answer_pid(struct shim *shim, struct asker asker, pid_t pid);
 void answer_failure(struct shim *shim, struct asker asker, const struct error *err);
 /* When the container's own process has ended and somebody asked to quit. */
 void quit_go_on(struct shim *shim);
@@ -265,7 +266,7 @@ struct shim {
     struct arena *arena;
     struct shim_task task;
     char folder[PATH_MAX];
-    int lock; /* on shim.pid, as long as we live */
+    int lock;             /* on shim.pid, as long as we live */
     struct source answer; /* the pipe to who started us; gone when answered */
     struct source signals, listener;
     struct process *processes; /* the container's own first */
