@@ -44,10 +44,22 @@ static int parse_offset(const char *at, int64_t *seconds)
     if (strcmp(at, "Z") == 0 || strcmp(at, "z") == 0)
         return 0;
     if (sscanf(at, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 || at[used] != '\0' ||
-        (sign != '+' && sign != '-'))
+        (sign != '+' && sign != '-') || hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
         return -1;
     *seconds -= (sign == '+' ? 1 : -1) * (hours * 3600 + minutes * 60);
     return 0;
+}
+
+/* timegm() would take the 31st of February for the 3rd of March; month and year as written */
+static bool is_moment(const struct tm *tm)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool leap = tm->tm_year % 4 == 0 && (tm->tm_year % 100 != 0 || tm->tm_year % 400 == 0);
+
+    return tm->tm_mon >= 1 && tm->tm_mon <= 12 && tm->tm_mday >= 1 &&
+           tm->tm_mday <= days[tm->tm_mon - 1] + (leap && tm->tm_mon == 2) && tm->tm_hour >= 0 &&
+           tm->tm_hour <= 23 && tm->tm_min >= 0 && tm->tm_min <= 59 && tm->tm_sec >= 0 &&
+           tm->tm_sec <= 60;
 }
 
 int time_parse(const char *text, int64_t *ns)
@@ -60,6 +72,8 @@ int time_parse(const char *text, int64_t *ns)
 
     if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
                &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) == 6 && used > 0) {
+        if (!is_moment(&tm))
+            return -1;
         tm.tm_year -= 1900;
         tm.tm_mon -= 1;
         seconds = (int64_t)timegm(&tm);
@@ -76,6 +90,8 @@ int time_parse(const char *text, int64_t *ns)
             end = (char *)(uintptr_t)parse_fraction(end, &fraction);
         if (*end != '\0')
             return -1;
+        if (text[strspn(text, " \t")] == '-')
+            fraction = -fraction;
     }
     if (seconds > INT64_MAX / NS_PER_S - 1 || seconds < INT64_MIN / NS_PER_S + 1)
         return -1;
