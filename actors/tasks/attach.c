@@ -16,30 +16,61 @@ struct attachment {
     bool stdin, hold;
 };
 
-/* 1: over; 0: nothing more now. */
-static int pump_out(struct job *job, struct task_stream *stream, struct tasks_attach_reply *reply, struct error *err)
+/* What has come from the shim and not yet gone to the client, for lack of credit. */
+struct unsent {
+    const char *stream;
+    const char *bytes; /* in the stream's buffer: holds until the next receive */
+    size_t size;
+    bool is_last;
+    bool is_there;
+};
+
+/* True: all of it has gone. */
+static bool send_unsent(struct job *job, struct unsent *unsent)
+{
+    uint64_t credit = job_credit(job);
+    size_t part = unsent->size < credit ? unsent->size : (size_t)credit;
+
+    if (!unsent->is_there)
+        return true;
+    if (credit == 0 && unsent->size > 0)
+        return false;
+    unsent->is_there = part < unsent->size;
+    job_send(job, unsent->stream, unsent->bytes, part, unsent->is_last && !unsent->is_there);
+    unsent->bytes += part;
+    unsent->size -= part;
+    return !unsent->is_there;
+}
+
+static int take_end(const struct shim_tell *tell, struct tasks_attach_reply *reply)
+{
+    if (tell->exit == NULL)
+        return 1;
+    reply->exit_status = tell->exit->status;
+    reply->exited = tell->exit->time;
+    reply->has_exit_status = reply->has_exited = true;
+    reply->reason = tell->exit->has_oom && tell->exit->oom ? "oom" : NULL;
+    return 1;
+}
+
+/* 1: over; 0: nothing more now, or no credit for it. */
+static int pump_out(struct job *job, struct task_stream *stream, struct unsent *unsent,
+                    struct tasks_attach_reply *reply, struct error *err)
 {
     struct task_item item;
     int got;
 
-    while (job_credit(job) > 0) {
+    while (send_unsent(job, unsent)) {
         got = task_stream_receive(stream, &item, err);
         if (got <= 0)
             return got;
-        if (item.kind == TASK_ITEM_DATA) {
-            job_send(job, item.stream, item.bytes, item.size, item.is_last);
-        } else if (strcmp(item.tell.what, "end") == 0) {
-            if (item.tell.exit != NULL) {
-                reply->exit_status = item.tell.exit->status;
-                reply->exited = item.tell.exit->time;
-                reply->has_exit_status = reply->has_exited = true;
-                reply->reason = item.tell.exit->has_oom && item.tell.exit->oom ? "oom" : NULL;
-            }
-            return 1;
-        } else if (strcmp(item.tell.what, "error") == 0) {
+        if (item.kind == TASK_ITEM_DATA)
+            *unsent = (struct unsent){ item.stream, item.bytes, item.size, item.is_last, true };
+        else if (strcmp(item.tell.what, "end") == 0)
+            return take_end(&item.tell, reply);
+        else if (strcmp(item.tell.what, "error") == 0)
             return error_set(err, error_code_of_name(item.tell.failure ? item.tell.failure->code : NULL), "%s",
                              item.tell.failure ? item.tell.failure->message : "cut off");
-        }
     }
     return 0;
 }
@@ -81,6 +112,7 @@ static int attach_job(struct job *job, const void *in, void *out, struct error *
     const struct shim_ask ask = { .id = 1, .what = "attach", .exec = want->exec, SET(stdin, want->stdin), SET(hold, want->hold) };
     CLEANUP(task_stream_close) struct task_stream *stream = task_stream_open(want->folder, &ask, err);
     CLEANUP(chunk_free) struct chunk *waiting = NULL;
+    struct unsent unsent = { 0 };
 
     if (stream == NULL)
         return -1;
@@ -88,13 +120,13 @@ static int attach_job(struct job *job, const void *in, void *out, struct error *
         job_allow(job, INPUT_WINDOW);
     for (;;) {
         int full = want->stdin ? pump_in(job, stream, &waiting, err) : 0;
-        int over = pump_out(job, stream, out, err);
+        int over = pump_out(job, stream, &unsent, out, err);
 
         if (over != 0)
             return over == 1 ? 0 : -1;
         /* Without credit the stream is not read, and its descriptor says nothing: wait for credit. */
         if (job_wait(job, task_stream_fd(stream),
-                     (job_credit(job) > 0 ? JOB_FD : JOB_CREDIT) | (want->stdin && !full ? JOB_INPUT : 0),
+                     (unsent.is_there ? JOB_CREDIT : JOB_FD) | (want->stdin && !full ? JOB_INPUT : 0),
                      full ? FULL_WAIT_MS : -1, err) < 0)
             return -1;
     }
