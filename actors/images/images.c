@@ -1,6 +1,7 @@
 /* Names: short operations, each one lookup or one write. */
 #include "actors/images/images.h"
 
+#include "actors/base/job.h"
 #include "actors/base/page.h"
 #include "actors/base/writer.h"
 #include "platform/platform.h"
@@ -312,13 +313,28 @@ static int remove_row(struct write *write, const void *in, void *out, struct err
                write_namespace(write), info.name) < 0)
         return -1;
     *reply = (struct images_remove_reply){ .name = info.name, .digest = info.target->digest };
-    loosen(write);
+    if (!(want->has_sync && want->sync))
+        loosen(write); /* else the job below asks the collector */
     return emit(write, "/images/delete", info.name, err, "digest", info.target->digest, NULL);
+}
+
+/* Answered when what only this name kept is gone. */
+static int remove_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct nothing nothing = { 0 };
+
+    if (job_write(job, remove_row, in, out, NULL, err) < 0)
+        return -1;
+    return call(job, &op_collector_run, &nothing, NULL, err);
 }
 
 static int on_remove(void *self, struct request *request, struct error *err)
 {
+    const struct images_remove_request *want = request_body(request);
+
     (void)self;
+    if (want->has_sync && want->sync)
+        return request_run(request, remove_job, err);
     return request_write(request, remove_row, NULL, NULL, err);
 }
 
