@@ -24,6 +24,7 @@ has "embedded finds the engine that is there" first "$out"
 
 step "gantryd takes over, the container stays"
 daemon_start
+wait_until "the daemon has taken over" eval '[ "$(gantry info --format json | jq .embedded)" = false ]'
 run_for 0 gantry ps
 has "ps" first "$out"
 run_for 0 gantry exec first echo moved

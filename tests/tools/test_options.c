@@ -316,7 +316,7 @@ static void filters_speak_the_protocols_language(void **state)
     expect_filters(WORDS("-a"), NULL, 0);
     FILTERS(WORDS("-f", "name=web"), "name~=\"web\"");
     FILTERS(WORDS("-f", "name=a.b"), "name~=\"a\\\\.b\"");
-    FILTERS(WORDS("-f", "label=a"), "labels.\"a\"");
+    FILTERS(WORDS("-f", "label=a"), "labels.\"a\"~=\".*\"");
     FILTERS(WORDS("-f", "label=a=b c"), "labels.\"a\"==\"b c\"");
     FILTERS(WORDS("-f", "id~=^ab,name==x"), "id~=^ab,name==x");
     FILTERS(WORDS("-f", "status=a\"b"), "status==\"a\\\"b\"");
@@ -327,7 +327,7 @@ static void filters_of_one_key_are_alternatives(void **state)
     (void)state;
     FILTERS(WORDS("-f", "status=exited", "-f", "status=created", "-f", "name=x"),
             "status==\"exited\",name~=\"x\"", "status==\"created\",name~=\"x\"");
-    FILTERS(WORDS("-f", "label=a", "-f", "label=b"), "labels.\"a\",labels.\"b\"");
+    FILTERS(WORDS("-f", "label=a", "-f", "label=b"), "labels.\"a\"~=\".*\",labels.\"b\"~=\".*\"");
 }
 
 static void unknown_filters_are_refused(void **state)

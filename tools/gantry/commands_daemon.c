@@ -113,8 +113,9 @@ int command_info(struct cli *cli, const struct args *args, struct error *err)
 
 static void actor_row(struct table *table, const struct actor_state *actor, struct arena *arena)
 {
-    const char *slowest = arena_printf(arena, "%.1f ms%s%s", (double)actor->slowest_us / 1000,
-                                       actor->slowest_op ? " " : "", actor->slowest_op ? actor->slowest_op : "");
+    const char *slowest =
+        arena_printf(arena, "%.1f ms%s%s", (double)actor->slowest_us / 1000,
+                     actor->slowest_op ? " " : "", actor->slowest_op ? actor->slowest_op : "");
 
     table_row(table, actor->name, actor->stalled ? "stalled" : "ok", number(actor->handled, arena),
               number(actor->open, arena), number(actor->jobs, arena), number(actor->queued, arena),

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define GROUPS_MAX  16
-#define FILTERS_MAX 256
+#define FILTERS_MAX 64
 
 const struct filter_key filter_container_keys[] = {
     { "name", "name~=%s", true },        { "id", "id~=%s", true },
@@ -61,7 +61,7 @@ static const char *label_selector(const char *value, struct arena *arena)
     char *key = arena_str(arena, value);
 
     if (equals == NULL)
-        return arena_printf(arena, "labels.%s", quote(key, arena));
+        return arena_printf(arena, "labels.%s~=\".*\"", quote(key, arena)); /* also an empty one */
     key[equals - value] = '\0';
     return arena_printf(arena, "labels.%s==%s", quote(key, arena), quote(equals + 1, arena));
 }

@@ -10,7 +10,7 @@
 #include "platform/terminal.h"
 
 static struct config *config;
-static struct engine *engine;
+static zactor_t *minder; /* NULL: the engine is another's */
 
 static void print_warning(void *ctx, const char *text)
 {
@@ -40,54 +40,92 @@ static int configure(const struct embedded_options *options, struct error *err)
     return config_set(config, "listen", endpoint, "--state", err);
 }
 
+/* ---- the thread that minds the engine ------------------------------------ */
+
+/*
+ * It waits for a daemon's wish to take over, because the command itself is busy, and then
+ * stops the engine under the command, whose connection breaks.  Or the command says END:
+ * then the clients of others are waited for, until a second order.  READY tells that there
+ * is nothing more to wait for.
+ */
+static void mind(zsock_t *pipe, void *arg)
+{
+    struct engine *engine = arg;
+    int orders = (int)zsock_fd(pipe);
+    bool is_wish = false;
+    char *order;
+
+    ORDER_AFTER_RECEIVE();
+    zsock_signal(pipe, 0);
+    while (!is_wish && !(zsock_events(pipe) & ZMQ_POLLIN))
+        is_wish = engine_wait(engine, orders);
+    if (is_wish) {
+        engine_stop(&engine);
+        zstr_send(pipe, "READY");
+    }
+    while ((order = zstr_recv(pipe)) != NULL && !streq(order, "$TERM")) {
+        if (streq(order, "END") && engine != NULL && !(zsock_events(pipe) & ZMQ_POLLIN))
+            engine_wait_clients(engine, orders, 1);
+        zstr_free(&order);
+        zstr_send(pipe, "READY");
+    }
+    zstr_free(&order);
+    engine_stop(&engine);
+    ORDER_BEFORE_SEND();
+}
+
 int embedded_start(const struct embedded_options *options, const char **endpoint, struct error *err)
 {
+    struct engine *engine;
+
     zsys_shutdown(); /* an attempt to connect may have left threads */
     if (configure(options, err) < 0)
         return -1;
-    *endpoint = "inproc://gantry";
+    *endpoint = config->listen[0]; /* our own engine's, or that of who has the lock */
     if (engine_start(config, true, &engine, err) == 0) {
         fprintf(stderr, "gantry: no daemon: the engine runs inside this command\n");
+        ORDER_BEFORE_SEND();
+        minder = zactor_new(mind, engine);
         return 0;
     }
     if (err->code != ERROR_FAILED_PRECONDITION)
         return -1;
-    *endpoint = config->listen[0]; /* somebody else is the engine */
     *err = (struct error){ 0 };
     return 0;
 }
 
-/* While others are waited for, our own session is kept up, so that it can be told from theirs. */
-static void stay_alive(zsock_t *pipe, void *arg)
+static bool is_told_to_end(void)
 {
-    struct gantry_fd told = { .fd = (int)zsock_fd(pipe) };
+    const char *name;
+    bool told = false;
 
-    ORDER_AFTER_RECEIVE();
-    zsock_signal(pipe, 0);
-    while (!(zsock_events(pipe) & ZMQ_POLLIN))
-        gantry_wait(arg, NULL, &told, 1, -1);
-    ORDER_BEFORE_SEND();
+    while ((name = signals_next()) != NULL)
+        told |= streq(name, "INT") || streq(name, "TERM");
+    return told;
 }
 
+/* Our own session is kept up meanwhile, so that it can be told from theirs. */
 static void wait_for_others(struct gantry *own)
 {
     struct error err = { 0 };
-    zactor_t *alive;
+    struct gantry_fd fds[] = { { .fd = signals_open(&err) },
+                               { .fd = (int)zsock_fd(zactor_sock(minder)) } };
 
     gantry_on_interrupt(own, -1, NULL, NULL);
-    ORDER_BEFORE_SEND();
-    alive = zactor_new(stay_alive, own);
-    engine_wait_clients(engine, signals_open(&err), 1);
-    zactor_destroy(&alive);
-    ORDER_AFTER_RECEIVE();
+    zstr_send(minder, "END");
+    while (!(zsock_events(minder) & ZMQ_POLLIN)) {
+        gantry_wait(own, NULL, fds, 2, 500);
+        if (fds[0].ready && is_told_to_end())
+            zstr_send(minder, "NOW");
+    }
 }
 
 void embedded_end(struct gantry **own)
 {
-    if (engine != NULL && *own != NULL)
+    if (minder != NULL && *own != NULL)
         wait_for_others(*own);
     gantry_close(own);
-    if (engine != NULL)
-        engine_stop(&engine);
+    zactor_destroy(&minder);
+    ORDER_AFTER_RECEIVE();
     config_free(&config);
 }
