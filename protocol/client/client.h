@@ -39,7 +39,7 @@ struct gantry_stream {
     struct incoming *current; /* fetched last: its bytes are the caller's until the next */
     struct arena *arena;      /* of what was decoded of it; NULL: nothing */
     int64_t deadline;         /* monotonic ms, 0: none; the daemon's comes earlier */
-    int64_t allowed;          /* bytes or items the daemon may still send */
+    uint64_t queued;          /* bytes or items that nobody has fetched */
     uint64_t taken;           /* fetched since credit was given last */
     uint64_t room;            /* bytes we may still send */
     struct error failure;

@@ -99,14 +99,16 @@ void stream_fail(struct gantry_stream *stream, const struct error *err)
     stream->ended = true;
 }
 
-/* Counts what the daemon sends; false when it is far more than we allowed. */
-static bool within_allowance(struct gantry_stream *stream, size_t count)
+/* What nobody has fetched is at most a window, or so: a daemon counts whole pieces.  False
+   when it is far more. */
+static bool within_window(struct gantry_stream *stream, size_t count)
 {
     struct error err = { 0 };
 
-    stream->allowed -= (int64_t)count;
-    if (stream->allowed >= -(int64_t)window_of(stream->op))
+    if (stream->queued + count <= 2 * window_of(stream->op)) {
+        stream->queued += count;
         return true;
+    }
     error_set(&err, ERROR_DATA_LOSS, "%s: the daemon sends more than it was allowed",
               stream->op->name);
     gantry_stream_cancel(stream);
@@ -177,10 +179,10 @@ void stream_dispatch(struct gantry *client, const struct envelope *envelope, zfr
     } else if (strcmp(kind, "credit") == 0) {
         take_credit(stream, *body);
     } else if (strcmp(kind, "data") == 0 && stream->streams) {
-        if (within_allowance(stream, zframe_size(*body)))
+        if (within_window(stream, zframe_size(*body)))
             queue_message(stream, GANTRY_DATA, envelope, body);
     } else if (strcmp(kind, "item") == 0 && stream->streams) {
-        if (within_allowance(stream, 1))
+        if (within_window(stream, 1))
             queue_message(stream, GANTRY_ITEM, envelope, body);
     }
 }
@@ -206,7 +208,6 @@ static void give_credit(struct gantry_stream *stream, uint64_t count)
     struct envelope envelope = { .kind = "credit" };
     struct credit credit = { .count = count };
 
-    stream->allowed += (int64_t)count;
     stream->taken = 0;
     send_record(stream, &envelope, credit_record(), &credit);
 }
@@ -401,6 +402,7 @@ static int stream_failed(struct gantry_stream *stream, struct error *err)
 /* What is fetched may be sent again. */
 static void allow_again(struct gantry_stream *stream, uint64_t count)
 {
+    stream->queued -= count;
     stream->taken += count;
     if (!stream->ended && stream->taken >= window_of(stream->op) / 2)
         give_credit(stream, stream->taken);

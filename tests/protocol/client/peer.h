@@ -125,16 +125,21 @@ static inline void take(struct peer *peer, const char *kind)
     abort();
 }
 
-static inline uint64_t take_credit_of(struct peer *peer)
+static inline uint64_t credit_in(struct peer *peer)
 {
     struct credit credit;
     struct error err = { 0 };
 
-    take(peer, "credit");
     if (record_unpack(credit_record(), RECORD_STRICT, zframe_data(peer->body),
                       zframe_size(peer->body), &credit, peer->arena, &err) < 0)
         abort();
     return credit.count;
+}
+
+static inline uint64_t take_credit_of(struct peer *peer)
+{
+    take(peer, "credit");
+    return credit_in(peer);
 }
 
 static inline void answer_version(struct peer *peer, const char *version)
