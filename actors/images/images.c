@@ -2,6 +2,7 @@
 #include "actors/images/images.h"
 
 #include "actors/base/job.h"
+#include "actors/base/job.h"
 #include "actors/base/page.h"
 #include "actors/base/writer.h"
 #include "platform/platform.h"

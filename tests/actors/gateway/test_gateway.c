@@ -183,7 +183,7 @@ static void a_request_is_answered_under_the_callers_own_id(void **state)
     assert_alive();
 }
 
-static void a_REQ_client_is_served_too(void **state)
+static void a_client_of_type_req_is_served_too(void **state)
 {
     zsock_t *client = client_open(ZMQ_REQ);
     char message[200];
@@ -425,7 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_socket_is_for_root_and_its_group_only),
         cmocka_unit_test(a_request_is_answered_under_the_callers_own_id),
-        cmocka_unit_test(a_REQ_client_is_served_too),
+        cmocka_unit_test(a_client_of_type_req_is_served_too),
         cmocka_unit_test(an_unknown_operation_is_unimplemented_and_named),
         cmocka_unit_test(an_envelope_cut_off_at_every_byte_is_refused_and_hurts_nobody),
         cmocka_unit_test(random_bytes_are_refused_and_hurt_nobody),
