@@ -545,7 +545,6 @@ static int loop_open(struct loop *loop, zsock_t *pipe, struct error *err)
     loop->done = zsock_new(ZMQ_PULL);
     loop->zloop = zloop_new();
     loop->stats = stats_of(name);
-    atomic_store(&loop->stats->queued, 0);
     zloop_set_nonstop(loop->zloop, true);
     zsock_set_router_mandatory(loop->inbox, 1); /* a vanished caller is an error, not silence */
     zsock_set_sndtimeo(loop->inbox, 0);         /* a full mailbox never blocks an actor */
@@ -553,6 +552,7 @@ static int loop_open(struct loop *loop, zsock_t *pipe, struct error *err)
     zsock_set_rcvhwm(loop->inbox, 0);           /* senders are held back by stats->queued */
     if (zsock_bind(loop->inbox, "inproc://%s", name) < 0 || zsock_bind(loop->done, "inproc://%s.done", name) < 0)
         return error_set(err, ERROR_ALREADY_EXISTS, "an actor named %s runs already", name);
+    atomic_store(&loop->stats->queued, 0); /* of an earlier actor of that name */
     zloop_reader(loop->zloop, pipe, on_order, loop);
     zloop_reader(loop->zloop, loop->done, on_done, loop);
     zloop_reader(loop->zloop, loop->inbox, on_inbox, loop);

@@ -122,7 +122,7 @@ bool peer_receive(struct peer *peer, const struct op *op, struct answer *answer)
     } else if (streq(answer->envelope.kind, "data")) {
         answer->bytes = zframe_data(body);
         answer->size = zframe_size(body);
-    } else {
+    } else if (!streq(answer->envelope.kind, "credit")) {
         take_body(body,
                   streq(answer->envelope.kind, "item")       ? op->item()
                   : streq(answer->envelope.kind, "progress") ? progress_record()

@@ -1,0 +1,391 @@
+/* Jobs: they wait, they are told to stop, and what they send and are sent arrives. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "actors/base/job.h"
+#include "platform/platform.h"
+#include "tests/actors/peer.h"
+
+/* ---- who asks, and who is asked ------------------------------------------------------------------ */
+
+#define OP(id, name, in, out)                                                              \
+    static const struct op op_##id = { name, "", VERB_READ, in##_record, out##_record, \
+                                       nothing_record };
+OP(ask, "asker.ask", nothing, content_info)
+OP(ask_keep, "asker.keep", nothing, nothing)
+OP(each, "asker.each", nothing, content_read_reply)
+OP(report, "asker.report", nothing, nothing)
+OP(stream, "asker.stream", nothing, content_read_reply)
+OP(quick, "asker.quick", nothing, nothing)
+OP(behind, "asker.behind", nothing, content_read_reply)
+OP(answer, "answerer.answer", content_stat_request, content_info)
+OP(refuse, "answerer.refuse", nothing, nothing)
+OP(keep, "answerer.keep", nothing, nothing)
+
+static const struct nothing nothing;
+static atomic_int let_go, running, most_running, ran, done_on_loop;
+static char seen_namespace[80], seen_lease[80];
+static int64_t seen_deadline;
+
+static int on_answer(void *self, struct request *request, struct error *err)
+{
+    const struct content_stat_request *in = request_body(request);
+    const struct content_info out = { .digest = in->digest, .size = 3 };
+
+    (void)self, (void)err;
+    snprintf(seen_namespace, sizeof(seen_namespace), "%s", request_namespace(request));
+    snprintf(seen_lease, sizeof(seen_lease), "%s", request_lease(request) ? request_lease(request) : "");
+    seen_deadline = request_deadline(request);
+    return request_reply(request, &out);
+}
+
+static int on_refuse(void *self, struct request *request, struct error *err)
+{
+    (void)self, (void)request;
+    error_sys(err, 28, "write");
+    return error_hint(err, "make room");
+}
+
+static void on_gone(void *self, struct request *request, void *arg)
+{
+    (void)self, (void)request, (void)arg;
+    atomic_fetch_add(&let_go, 1);
+}
+
+static int on_keep(void *self, struct request *request, struct error *err)
+{
+    (void)self, (void)err;
+    return request_keep(request, on_gone, NULL);
+}
+
+/* ---- jobs -------------------------------------------------------------------------------------------- */
+
+static int ask_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct content_stat_request stat = { .digest = "d" };
+
+    (void)in;
+    job_enter(job, "elsewhere");
+    job_hold(job, "my lease");
+    if (call(job, &op_answer, &stat, out, err) < 0)
+        return -1;
+    return call(job, &op_refuse, &nothing, NULL, err);
+}
+
+static int ask_keep_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    (void)in, (void)out;
+    return call(job, &op_keep, &nothing, NULL, err);
+}
+
+struct kid {
+    int number;
+    bool fails;
+};
+
+static int child_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct kid *kid = in;
+    int now = atomic_fetch_add(&running, 1) + 1, most = atomic_load(&most_running);
+    int result;
+
+    (void)out;
+    while (now > most && !atomic_compare_exchange_weak(&most_running, &most, now))
+        ;
+    atomic_fetch_add(&ran, 1);
+    if (kid->fails)
+        result = error_set(err, ERROR_DATA_LOSS, "child %d", kid->number);
+    else if (kid->number >= 100)
+        result = job_wait(job, -1, JOB_INPUT, -1, err); /* until it is cancelled */
+    else
+        result = job_wait(job, -1, JOB_INPUT, 5, err); /* a little */
+    atomic_fetch_sub(&running, 1);
+    return result;
+}
+
+static int each_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    struct kid peaceful[10] = { { 0 } };
+    struct kid doomed[6] = { { 100, false }, { 101, false }, { 1, true },
+                               { 102, false }, { 103, false }, { 104, false } };
+
+    (void)in;
+    if (job_each(job, child_job, peaceful, 10, sizeof(*peaceful), 4, err) < 0)
+        return -1;
+    ((struct content_read_reply *)out)->size = (uint64_t)atomic_exchange(&ran, 0);
+    return job_each(job, child_job, doomed, 6, sizeof(*doomed), 3, err);
+}
+
+static int report_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    (void)in, (void)out, (void)err;
+    for (uint64_t i = 0; i <= 5000; i++) {
+        const struct progress progress = { "download", "a", SET(done, i), SET(total, 5000), "bytes" };
+
+        job_report(job, &progress);
+    }
+    job_report(job, &(struct progress){ .stage = "commit" });
+    return 0;
+}
+
+/* Gives back what it is sent, in capitals, as far as the credit goes. */
+static int stream_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    struct content_read_reply *reply = out;
+    bool ended = false;
+
+    (void)in;
+    job_allow(job, 100);
+    while (!ended) {
+        struct chunk *chunk;
+        char bytes[64];
+
+        if (job_wait(job, -1, JOB_INPUT, -1, err) < 0)
+            return -1;
+        chunk = job_take(job);
+        ended = chunk->end;
+        for (size_t i = 0; i < chunk->size && i < sizeof(bytes); i++)
+            bytes[i] = (char)(((const char *)chunk->bytes)[i] - 32);
+        reply->size += chunk->size;
+        if (job_send_credited(job, "stdout", bytes, chunk->size, ended, err) < 0) {
+            chunk_free(&chunk);
+            return -1;
+        }
+        chunk_free(&chunk);
+    }
+    return 0;
+}
+
+static int quick_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    (void)job, (void)in, (void)out, (void)err;
+    return 0;
+}
+
+static int behind_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    (void)job, (void)out;
+    return error_set(err, ERROR_ABORTED, "%s", (const char *)in);
+}
+
+static struct request *waits_for_background;
+
+static void behind_done(void *self, const void *in, const struct error *err)
+{
+    const struct content_read_reply out = { .size = strlen(in) };
+
+    (void)self;
+    if (err != NULL && err->code == ERROR_ABORTED && streq(err->text, in))
+        atomic_fetch_add(&done_on_loop, 1);
+    request_reply(waits_for_background, &out);
+}
+
+static void on_nothing(void *self, struct request *request, void *arg)
+{
+    (void)self, (void)request, (void)arg;
+}
+
+static int on_behind(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    waits_for_background = request;
+    if (loop_run(request_loop(request), NULL, behind_job, behind_done, "words", 6, err) < 0)
+        return -1;
+    return request_keep(request, on_nothing, NULL);
+}
+
+#define RUNS(name)                                                              \
+    static int on_##name(void *self, struct request *request, struct error *err) \
+    {                                                                           \
+        (void)self;                                                             \
+        return request_run(request, name##_job, err);                           \
+    }
+RUNS(ask)
+RUNS(ask_keep)
+RUNS(each)
+RUNS(report)
+RUNS(stream)
+RUNS(quick)
+
+static const struct route asks[] = {
+    { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep }, { &op_each, on_each },
+    { &op_report, on_report }, { &op_stream, on_stream },     { &op_quick, on_quick },
+    { &op_behind, on_behind }, { 0 },
+};
+static const struct route answers[] = {
+    { &op_answer, on_answer }, { &op_refuse, on_refuse }, { &op_keep, on_keep }, { 0 }
+};
+static const struct actor asker = { .name = "asker", .routes = asks };
+static const struct actor answerer = { .name = "answerer", .routes = answers };
+
+static zactor_t *asker_thread, *answerer_thread;
+static struct peer peer;
+static struct answer answer;
+static int self;
+
+static int set_up(void **state)
+{
+    struct error err = { 0 };
+
+    (void)state;
+    let_go = running = most_running = ran = done_on_loop = 0;
+    answerer_thread = actor_start(&answerer, &self, &err);
+    asker_thread = actor_start(&asker, &self, &err);
+    assert_non_null(answerer_thread);
+    assert_non_null(asker_thread);
+    peer_open(&peer, "asker");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    actor_stop(&asker_thread);
+    actor_stop(&answerer_thread);
+    answer_free(&answer);
+    peer_close(&peer);
+    return 0;
+}
+
+/* ---- asking -------------------------------------------------------------------------------------------- */
+
+static void a_failure_of_who_was_asked_keeps_its_words(void **state)
+{
+    (void)state;
+    assert_int_equal(peer_ask(&peer, &op_ask, &nothing, &answer), ERROR_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(answer.message, "write: "));
+    assert_string_equal(answer.hint, "make room");
+}
+
+static void calls_carry_namespace_lease_and_time(void **state)
+{
+    int64_t before = clock_monotonic();
+
+    (void)state;
+    peer.ttl_ms = 60000;
+    peer_ask(&peer, &op_ask, &nothing, &answer);
+    assert_string_equal(seen_namespace, "elsewhere");
+    assert_string_equal(seen_lease, "my lease");
+    assert_true(seen_deadline > before && seen_deadline <= before + 61 * 1000000000ll);
+}
+
+static void a_cancel_reaches_who_was_asked(void **state)
+{
+    uint64_t id;
+
+    (void)state;
+    id = peer_send(&peer, &op_ask_keep, &nothing);
+    while (atomic_load(&stats_of("answerer")->open) == 0)
+        assert_true(peer_hears_nothing(&peer, 1));
+    peer_cancel(&peer, id);
+    assert_int_equal(peer_finish(&peer, &op_ask_keep, &answer), ERROR_CANCELLED);
+    assert_int_equal(let_go, 1);
+    assert_int_equal(atomic_load(&stats_of("answerer")->open), 0);
+}
+
+static void the_end_of_the_time_reaches_who_was_asked(void **state)
+{
+    (void)state;
+    peer.ttl_ms = 30;
+    assert_int_equal(peer_ask(&peer, &op_ask_keep, &nothing, &answer), ERROR_DEADLINE_EXCEEDED);
+    assert_int_equal(atomic_load(&stats_of("answerer")->open), 0);
+}
+
+/* ---- children ------------------------------------------------------------------------------------------- */
+
+static void the_first_failure_cancels_the_rest(void **state)
+{
+    (void)state;
+    assert_int_equal(peer_ask(&peer, &op_each, &nothing, &answer), ERROR_DATA_LOSS);
+    assert_string_equal(answer.message, "child 1");
+    assert_int_equal(running, 0);
+    assert_int_equal(ran, 3); /* the others never began */
+    assert_true(most_running <= 4);
+}
+
+/* ---- news ------------------------------------------------------------------------------------------------- */
+
+static void progress_is_thinned_but_its_end_is_told(void **state)
+{
+    int heard = 0, finals = 0, commits = 0;
+
+    (void)state;
+    peer_send(&peer, &op_report, &nothing);
+    while (peer_receive(&peer, &op_report, &answer) && streq(answer.envelope.kind, "progress")) {
+        const struct progress *progress = answer.body;
+
+        heard++;
+        finals += progress->done == 5000;
+        commits += streq(progress->stage, "commit");
+    }
+    assert_string_equal(answer.envelope.kind, "reply");
+    assert_true(heard < 100);
+    assert_int_equal(finals, 1);
+    assert_int_equal(commits, 1);
+}
+
+static void streams_go_both_ways_as_far_as_credit_goes(void **state)
+{
+    uint64_t id;
+
+    (void)state;
+    id = peer_send(&peer, &op_stream, &nothing);
+    assert_true(peer_receive(&peer, &op_stream, &answer));
+    assert_string_equal(answer.envelope.kind, "credit");
+    peer_data(&peer, id, "stdin", "abc", false);
+    assert_true(peer_hears_nothing(&peer, 50));
+    peer_credit(&peer, id, 1);
+    assert_true(peer_receive(&peer, &op_stream, &answer));
+    assert_string_equal(answer.envelope.stream, "stdout");
+    assert_memory_equal(answer.bytes, "ABC", 3);
+    peer_data(&peer, id, "stdin", "xyz", true);
+    assert_true(peer_hears_nothing(&peer, 50));
+    peer_credit(&peer, id, 10);
+    assert_true(peer_receive(&peer, &op_stream, &answer));
+    assert_true(answer.envelope.end);
+    assert_int_equal(peer_finish(&peer, &op_stream, &answer), ERROR_NONE);
+    assert_int_equal(((struct content_read_reply *)answer.body)->size, 6);
+}
+
+/* What is on its way to a job that ends must not be lost memory (AddressSanitizer looks). */
+static void what_comes_too_late_is_dropped(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        uint64_t id = peer_send(&peer, &op_quick, &nothing);
+
+        for (int k = 0; k < 20; k++)
+            peer_data(&peer, id, "stdin", "late", false);
+        assert_int_equal(peer_finish(&peer, &op_quick, &answer), ERROR_NONE);
+    }
+}
+
+static void a_background_job_is_heard_of_on_the_loop(void **state)
+{
+    (void)state;
+    assert_int_equal(peer_ask(&peer, &op_behind, &nothing, &answer), ERROR_NONE);
+    assert_int_equal(((struct content_read_reply *)answer.body)->size, 5);
+    assert_int_equal(done_on_loop, 1);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_failure_of_who_was_asked_keeps_its_words),
+        T(calls_carry_namespace_lease_and_time),
+        T(a_cancel_reaches_who_was_asked),
+        T(the_end_of_the_time_reaches_who_was_asked),
+        T(the_first_failure_cancels_the_rest),
+        T(progress_is_thinned_but_its_end_is_told),
+        T(streams_go_both_ways_as_far_as_credit_goes),
+        T(what_comes_too_late_is_dropped),
+        T(a_background_job_is_heard_of_on_the_loop),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
