@@ -94,8 +94,11 @@ static int wait_for_answer(struct job *job, struct peer *peer, const struct op *
 
         /* Asked again after a cancel: the service ends its own work first, then answers. */
         zmq_poll(items, 2, given_up ? CANCEL_GRACE_MS : (long)job_time_left_ms(job));
-        if (items[1].revents && take_from_peer(job, peer, op, out, &result, err))
+        if (items[1].revents && take_from_peer(job, peer, op, out, &result, err)) {
+            if (result < 0 && err->code == ERROR_CANCELLED && given_up != 0)
+                return told_to_end(job, err); /* by us: why is what counts */
             return result;
+        }
         if (given_up == 0 && job_check(job, err) < 0) {
             given_up = clock_monotonic() + (int64_t)CANCEL_GRACE_MS * 1000000;
             if (ask(job, peer, "cancel", NULL, NULL, err) < 0)
