@@ -187,6 +187,9 @@ int on_content_commit(void *self, struct request *request, struct error *err)
     const struct content_commit_request *in = request_body(request);
     struct lock *lock;
 
+    if (in->has_hashed && in->hashed && !request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED,
+                         "content.commit: hashed is said inside the daemon only");
     if (ref_check(in->ref, err) < 0 || digest_require(in->digest, err) < 0 ||
         labels_check(&in->labels, err) < 0)
         return -1;

@@ -143,6 +143,9 @@ int on_snapshot_commit(void *self, struct request *request, struct error *err)
     struct commit *commit = arena_alloc(request_arena(request), sizeof(*commit));
     struct row row;
 
+    if (in->has_synced && in->synced && !request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED,
+                         "snapshots.commit: synced is said inside the daemon only");
     commit->driver = snapshot_driver(snapshots, in->driver, err);
     if (commit->driver == NULL || snapshot_key_check("name", in->name, err) < 0 ||
         labels_check(&in->labels, err) < 0 ||
