@@ -34,6 +34,8 @@ uint64_t peer_send(struct peer *peer, const struct op *op, const void *body)
         .lease = peer->lease,
         .ttl_ms = peer->ttl_ms,
         .has_ttl_ms = peer->ttl_ms != 0,
+        .inside = peer->inside,
+        .has_inside = peer->inside,
     };
     zframe_t *frame = wire_frame(op->request(), body);
 

@@ -21,6 +21,7 @@ struct peer {
     const char *namespace; /* of the requests from now on; NULL: not said */
     const char *lease;
     uint64_t ttl_ms; /* 0: not said */
+    bool inside;     /* asks as a job of the daemon does */
 };
 
 struct answer {
@@ -57,5 +58,11 @@ enum error_code peer_finish(struct peer *peer, const struct op *op, struct answe
 enum error_code peer_ask(struct peer *peer, const struct op *op, const void *body,
                          struct answer *answer);
 void answer_free(struct answer *answer);
+
+/* Waits for what becomes true a moment behind an answer. */
+#define EVENTUALLY(peer, condition)                       \
+    for (int i_ = 0; i_ < PEER_PATIENCE_MS && !(condition); i_++) \
+        peer_hears_nothing(peer, 1);                      \
+    assert_true(condition)
 
 #endif

@@ -85,7 +85,8 @@ void store_start(struct store *store)
     run(running, &leases_actor, running->leases);
     run(running, &content_actor, running->content);
     run(running, &snapshots_actor, running->snapshots);
-    run(running, &collector_actor, running->collector);
+    if (store->collects)
+        run(running, &collector_actor, running->collector);
     peer_open(&store->namespaces, "namespaces");
     peer_open(&store->events, "events");
     peer_open(&store->leases, "leases");

@@ -16,6 +16,7 @@ struct store {
     struct running *running;
     struct peer namespaces, leases, content, snapshots, events, collector;
     uint64_t keep_events; /* 0: the default; takes effect with the next start */
+    bool collects;        /* the collector runs, too; takes effect with the next start */
 };
 
 void store_open(struct store *store);

@@ -16,6 +16,9 @@ static int set_up(void **state)
 {
     (void)state;
     store_open(&store);
+    store_stop(&store);
+    store.collects = true;
+    store_start(&store);
     return 0;
 }
 

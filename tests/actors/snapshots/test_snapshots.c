@@ -67,7 +67,12 @@ static enum error_code commit_inside(const char *key, const char *name, const ch
         SET(synced, true),
     };
 
-    return peer_ask(&store.snapshots, &op_snapshots_commit, &in, &answer);
+    enum error_code code;
+
+    store.snapshots.inside = true;
+    code = peer_ask(&store.snapshots, &op_snapshots_commit, &in, &answer);
+    store.snapshots.inside = false;
+    return code;
 }
 
 static enum error_code ask_key(const struct op *op, const char *key)
@@ -257,6 +262,16 @@ static void what_a_client_committed_is_not_shared(void **state)
     assert_int_equal(ask_key(&op_snapshots_stat, "one"), ERROR_NOT_FOUND);
 }
 
+static void a_client_cannot_vouch_for_its_data(void **state)
+{
+    const struct snapshots_commit_request in = { .key = "x-1", .name = "one", SET(synced, true) };
+
+    (void)state;
+    must(prepare_apart("x-1", "one"));
+    assert_int_equal(peer_ask(&store.snapshots, &op_snapshots_commit, &in, &answer),
+                     ERROR_PERMISSION_DENIED);
+}
+
 static void a_target_of_the_same_namespace_is_found(void **state)
 {
     (void)state;
@@ -354,6 +369,7 @@ int main(void)
         T(the_parent_of_what_was_not_apart_stays),
         T(a_second_namespace_gets_layers_without_unpacking),
         T(what_a_client_committed_is_not_shared),
+        T(a_client_cannot_vouch_for_its_data),
         T(a_target_of_the_same_namespace_is_found),
         T(a_shared_layer_keeps_the_one_it_stands_on),
         T(folders_that_no_row_names_go_at_the_start),
