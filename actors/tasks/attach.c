@@ -4,6 +4,7 @@
  * held back; without, the shim cuts off who falls behind.
  */
 #include "actors/base/containers.h"
+#include "actors/base/log.h"
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
 
@@ -12,8 +13,9 @@
 
 struct attachment {
     char folder[PATH_SIZE];
-    const char *exec;
+    const char *id, *exec;
     bool stdin, hold;
+    bool remove; /* the container goes with its end, and the answer waits for that too */
 };
 
 /* What has come from the shim and not yet gone to the client, for lack of credit. */
@@ -106,6 +108,26 @@ static int pump_in(struct job *job, struct task_stream *stream, struct chunk **w
     }
 }
 
+/*
+ * The shim tells the end to everybody at once, and we may hear it before the actor does:
+ * the answer waits until the actor knows and has it in the database, so that whoever asks
+ * next sees an ended process.
+ */
+static int end_of(struct job *job, const struct attachment *want, struct error *err)
+{
+    struct tasks_get_request which = { .id = want->id, .exec = want->exec };
+    struct containers_remove_request gone = { .id = want->id };
+    struct error ignored = { 0 };
+    struct task_info info;
+
+    /* Not found: ended and removed since.  Not in that state: removed before it was started. */
+    if (call(job, &op_tasks_wait, &which, &info, err) < 0)
+        return err->code == ERROR_NOT_FOUND || err->code == ERROR_FAILED_PRECONDITION ? 0 : -1;
+    if (want->remove && call(job, &op_containers_remove, &gone, NULL, &ignored) < 0)
+        log_debug("tasks", "remove container %s: %s", want->id, ignored.text); /* row_settle() tries again */
+    return 0;
+}
+
 static int attach_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct attachment *want = in;
@@ -123,7 +145,7 @@ static int attach_job(struct job *job, const void *in, void *out, struct error *
         int over = pump_out(job, stream, &unsent, out, err);
 
         if (over != 0)
-            return over == 1 ? 0 : -1;
+            return over == 1 ? end_of(job, want, err) : -1;
         /* Without credit the stream is not read, and its descriptor says nothing: wait for credit. */
         if (job_wait(job, task_stream_fd(stream),
                      (unsent.is_there ? JOB_CREDIT : JOB_FD) | (want->stdin && !full ? JOB_INPUT : 0),
@@ -145,7 +167,9 @@ int on_attach(void *self, struct request *request, struct error *err)
     if (process == NULL)
         return error_set(err, ERROR_NOT_FOUND, "container %s has no process %s", in->id, in->exec);
     snprintf(want->folder, sizeof(want->folder), "%s", task->folder);
+    want->id = arena_str(request_arena(request), task->id);
     want->exec = in->exec;
+    want->remove = task->remove && process == &task->init;
     want->stdin = in->has_stdin && in->stdin && process->stdin;
     want->hold = in->has_hold && in->hold;
     return request_run_on(request, attach_job, want, err);

@@ -149,9 +149,22 @@ void task_ended(struct task *task, struct process *process, const struct shim_ex
     if (strcmp(process->reason, "oom") == 0)
         row_event(task, "/tasks/oom", process);
     row_exit(task, process);
-    answer_waiters(task, process);
     if (process == &task->init && task->link != NULL)
         wind_up(task);
+}
+
+void task_end_written(struct task *task, struct process *process)
+{
+    process->written = true;
+    answer_waiters(task, process);
+    if (process == &task->init || !process->detached)
+        return;
+    for (struct process **at = &task->execs; *at != NULL; at = &(*at)->next)
+        if (*at == process) {
+            *at = process->next;
+            free(process);
+            return;
+        }
 }
 
 static void take_news(struct task *task, const struct shim_tell *tell)
@@ -161,16 +174,8 @@ static void take_news(struct task *task, const struct shim_tell *tell)
     if (strcmp(tell->what, "exit") != 0 || tell->exit == NULL)
         return;
     process = task_process(task, tell->exit->exec);
-    if (process == NULL)
-        return;
-    task_ended(task, process, tell->exit, NULL);
-    if (process != &task->init && process->detached)
-        for (struct process **at = &task->execs; *at != NULL; at = &(*at)->next)
-            if (*at == process) {
-                *at = process->next;
-                free(process);
-                return;
-            }
+    if (process != NULL)
+        task_ended(task, process, tell->exit, NULL);
 }
 
 void task_lost(struct task *task)

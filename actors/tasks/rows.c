@@ -1,6 +1,7 @@
 /*
- * What is kept of a task: one row per container, the last run.  The row is for `ps`
- * after the shim is gone and for the time after a reboot; nobody waits for it.
+ * What is kept of a task: one row per container, the last run.  The row is for `ps`,
+ * also after the shim is gone, and for the time after a reboot.  Nobody waits for it but
+ * those who wait for the end of a process: what they see next must know of it.
  */
 #include "actors/base/log.h"
 #include "actors/tasks/task.h"
@@ -15,7 +16,7 @@ static const char *const steps[] = {
 const struct db_schema tasks_schema = { "tasks", steps };
 
 struct row {
-    char id[80], exec[80], folder[PATH_SIZE], status[16], reason[32], topic[32], boot[64];
+    char namespace[80], id[80], exec[80], folder[PATH_SIZE], status[16], reason[32], topic[32], boot[64];
     uint64_t pid, exit_status;
     int64_t started, exited;
     bool row_too;
@@ -26,6 +27,7 @@ static struct row row_of(const struct task *task, const struct process *process,
     struct row row = { .pid = process->pid, .exit_status = process->exit_status,
                        .started = process->started, .exited = process->exited };
 
+    snprintf(row.namespace, sizeof(row.namespace), "%s", task->namespace);
     snprintf(row.id, sizeof(row.id), "%s", task->id);
     snprintf(row.exec, sizeof(row.exec), "%s", process->exec);
     snprintf(row.folder, sizeof(row.folder), "%s", task->folder);
@@ -97,12 +99,27 @@ void row_event(const struct task *task, const char *topic, const struct process 
     loop_write(task->home->loop, task->namespace, put_event, NULL, &row, sizeof(row));
 }
 
+static int exit_written(void *self, struct request *request, void *ctx, void *out, struct error *err)
+{
+    struct tasks *tasks = self;
+    const struct row *row = ctx;
+    struct task *task = task_find(tasks, row->namespace, row->id);
+    struct process *process = task != NULL ? task_process(task, row->exec) : NULL;
+
+    (void)request, (void)out;
+    if (err != NULL)
+        log_warn("tasks", "container %s: the end of a process could not be written: %s", row->id, err->text);
+    if (process != NULL)
+        task_end_written(task, process);
+    return 0;
+}
+
 void row_exit(const struct task *task, const struct process *process)
 {
-    if (process == &task->init)
-        row_put(task, "/tasks/exit");
-    else
-        row_event(task, "/tasks/exit", process);
+    struct row row = row_of(task, process, "/tasks/exit");
+
+    loop_write(task->home->loop, task->namespace, process == &task->init ? put : put_event, exit_written, &row,
+               sizeof(row));
 }
 
 void row_delete(struct tasks *tasks, const char *namespace, const char *id, bool row_too)

@@ -19,6 +19,7 @@ struct process {
     int64_t started, exited; /* 0: not yet */
     char reason[32];
     bool tty, stdin, detached;
+    bool written; /* its end is in the database: who waits for it is told now, not before */
 };
 
 /* A request that waits: for the shim's answer (ask != 0), or for the end of a process. */
@@ -73,6 +74,7 @@ struct waiter *waiter_add(struct task *task, struct request *request, const char
 void waiter_drop(struct waiter *waiter);
 void waiter_gone(void *self, struct request *request, void *arg); /* request_gone */
 void task_ended(struct task *task, struct process *process, const struct shim_exit *exit, const char *reason);
+void task_end_written(struct task *task, struct process *process); /* tells who waits for it */
 void task_lost(struct task *task); /* the shim is dead */
 
 /* what is kept of it (rows.c) */

@@ -388,7 +388,7 @@ static int on_wait(void *self, struct request *request, struct error *err)
     process = task_process(task, in->exec);
     if (process == NULL)
         return error_set(err, ERROR_NOT_FOUND, "container %s has no process %s", in->id, in->exec);
-    if (process->status == TASK_STOPPED) {
+    if (process->written) {
         info = process_info_of(task, process);
         return request_reply(request, &info);
     }

@@ -17,6 +17,10 @@ run_for 7 gantry run --rm "$busybox" sh -c 'echo out; echo err >&2; exit 7'
 is "standard output" out "$out"
 is "standard error" err "$errors"
 run_for 127 gantry run --rm "$busybox" no-such-command
+run_for 0 gantry run --rm --name again "$busybox" true
+run_for 0 gantry run --rm --name again "$busybox" true
+run_for 0 gantry ps -a -q
+is "what --rm leaves" "" "$out"
 
 step "a container that stays until it is removed"
 run_for 3 gantry run --name keeper "$busybox" sh -c 'echo kept; exit 3'
