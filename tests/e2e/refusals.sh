@@ -26,7 +26,7 @@ has "a missing runtime" "no-such-runtime" "$errors"
 run_for 125 gantry run --rm -v data:/data "$busybox" true
 has "named volumes" data "$errors"
 run_for 0 gantry create --name twice "$busybox" true
-run_for 125 gantry create --name twice "$busybox" true
+run_for 1 gantry create --name twice "$busybox" true
 has "a name that is taken" twice "$errors"
 run_for 0 gantry rm twice
 run_for 1 gantry rm twice
