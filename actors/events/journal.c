@@ -34,7 +34,8 @@ int wish_of(struct request *request, struct wish *wish, struct error *err)
 {
     const struct events_list_request *in = request_body(request);
 
-    *wish = (struct wish){ .namespace = in->has_all && in->all ? NULL : request_namespace(request) };
+    *wish =
+        (struct wish){ .namespace = in->has_all && in->all ? NULL : request_namespace(request) };
     if (in->filters.count == 0)
         return 0;
     if (filters_parse(&in->filters, &wish->filters, request_arena(request), err) < 0)

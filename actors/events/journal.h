@@ -26,7 +26,7 @@ struct events {
 
 /* Which events somebody wants. */
 struct wish {
-    const char *namespace; /* NULL: of all */
+    const char *namespace;   /* NULL: of all */
     struct filters *filters; /* NULL: all */
 };
 

@@ -103,20 +103,21 @@ int on_event_subscribe(void *self, struct request *request, struct error *err)
 {
     struct events *events = self;
     const struct events_list_request *in = request_body(request);
+    int64_t since = in->has_since ? (int64_t)(in->since % INT64_MAX) : journal_last(events);
     struct subscription *subscription;
     struct wish wish;
 
     if (in->has_limit)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "events.subscribe: has no limit; credit says how many");
-    if (wish_of(request, &wish, err) < 0)
+    if (wish_of(request, &wish, err) < 0 || journal_check_gap(events, since, err) < 0)
         return -1;
     subscription = zmalloc(sizeof(*subscription));
     *subscription = (struct subscription){
         .next = events->subscriptions,
         .request = request,
         .wish = wish,
-        .looked_at = in->has_since ? (int64_t)(in->since % INT64_MAX) : journal_last(events),
+        .looked_at = since,
     };
     events->subscriptions = subscription;
     request_on_credit(request, on_credit);
