@@ -1,0 +1,414 @@
+/*
+ * What every snapshot driver promises (platform/snapshotter.h), proved by mounting.
+ *
+ * The mounts are carried out in a mount namespace of the test's own: nothing is left on
+ * the host, whatever fails.  Without the right to do so it is skipped.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "platform/scope.h"
+#include "platform/snapshotter.h"
+
+static const struct snapshotter *driver;
+static void *layers;
+static char base[64], folder[PATH_SIZE], target[PATH_SIZE];
+static struct arena *arena;
+static struct error err;
+
+static void must(int result)
+{
+    if (result < 0)
+        fail_msg("%s", err.text);
+}
+
+static void open_in(const char *name)
+{
+    must(path_format(folder, &err, "%s/%s/snapshots", base, name));
+    must(fs_folder_make_all(folder, 0700, &err));
+    must(driver->open(folder, &layers, &err));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(base, sizeof(base), "/tmp/gantry-snapshotter-XXXXXX");
+    assert_non_null(mkdtemp(base));
+    snprintf(target, sizeof(target), "%s/target", base);
+    assert_int_equal(mkdir(target, 0700), 0);
+    arena = arena_new();
+    err = (struct error){ 0 };
+    open_in("root");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    assert_int_equal(chdir("/"), 0);
+    while (umount2(target, MNT_DETACH) == 0)
+        ;
+    driver->close(&layers);
+    arena_free(arena);
+    must(fs_remove_tree(base, &err));
+    return 0;
+}
+
+/* ---- carrying out mounts ------------------------------------------------------------------------
+ */
+
+/* From inside the folder of the layers their names are short enough for a page. */
+static void add_short(struct buffer *data, const char *option)
+{
+    size_t length = strlen(folder);
+
+    if (data->size > 0)
+        buffer_add(data, ",", 1);
+    for (; *option != '\0'; option++) {
+        if (strncmp(option, folder, length) == 0 && option[length] == '/')
+            option += length + 1;
+        buffer_add(data, option, 1);
+    }
+}
+
+static void mount_one(const struct mount *mount_record)
+{
+    struct buffer data = { 0 };
+    bool read_only = false;
+
+    for (size_t i = 0; i < mount_record->options.count; i++) {
+        const char *option = mount_record->options.items[i];
+
+        read_only = read_only || strcmp(option, "ro") == 0;
+        if (strcmp(mount_record->type, "bind") != 0)
+            add_short(&data, option);
+    }
+    buffer_add(&data, "", 1);
+    assert_int_equal(chdir(folder), 0);
+    if (strcmp(mount_record->type, "bind") == 0) {
+        assert_int_equal(mount(mount_record->source, target, NULL, MS_BIND, NULL), 0);
+        if (read_only)
+            assert_int_equal(mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+    } else if (mount("overlay", target, mount_record->type, 0, data.data) < 0) {
+        fail_msg("mount %s: %s", data.data, strerror(errno));
+    }
+    assert_int_equal(chdir("/"), 0);
+    buffer_free(&data);
+}
+
+static void mount_stack(uint64_t number, bool read_only, size_t parent_count,
+                        const uint64_t *parents)
+{
+    const struct layer_stack stack = { number, read_only, parents, parent_count };
+    struct list mounts = { 0 };
+
+    must(driver->mounts(layers, &stack, &mounts, arena, &err));
+    assert_true(mounts.count > 0);
+    for (size_t i = 0; i < mounts.count; i++)
+        mount_one((const struct mount *)mounts.items + i);
+}
+
+static void unmount(void)
+{
+    assert_int_equal(umount(target), 0);
+}
+
+static const char *inside(const char *name)
+{
+    static char paths[4][PATH_SIZE];
+    static unsigned turn;
+    char *path = paths[turn++ % 4];
+
+    must(path_format(path, &err, "%s/%s", target, name));
+    return path;
+}
+
+static void put(const char *name, const char *text)
+{
+    must(fs_write(inside(name), text, strlen(text), 0644, false, &err));
+}
+
+static const char *get(const char *name)
+{
+    size_t size;
+    char *text = fs_read(inside(name), 1000, &size, &err), *copy;
+
+    if (text == NULL)
+        fail_msg("%s", err.text);
+    copy = arena_str(arena, text);
+    free(text);
+    return copy;
+}
+
+/* Layer `number` on its parents, with one file more. */
+static void make_layer(uint64_t number, size_t parent_count, const uint64_t *parents,
+                       const char *name)
+{
+    must(driver->prepare(layers, number, parent_count > 0 ? parents[0] : 0, &err));
+    mount_stack(number, false, parent_count, parents);
+    put(name, name);
+    unmount();
+    must(driver->commit(layers, number, &err));
+}
+
+/* ---- the promises
+ * ------------------------------------------------------------------------------------ */
+
+static void a_new_layer_is_empty_and_can_be_written(void **state)
+{
+    (void)state;
+    must(driver->prepare(layers, 1, 0, &err));
+    mount_stack(1, false, 0, NULL);
+    assert_int_equal(rmdir(inside("nothing")), -1);
+    put("file", "words");
+    assert_string_equal(get("file"), "words");
+}
+
+static void what_a_layer_holds_is_seen_above_it(void **state)
+{
+    const uint64_t one[] = { 1 }, two[] = { 2, 1 };
+
+    (void)state;
+    make_layer(1, 0, NULL, "first");
+    make_layer(2, 1, one, "second");
+    must(driver->prepare(layers, 3, 2, &err));
+    mount_stack(3, false, 2, two);
+    assert_string_equal(get("first"), "first");
+    assert_string_equal(get("second"), "second");
+}
+
+static void changes_above_do_not_reach_below(void **state)
+{
+    const uint64_t one[] = { 1 }, two[] = { 2, 1 };
+
+    (void)state;
+    make_layer(1, 0, NULL, "file");
+    must(driver->prepare(layers, 2, 1, &err));
+    mount_stack(2, false, 1, one);
+    put("file", "changed");
+    unmount();
+    must(driver->commit(layers, 2, &err));
+    must(driver->prepare(layers, 3, 2, &err));
+    mount_stack(3, false, 2, two);
+    assert_int_equal(unlink(inside("file")), 0);
+    unmount();
+    must(driver->commit(layers, 3, &err));
+
+    must(driver->prepare(layers, 4, 1, &err));
+    mount_stack(4, true, 1, one);
+    assert_string_equal(get("file"), "file");
+    unmount();
+    mount_stack(4, true, 2, two);
+    assert_string_equal(get("file"), "changed");
+    unmount();
+    mount_stack(4, true, 3, (const uint64_t[]){ 3, 2, 1 });
+    assert_false(fs_exists(inside("file")));
+}
+
+static void a_view_cannot_be_written(void **state)
+{
+    const uint64_t parents[] = { 2, 1 };
+
+    (void)state;
+    make_layer(1, 0, NULL, "a");
+    make_layer(2, 1, &parents[1], "b");
+    must(driver->prepare(layers, 3, 2, &err));
+    for (size_t count = 0; count <= 2; count++) {
+        mount_stack(3, true, count, parents + 2 - count);
+        assert_int_equal(mkdir(inside("new"), 0700), -1);
+        assert_int_equal(errno, EROFS);
+        unmount();
+    }
+}
+
+/* What is seen at the top is the topmost layer's own folder. */
+static void the_top_folder_looks_like_the_one_below(void **state)
+{
+    const uint64_t one[] = { 1 };
+    struct stat st;
+
+    (void)state;
+    must(driver->prepare(layers, 1, 0, &err));
+    mount_stack(1, false, 0, NULL);
+    assert_int_equal(chown(target, 1234, 5678), 0);
+    assert_int_equal(chmod(target, 01751), 0);
+    unmount();
+    must(driver->commit(layers, 1, &err));
+    must(driver->prepare(layers, 2, 1, &err));
+    mount_stack(2, false, 1, one);
+    assert_int_equal(stat(target, &st), 0);
+    assert_int_equal(st.st_uid, 1234);
+    assert_int_equal(st.st_gid, 5678);
+    assert_int_equal(st.st_mode & 07777, 01751);
+}
+
+static void a_layer_that_is_made_anew_is_empty(void **state)
+{
+    (void)state;
+    make_layer(1, 0, NULL, "old");
+    must(driver->prepare(layers, 1, 0, &err));
+    mount_stack(1, false, 0, NULL);
+    assert_false(fs_exists(inside("old")));
+}
+
+static void usage_is_of_the_layer_alone(void **state)
+{
+    const uint64_t one[] = { 1 };
+    char large[5000];
+    uint64_t size, inodes;
+
+    (void)state;
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    must(driver->prepare(layers, 1, 0, &err));
+    mount_stack(1, false, 0, NULL);
+    for (int i = 0; i < 10; i++) {
+        char name[8];
+
+        snprintf(name, sizeof(name), "f%d", i);
+        put(name, large);
+    }
+    unmount();
+    make_layer(2, 1, one, "small");
+    must(driver->sync(layers, 1, &err));
+    must(driver->usage(layers, 1, &size, &inodes, &err));
+    assert_int_equal(inodes, 10);
+    assert_true(size >= 10 * 5000);
+    must(driver->usage(layers, 2, &size, &inodes, &err));
+    assert_int_equal(inodes, 1);
+    assert_true(size < 10 * 5000);
+}
+
+static int add_number(void *ctx, uint64_t number, struct error *error)
+{
+    (void)error;
+    *(uint64_t *)ctx += number;
+    return 0;
+}
+
+static int stop_at_first(void *ctx, uint64_t number, struct error *error)
+{
+    (void)ctx, (void)number;
+    return error_set(error, ERROR_ABORTED, "enough");
+}
+
+static void it_tells_which_layers_lie_there(void **state)
+{
+    char away[PATH_SIZE];
+    uint64_t sum = 0;
+
+    (void)state;
+    must(driver->each_layer(layers, add_number, &sum, &err));
+    assert_int_equal(sum, 0);
+    for (uint64_t number = 1; number <= 1000; number *= 10)
+        must(driver->prepare(layers, number, 0, &err));
+    driver->close(&layers);
+    must(driver->open(folder, &layers, &err)); /* it remembers nothing but what lies there */
+    must(driver->each_layer(layers, add_number, &sum, &err));
+    assert_int_equal(sum, 1111);
+    assert_int_equal(driver->each_layer(layers, stop_at_first, NULL, &err), -1);
+    assert_int_equal(err.code, ERROR_ABORTED);
+
+    must(path_format(away, &err, "%s/away", base));
+    must(driver->remove(layers, 100, away, &err));
+    assert_true(fs_exists(away));
+    sum = 0;
+    must(driver->each_layer(layers, add_number, &sum, &err));
+    assert_int_equal(sum, 1011);
+    must(path_format(away, &err, "%s/again", base));
+    must(driver->remove(layers, 100, away, &err)); /* it is gone: no error */
+}
+
+static void hundreds_of_layers_are_one_tree(void **state)
+{
+    enum { COUNT = 300 };
+    static uint64_t parents[COUNT];
+    char name[16];
+
+    (void)state;
+    for (uint64_t number = 1; number <= COUNT; number++) {
+        char path[PATH_SIZE];
+
+        must(driver->prepare(layers, number, number - 1, &err));
+        if (driver->folder(layers, number, path, &err) < 0)
+            skip(); /* a driver without folders: filling so many by mounting takes too long */
+        snprintf(name, sizeof(name), "/f%d", (int)number);
+        strncat(path, name, sizeof(path) - strlen(path) - 1);
+        must(fs_write(path, name, strlen(name), 0644, false, &err));
+        must(driver->commit(layers, number, &err));
+        parents[COUNT - number] = number;
+    }
+    must(driver->prepare(layers, COUNT + 1, COUNT, &err));
+    mount_stack(COUNT + 1, false, COUNT, parents);
+    assert_true(fs_exists(inside("f1")) && fs_exists(inside("f150")) && fs_exists(inside("f300")));
+    put("new", "on top of all");
+}
+
+static void more_parents_than_it_takes_are_refused(void **state)
+{
+    const struct layer_stack stack = { .number = 1,
+                                       .parents = arena_alloc(arena, (driver->parents_max + 1) *
+                                                                         sizeof(uint64_t)),
+                                       .parent_count = driver->parents_max + 1 };
+    struct list mounts = { 0 };
+
+    (void)state;
+    assert_int_equal(driver->mounts(layers, &stack, &mounts, arena, &err), -1);
+    assert_int_equal(err.code, ERROR_RESOURCE_EXHAUSTED);
+}
+
+static void a_root_with_odd_letters_works(void **state)
+{
+    const uint64_t parents[] = { 2, 1 };
+
+    (void)state;
+    driver->close(&layers);
+    open_in("odd, very:odd \\ and spaced");
+    make_layer(1, 0, NULL, "first");
+    make_layer(2, 1, &parents[1], "second");
+    must(driver->prepare(layers, 3, 2, &err));
+    mount_stack(3, false, 2, parents);
+    assert_string_equal(get("first"), "first");
+    put("third", "3");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_new_layer_is_empty_and_can_be_written),
+        T(what_a_layer_holds_is_seen_above_it),
+        T(changes_above_do_not_reach_below),
+        T(a_view_cannot_be_written),
+        T(the_top_folder_looks_like_the_one_below),
+        T(a_layer_that_is_made_anew_is_empty),
+        T(usage_is_of_the_layer_alone),
+        T(it_tells_which_layers_lie_there),
+        T(hundreds_of_layers_are_one_tree),
+        T(more_parents_than_it_takes_are_refused),
+        T(a_root_with_odd_letters_works),
+    };
+    int failed = 0;
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+        printf("skipped: no right to mount (%s)\n", strerror(errno));
+        return 77;
+    }
+    for (size_t i = 0; snapshotters[i] != NULL; i++) {
+        driver = snapshotters[i];
+        failed += cmocka_run_group_tests_name(driver->name, tests, NULL, NULL);
+    }
+    return failed;
+}
