@@ -60,9 +60,9 @@ enum error_code peer_ask(struct peer *peer, const struct op *op, const void *bod
 void answer_free(struct answer *answer);
 
 /* Waits for what becomes true a moment behind an answer. */
-#define EVENTUALLY(peer, condition)                       \
+#define EVENTUALLY(peer, condition)                               \
     for (int i_ = 0; i_ < PEER_PATIENCE_MS && !(condition); i_++) \
-        peer_hears_nothing(peer, 1);                      \
+        peer_hears_nothing(peer, 1);                              \
     assert_true(condition)
 
 #endif

@@ -10,17 +10,19 @@
 
 /* ---- an actor that does what it is told ------------------------------------------------------ */
 
-static const struct op op_echo = { "probe.echo", "", VERB_READ, content_stat_request_record,
+static const struct op op_echo = { "probe.echo",        "",
+                                   VERB_READ,           content_stat_request_record,
                                    content_info_record, nothing_record };
-static const struct op op_fail = { "probe.fail", "", VERB_READ, nothing_record, nothing_record,
+static const struct op op_fail = { "probe.fail",  "", VERB_READ, nothing_record, nothing_record,
                                    nothing_record };
-static const struct op op_keep = { "probe.keep", "", VERB_READ, nothing_record, nothing_record,
-                                   content_stat_request_record };
-static const struct op op_free = { "probe.free", "", VERB_READ, nothing_record, nothing_record,
+static const struct op op_keep = { "probe.keep",   "",
+                                   VERB_READ,      nothing_record,
+                                   nothing_record, content_stat_request_record };
+static const struct op op_free = { "probe.free",  "", VERB_READ, nothing_record, nothing_record,
                                    nothing_record };
-static const struct op op_wait = { "probe.wait", "", VERB_READ, nothing_record, nothing_record,
+static const struct op op_wait = { "probe.wait",  "", VERB_READ, nothing_record, nothing_record,
                                    nothing_record };
-static const struct op op_none = { "probe.none", "", VERB_READ, nothing_record, nothing_record,
+static const struct op op_none = { "probe.none",  "", VERB_READ, nothing_record, nothing_record,
                                    nothing_record };
 
 struct probe {
@@ -166,7 +168,8 @@ static struct stats *stats(void)
     return stats_of("probe");
 }
 
-/* ---- answers ------------------------------------------------------------------------------------ */
+/* ---- answers ------------------------------------------------------------------------------------
+ */
 
 static void a_request_gets_exactly_one_answer(void **state)
 {
@@ -245,7 +248,8 @@ static void an_envelope_of_an_unknown_kind_is_dropped(void **state)
     assert_true(echoes());
 }
 
-/* ---- cancelling and time --------------------------------------------------------------------------- */
+/* ---- cancelling and time
+ * --------------------------------------------------------------------------- */
 
 static void a_cancelled_request_is_let_go_of_and_answered(void **state)
 {
@@ -316,7 +320,8 @@ static void an_endless_time_is_no_limit(void **state)
     assert_int_equal(peer_finish(&peer, &op_free, &answer), ERROR_NONE);
 }
 
-/* ---- streams ------------------------------------------------------------------------------------------ */
+/* ---- streams
+ * ------------------------------------------------------------------------------------------ */
 
 static void items_stop_where_the_credit_ends(void **state)
 {
@@ -337,7 +342,9 @@ static void items_stop_where_the_credit_ends(void **state)
     }
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void open_requests_hear_that_the_daemon_stops(void **state)
 {

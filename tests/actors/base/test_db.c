@@ -64,8 +64,10 @@ static int migrate(const char *const *steps)
 
 static const char *const one[] = { FIRST, NULL };
 static const char *const two[] = { FIRST, SECOND, NULL };
-static const char *const broken[] = { FIRST, "ALTER TABLE probe_row ADD COLUMN more TEXT;"
-                                             "CREATE TABLE nonsense (", NULL };
+static const char *const broken[] = { FIRST,
+                                      "ALTER TABLE probe_row ADD COLUMN more TEXT;"
+                                      "CREATE TABLE nonsense (",
+                                      NULL };
 
 /* ---- migrations ---------------------------------------------------------------------------- */
 
@@ -77,7 +79,8 @@ static void tables_are_brought_up_to_date(void **state)
     snprintf(before, sizeof(before), "%s.before-migration", path);
     must(migrate(one));
     assert_false(fs_exists(before)); /* there was nothing to lose */
-    must(db_run(db, &err, "INSERT INTO probe_row (key, number) VALUES (?, ?)", "si", "a", (int64_t)5));
+    must(db_run(db, &err, "INSERT INTO probe_row (key, number) VALUES (?, ?)", "si", "a",
+                (int64_t)5));
     must(migrate(two));
     assert_true(fs_exists(before));
     assert_int_equal(number("SELECT number FROM probe_row WHERE more IS NULL"), 5);
@@ -102,7 +105,8 @@ static void a_migration_that_fails_changes_nothing(void **state)
     assert_int_equal(migrate(broken), -1);
     assert_non_null(strstr(err.text, "migrate probe to version 2"));
     assert_int_equal(number("SELECT version FROM schema WHERE actor = 'probe'"), 1);
-    assert_int_equal(number("SELECT count(*) FROM pragma_table_info('probe_row') WHERE name = 'more'"), 0);
+    assert_int_equal(
+        number("SELECT count(*) FROM pragma_table_info('probe_row') WHERE name = 'more'"), 0);
     must(migrate(two));
 }
 
@@ -128,7 +132,8 @@ static void labels_are_stored_and_merged(void **state)
 
     (void)state;
     must(migrate(one));
-    must(db_run(db, &err, "INSERT INTO probe_row (key, labels) VALUES (?, ?)", "sb", "a", packed.data, packed.size));
+    must(db_run(db, &err, "INSERT INTO probe_row (key, labels) VALUES (?, ?)", "sb", "a",
+                packed.data, packed.size));
     buffer_free(&packed);
     must(db_query(db, &query, &err, "SELECT labels FROM probe_row", ""));
     assert_int_equal(query_next(&query, &err), 1);
@@ -171,15 +176,18 @@ static void one_statement_may_be_open_twice(void **state)
     assert_string_equal(query_text(&outer, 0), "b");
 }
 
-/* ---- who may write ----------------------------------------------------------------------------- */
+/* ---- who may write -----------------------------------------------------------------------------
+ */
 
 static void an_actor_writes_only_its_own_tables(void **state)
 {
     (void)state;
     must(migrate(one));
-    must(db_script(db, "CREATE TABLE other_row (key TEXT) STRICT;"
-                       "CREATE TABLE probably_row (key TEXT) STRICT;"
-                       "CREATE TABLE events_journal (key TEXT) STRICT;", &err));
+    must(db_script(db,
+                   "CREATE TABLE other_row (key TEXT) STRICT;"
+                   "CREATE TABLE probably_row (key TEXT) STRICT;"
+                   "CREATE TABLE events_journal (key TEXT) STRICT;",
+                   &err));
     db_write_as(db, "probe");
     must(db_script(db, "INSERT INTO probe_row (key) VALUES ('a')", &err));
     assert_int_equal(db_script(db, "INSERT INTO other_row VALUES ('a')", &err), -1);
@@ -212,8 +220,10 @@ static void a_damaged_file_is_found(void **state)
 
     (void)state;
     must(migrate(one));
-    must(db_script(db, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
-                       " INSERT INTO probe_row (key, number) SELECT 'key number ' || i, i FROM n", &err));
+    must(db_script(db,
+                   "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+                   " INSERT INTO probe_row (key, number) SELECT 'key number ' || i, i FROM n",
+                   &err));
     must(db_check(db, &err));
     db_close(&db); /* folds the log back */
     file = fopen(path, "r+e");

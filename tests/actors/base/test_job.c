@@ -9,11 +9,12 @@
 #include "platform/platform.h"
 #include "tests/actors/peer.h"
 
-/* ---- who asks, and who is asked ------------------------------------------------------------------ */
+/* ---- who asks, and who is asked
+ * ------------------------------------------------------------------ */
 
-#define OP(id, name, in, out)                                                              \
-    static const struct op op_##id = { name, "", VERB_READ, in##_record, out##_record, \
-                                       nothing_record };
+#define OP(id, name, in, out)                                                \
+    static const struct op op_##id = { name,        "",           VERB_READ, \
+                                       in##_record, out##_record, nothing_record };
 OP(ask, "asker.ask", nothing, content_info)
 OP(ask_keep, "asker.keep", nothing, nothing)
 OP(each, "asker.each", nothing, content_read_reply)
@@ -37,7 +38,8 @@ static int on_answer(void *self, struct request *request, struct error *err)
 
     (void)self, (void)err;
     snprintf(seen_namespace, sizeof(seen_namespace), "%s", request_namespace(request));
-    snprintf(seen_lease, sizeof(seen_lease), "%s", request_lease(request) ? request_lease(request) : "");
+    snprintf(seen_lease, sizeof(seen_lease), "%s",
+             request_lease(request) ? request_lease(request) : "");
     seen_deadline = request_deadline(request);
     return request_reply(request, &out);
 }
@@ -61,7 +63,8 @@ static int on_keep(void *self, struct request *request, struct error *err)
     return request_keep(request, on_gone, NULL);
 }
 
-/* ---- jobs -------------------------------------------------------------------------------------------- */
+/* ---- jobs
+ * -------------------------------------------------------------------------------------------- */
 
 static int ask_job(struct job *job, const void *in, void *out, struct error *err)
 {
@@ -110,7 +113,7 @@ static int each_job(struct job *job, const void *in, void *out, struct error *er
 {
     struct kid peaceful[10] = { { 0 } };
     struct kid doomed[6] = { { 100, false }, { 101, false }, { 1, true },
-                               { 102, false }, { 103, false }, { 104, false } };
+                             { 102, false }, { 103, false }, { 104, false } };
 
     (void)in;
     if (job_each(job, child_job, peaceful, 10, sizeof(*peaceful), 4, err) < 0)
@@ -123,7 +126,8 @@ static int report_job(struct job *job, const void *in, void *out, struct error *
 {
     (void)in, (void)out, (void)err;
     for (uint64_t i = 0; i <= 5000; i++) {
-        const struct progress progress = { "download", "a", SET(done, i), SET(total, 5000), "bytes" };
+        const struct progress progress = { "download", "a", SET(done, i), SET(total, 5000),
+                                           "bytes" };
 
         job_report(job, &progress);
     }
@@ -197,11 +201,11 @@ static int on_behind(void *self, struct request *request, struct error *err)
     return request_keep(request, on_nothing, NULL);
 }
 
-#define RUNS(name)                                                              \
+#define RUNS(name)                                                               \
     static int on_##name(void *self, struct request *request, struct error *err) \
-    {                                                                           \
-        (void)self;                                                             \
-        return request_run(request, name##_job, err);                           \
+    {                                                                            \
+        (void)self;                                                              \
+        return request_run(request, name##_job, err);                            \
     }
 RUNS(ask)
 RUNS(ask_keep)
@@ -211,8 +215,9 @@ RUNS(stream)
 RUNS(quick)
 
 static const struct route asks[] = {
-    { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep }, { &op_each, on_each },
-    { &op_report, on_report }, { &op_stream, on_stream },     { &op_quick, on_quick },
+    { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep },
+    { &op_each, on_each },     { &op_report, on_report },
+    { &op_stream, on_stream }, { &op_quick, on_quick },
     { &op_behind, on_behind }, { 0 },
 };
 static const struct route answers[] = {
@@ -250,7 +255,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- asking -------------------------------------------------------------------------------------------- */
+/* ---- asking
+ * -------------------------------------------------------------------------------------------- */
 
 static void a_failure_of_who_was_asked_keeps_its_words(void **state)
 {
@@ -294,7 +300,8 @@ static void the_end_of_the_time_reaches_who_was_asked(void **state)
     EVENTUALLY(&peer, atomic_load(&stats_of("answerer")->open) == 0);
 }
 
-/* ---- children ------------------------------------------------------------------------------------------- */
+/* ---- children
+ * ------------------------------------------------------------------------------------------- */
 
 static void the_first_failure_cancels_the_rest(void **state)
 {
@@ -306,7 +313,9 @@ static void the_first_failure_cancels_the_rest(void **state)
     assert_true(most_running <= 4);
 }
 
-/* ---- news ------------------------------------------------------------------------------------------------- */
+/* ---- news
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void progress_is_thinned_but_its_end_is_told(void **state)
 {

@@ -15,12 +15,17 @@
 #include "platform/scope.h"
 #include "tests/actors/peer.h"
 
-/* ---- an actor whose requests say what to write -------------------------------------------------- */
+/* ---- an actor whose requests say what to write --------------------------------------------------
+ */
 
-static const struct op op_do = { "probe.do", "", VERB_WRITE, content_stat_request_record,
-                                 content_stat_request_record, nothing_record };
-static const struct op op_job = { "probe.job", "", VERB_WRITE, content_stat_request_record,
-                                  content_stat_request_record, nothing_record };
+static const struct op op_do = {
+    "probe.do",    "", VERB_WRITE, content_stat_request_record, content_stat_request_record,
+    nothing_record
+};
+static const struct op op_job = {
+    "probe.job",   "", VERB_WRITE, content_stat_request_record, content_stat_request_record,
+    nothing_record
+};
 
 static const char *const steps[] = {
     "CREATE TABLE probe_row (key TEXT PRIMARY KEY) STRICT;"
@@ -47,7 +52,8 @@ static int act(struct write *write, const char *what, struct error *err)
         return 0;
     }
     if (streq(what, "foreign"))
-        return db_run(db, err, "INSERT INTO namespaces_namespace (name, created) VALUES ('x', 1)", "");
+        return db_run(db, err, "INSERT INTO namespaces_namespace (name, created) VALUES ('x', 1)",
+                      "");
     if (streq(what, "orphan")) /* found out only by the commit */
         return db_run(db, err, "INSERT INTO probe_child (key) VALUES ('nobody')", "");
     if (streq(what, "hold"))
@@ -228,7 +234,8 @@ static void release_and_finish(int count, int expected_failures)
     assert_int_equal(failures, expected_failures);
 }
 
-/* ---- one write ------------------------------------------------------------------------------------ */
+/* ---- one write
+ * ------------------------------------------------------------------------------------ */
 
 static void a_write_is_durable_with_its_event(void **state)
 {
@@ -237,8 +244,10 @@ static void a_write_is_durable_with_its_event(void **state)
     assert_string_equal(((struct content_stat_request *)answer.body)->digest, "a");
     hear_commit();
     assert_int_equal(number("SELECT count(*) FROM probe_row WHERE key = 'a'"), 1);
-    assert_int_equal(number("SELECT count(*) FROM events_journal WHERE topic = '/probe/add' AND id = 'a'"
-                            " AND namespace = 'default' AND instance = 'test'"), 1);
+    assert_int_equal(
+        number("SELECT count(*) FROM events_journal WHERE topic = '/probe/add' AND id = 'a'"
+               " AND namespace = 'default' AND instance = 'test'"),
+        1);
     assert_int_equal(after_ran, 1);
 }
 
@@ -260,7 +269,8 @@ static void tables_of_others_are_refused(void **state)
 
 static void a_job_waits_for_its_write(void **state)
 {
-    const struct content_stat_request good = { .digest = "from a job" }, bad = { .digest = "fail too" };
+    const struct content_stat_request good = { .digest = "from a job" },
+                                      bad = { .digest = "fail too" };
 
     (void)state;
     assert_int_equal(peer_ask(&peer, &op_job, &good, &answer), ERROR_NONE);
@@ -282,7 +292,8 @@ static void only_a_write_that_loosens_wakes_the_collector(void **state)
     zstr_free(&word);
 }
 
-/* ---- many ------------------------------------------------------------------------------------------ */
+/* ---- many
+ * ------------------------------------------------------------------------------------------ */
 
 static void writes_that_wait_are_one_commit(void **state)
 {
@@ -335,7 +346,8 @@ static void a_commit_that_fails_fails_them_all(void **state)
     assert_int_equal(ask("c"), ERROR_NONE); /* and it goes on */
 }
 
-/* ---- namespaces and leases ---------------------------------------------------------------------------- */
+/* ---- namespaces and leases
+ * ---------------------------------------------------------------------------- */
 
 static void the_first_write_makes_its_namespace(void **state)
 {
@@ -346,7 +358,8 @@ static void the_first_write_makes_its_namespace(void **state)
     assert_int_equal(ask("a"), ERROR_NONE);
     assert_int_equal(ask("b"), ERROR_NONE);
     assert_int_equal(number("SELECT count(*) FROM namespaces_namespace WHERE name = 'fresh'"), 1);
-    assert_int_equal(number("SELECT count(*) FROM events_journal WHERE topic = '/namespaces/create'"), 1);
+    assert_int_equal(
+        number("SELECT count(*) FROM events_journal WHERE topic = '/namespaces/create'"), 1);
 }
 
 static void a_namespace_removed_in_front_of_a_write_is_made_again(void **state)
@@ -359,11 +372,14 @@ static void a_namespace_removed_in_front_of_a_write_is_made_again(void **state)
     (void)state;
     /* what others keep in it is looked at: they do not run here, their tables are empty */
     must(db_open(path, false, &db, &err), &err);
-    must(db_script(db, "CREATE TABLE containers_container (namespace TEXT);"
-                       "CREATE TABLE images_image (namespace TEXT);"
-                       "CREATE TABLE snapshots_snapshot (namespace TEXT);"
-                       "CREATE TABLE content_blob (namespace TEXT);"
-                       "CREATE TABLE content_ingest (namespace TEXT);", &err), &err);
+    must(db_script(db,
+                   "CREATE TABLE containers_container (namespace TEXT);"
+                   "CREATE TABLE images_image (namespace TEXT);"
+                   "CREATE TABLE snapshots_snapshot (namespace TEXT);"
+                   "CREATE TABLE content_blob (namespace TEXT);"
+                   "CREATE TABLE content_ingest (namespace TEXT);",
+                   &err),
+         &err);
     db_close(&db);
     peer_open(&other, "namespaces");
     peer.namespace = "fresh";
@@ -392,8 +408,11 @@ static void what_is_made_hangs_on_the_lease(void **state)
     peer.lease = "nobody's";
     assert_int_equal(ask("hold"), ERROR_NOT_FOUND);
     must(db_open(path, false, &db, &err), &err);
-    must(db_script(db, "INSERT INTO leases_lease VALUES ('default', 'good', NULL, 0, 1, NULL),"
-                       " ('default', 'lapsed', NULL, 0, 1, 2), ('other', 'foreign', NULL, 0, 1, NULL)", &err), &err);
+    must(db_script(db,
+                   "INSERT INTO leases_lease VALUES ('default', 'good', NULL, 0, 1, NULL),"
+                   " ('default', 'lapsed', NULL, 0, 1, 2), ('other', 'foreign', NULL, 0, 1, NULL)",
+                   &err),
+         &err);
     db_close(&db);
     peer.lease = "lapsed";
     assert_int_equal(ask("hold"), ERROR_NOT_FOUND);
