@@ -103,15 +103,13 @@ busybox_registry() {
 # ---- the end ------------------------------------------------------------------------------------------
 # Processes that carry the mark of this script in their environment, or its folder in their arguments.
 own_processes() {
-    local process pid
-    for process in /proc/[0-9]*; do
-        pid=${process#/proc/}
-        [ "$pid" != $$ ] && [ "$pid" != "$BASHPID" ] || continue
-        if tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -qxF "GANTRY_E2E=$work" ||
-            tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qF "$work/"; then
-            echo "$pid"
-        fi
-    done 2>/dev/null
+    {
+        grep -lzxF "GANTRY_E2E=$work" /proc/[0-9]*/environ
+        grep -lF "$work/" /proc/[0-9]*/cmdline
+    } 2>/dev/null | cut -d/ -f3 | sort -u | grep -vxE "$$|$BASHPID" | while read -r pid; do
+        # not the shells and greps of this very line
+        [ "$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status" 2>/dev/null)" = "$BASHPID" ] || echo "$pid"
+    done
 }
 
 containers_delete() {
@@ -123,7 +121,7 @@ containers_delete() {
 }
 
 e2e_end() {
-    local status=$? pid
+    local status=$? left
     trap - EXIT
     set +e
     if [ $status != 0 ] && [ $status != 77 ]; then
@@ -134,7 +132,9 @@ e2e_end() {
     registry_stop
     containers_delete
     for _ in 1 2 3; do
-        for pid in $(own_processes); do kill -9 "$pid" 2>/dev/null; done
+        left=$(own_processes)
+        [ -n "$left" ] || break
+        kill -9 $left 2>/dev/null
     done
     awk -v work="$work" '$5 == work || index($5, work "/") == 1 { print $5 }' /proc/self/mountinfo | sort -r |
         while read -r place; do umount "$place" || umount -l "$place"; done
