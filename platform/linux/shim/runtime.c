@@ -293,7 +293,7 @@ static bool stderr_message(int errors, char *text, size_t room)
     for (char *at = bytes; *at != '\0'; at++)
         if ((unsigned char)*at < ' ')
             *at = ' ';
-    snprintf(text, room, "%s", bytes);
+    snprintf(text, room, "%.*s", (int)room - 1, bytes);
     return size > 0;
 }
 

@@ -245,7 +245,7 @@ static int pipe_open(int *ours, int *its, bool is_output, struct error *err)
 int streams_open(struct process *process, struct error *err)
 {
     struct ends *ends = &process->ends;
-    int ours;
+    int ours = -1;
 
     if (process->is_terminal)
         return 0;

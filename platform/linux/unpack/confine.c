@@ -120,7 +120,7 @@ int confine_mounts(const char *folder, char *const *lowers, size_t count,
                    struct confined *confined, struct error *err)
 {
     char option[4096]; /* a page, as mount() takes */
-    int root, at;
+    int root = -1, at;
 
     confined->lower = -1;
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
