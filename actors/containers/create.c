@@ -3,7 +3,7 @@
  * spec -> record.  A job.  What it makes on the way hangs on a lease of its own until
  * the record names it; a folder without a record is removed by the next start.
  */
-#include "actors/base/job.h"
+#include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/base/users.h"
 #include "actors/containers/containers.h"
@@ -24,7 +24,7 @@ struct making {
     const struct container_options *options;
     char id[80];
     char folder[PATH_SIZE]; /* <root>/containers/<namespace>/<id> */
-    char lease[40];
+    struct held_lease lease;
     struct images_inspect_reply image;
     struct image_config defaults;
     uint64_t layer; /* the image's top one; 0: none */
@@ -111,27 +111,6 @@ static int take_user(struct making *making, struct error *err)
 }
 
 /* ---- what it stands on ---------------------------------------------------------------------- */
-
-static int take_lease(struct making *making, struct error *err)
-{
-    struct leases_create_request want = { .id = making->lease, SET(ttl_ms, 10 * 60 * 1000) };
-
-    random_hex(making->lease, 32);
-    if (call(making->job, &op_leases_create, &want, NULL, err) < 0) {
-        making->lease[0] = '\0';
-        return -1;
-    }
-    job_hold(making->job, making->lease);
-    return 0;
-}
-
-static void making_drop(struct making *making)
-{
-    struct leases_remove_request lease = { .id = making->lease };
-
-    if (making->lease[0] != '\0')
-        call_finally(making->job, &op_leases_remove, &lease);
-}
 
 static int make_root(struct making *making, struct error *err)
 {
@@ -332,7 +311,7 @@ static int make(struct making *making, void *out, struct error *err)
         return -1;
     if (fs_exists(making->folder))
         return error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s exists already", making->id);
-    if (take_lease(making, err) < 0 || (making->want->image != NULL && take_image(making, err) < 0) ||
+    if (lease_take(&making->lease, making->job, err) < 0 || (making->want->image != NULL && take_image(making, err) < 0) ||
         take_user(making, err) < 0 || make_root(making, err) < 0)
         return -1;
     making->info.spec = making->want->spec;
@@ -348,7 +327,7 @@ static int create_job(struct job *job, const void *in, void *out, struct error *
     static const struct container_options nothing_said;
     const struct containers *containers = job_self(job);
     const struct containers_create_request *want = in;
-    CLEANUP(making_drop) struct making making = {
+    struct making making = {
         .job = job,
         .containers = containers,
         .want = want,
@@ -356,7 +335,10 @@ static int create_job(struct job *job, const void *in, void *out, struct error *
         .info = { .driver = want->driver != NULL ? want->driver : containers->config->default_driver },
     };
 
-    return make(&making, out, err);
+    int result = make(&making, out, err);
+
+    lease_drop(&making.lease);
+    return result;
 }
 
 int on_containers_create(void *self, struct request *request, struct error *err)

@@ -5,7 +5,7 @@
  */
 #include "actors/leases/leases.h"
 
-#include "actors/base/job.h"
+#include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/base/page.h"
 #include "actors/base/writer.h"
@@ -114,6 +114,10 @@ static int on_create(void *self, struct request *request, struct error *err)
     if (in->id != NULL && (in->id[0] == '\0' || strlen(in->id) > ID_MAX))
         return error_set(err, ERROR_INVALID_ARGUMENT, "lease id: has to have 1 to %d characters",
                          ID_MAX);
+    if (in->id != NULL && strncmp(in->id, JOB_LEASE, strlen(JOB_LEASE)) == 0 &&
+        !request_is_inside(request))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "lease id %.40s: those with " JOB_LEASE
+                         " are the daemon's own", in->id);
     job_new_id(made_up);
     *info = (struct lease_info){
         .id = in->id != NULL ? in->id : arena_str(arena, made_up),
@@ -206,6 +210,18 @@ static void on_expiry(void *self, void *arg)
         loop_write(leases->loop, NULL, lapse_write, lapse_after, NULL, 0);
     else
         look_at_clock(leases);
+}
+
+/* What jobs of a daemon before this one have left. */
+static int orphans_write(struct write *write, const void *in, void *out, struct error *err)
+{
+    (void)in, (void)out;
+    if (db_run(write_db(write), err,
+               "DELETE FROM leases_lease WHERE substr(id, 1, length(?1)) = ?1", "s", JOB_LEASE) < 0)
+        return -1;
+    if (db_changes(write_db(write)) > 0)
+        loosen(write);
+    return 0;
 }
 
 /* Sets the timer to the next expiry. */
@@ -373,6 +389,7 @@ static int start(void *self, struct loop *loop, struct error *err)
     leases->timer = -1;
     if (db_open(leases->database, true, &leases->db, err) < 0)
         return -1;
+    loop_write(loop, NULL, orphans_write, NULL, NULL, 0);
     look_at_clock(leases);
     return 0;
 }

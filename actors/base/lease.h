@@ -1,0 +1,25 @@
+/*
+ * lease — what a job makes hangs on a lease of its own until something names it.
+ *
+ * Nothing has to be undone then: a job that fails, is cancelled or dies with the daemon
+ * loses its lease, and the collector does the rest.
+ */
+#ifndef ACTORS_BASE_LEASE_H
+#define ACTORS_BASE_LEASE_H
+
+#include "actors/base/job.h"
+
+/* How ids of such leases begin.  The jobs of a daemon do not outlive it, so the next one starts
+   with removing them; nobody else may have a lease of such a name. */
+#define JOB_LEASE "job-"
+
+struct held_lease {
+    struct job *job; /* NULL: none is held */
+    char id[40];
+};
+
+/* From here on all calls of the job carry it.  The caller owes a lease_drop(). */
+int lease_take(struct held_lease *lease, struct job *job, struct error *err);
+void lease_drop(struct held_lease *lease); /* for CLEANUP() */
+
+#endif
