@@ -1,4 +1,5 @@
 /* Small blobs, documents, into the store and out of it. */
+#include "actors/images/claim.h"
 #include "actors/images/registry.h"
 #include "actors/images/variant.h"
 #include "platform/platform.h"
@@ -13,28 +14,36 @@ static int write_ingest(const char *path, const struct bin *bytes, struct error 
     return file_write(file, bytes->data, bytes->size, err);
 }
 
-int blob_put(struct job *job, const char *digest, const struct bin *bytes, const struct map *labels, struct error *err)
+int blob_put(struct job *job, const char *digest, const struct bin *bytes, const struct map *labels,
+             struct error *err)
 {
-    struct content_ingest_request ingest = { .ref = digest, .digest = digest, SET(size, bytes->size) };
-    struct content_commit_request commit = { .ref = digest, .digest = digest, SET(size, bytes->size),
-                                             .labels = *labels, SET(hashed, true) };
+    struct content_ingest_request ingest = { .ref = digest,
+                                             .digest = digest,
+                                             SET(size, bytes->size) };
+    struct content_commit_request commit = { .ref = digest,
+                                             .digest = digest,
+                                             SET(size, bytes->size),
+                                             .labels = *labels,
+                                             SET(hashed, true) };
     struct content_label_request label = { .digest = digest, .labels = *labels };
-    struct images_claim_request claim = { .key = digest };
+    CLEANUP(claim_drop) struct claim_held claim;
     struct content_ingest_reply place;
     int result;
 
-    if (call(job, &op_images_claim, &claim, NULL, err) < 0)
+    if (claim_take(&claim, job, err, "blob %s", digest) < 0)
         return -1;
     result = call(job, &op_content_ingest, &ingest, &place, err);
     if (result == 0 && place.present)
         result = labels->count > 0 ? call(job, &op_content_label, &label, NULL, err) : 0;
     else if (result == 0)
-        result = write_ingest(place.path, bytes, err) < 0 ? -1 : call(job, &op_content_commit, &commit, NULL, err);
-    call_finally(job, &op_images_release, &claim);
+        result = write_ingest(place.path, bytes, err) < 0
+                     ? -1
+                     : call(job, &op_content_commit, &commit, NULL, err);
     return result < 0 ? error_wrap(err, "store %.19s", digest) : 0;
 }
 
-int blob_get(struct job *job, const struct descriptor *blob, size_t limit, struct bin *out, struct error *err)
+int blob_get(struct job *job, const struct descriptor *blob, size_t limit, struct bin *out,
+             struct error *err)
 {
     struct content_stat_request want = { .digest = blob->digest };
     struct content_info info;

@@ -4,18 +4,23 @@
  * it downloads it; who waited finds the work done and has nothing left to do.
  *
  * Chain ids name a layer with all below it, so two images that share a missing layer
- * share the lowest one too: one claim orders them, and no cycle can form.
+ * share the lowest one too: one claim orders them.  Who has the claim of a blob claims
+ * nothing more before it is released, so no cycle can form.
  */
+#include "actors/images/claim.h"
+
+#include <stdio.h>
+
 #include "actors/images/images.h"
 
 struct claim {
     struct claim *next;
-    char key[200];
+    char key[CLAIM_KEY_SIZE];
     struct claim_waiter {
         struct claim_waiter *next;
         struct claim *claim;
         struct request *request;
-    } *waiters;
+    } * waiters;
 };
 
 static struct claim **find_claim(struct images *images, const char *key)
@@ -83,4 +88,30 @@ int on_images_release(void *self, struct request *request, struct error *err)
         free(claim);
     }
     return request_reply(request, &(struct nothing){ 0 });
+}
+
+/* ---- the side of jobs ----------------------------------------------------------------------- */
+
+int claim_take(struct claim_held *claim, struct job *job, struct error *err, const char *fmt, ...)
+{
+    struct images_claim_request want = { .key = claim->key };
+    va_list args;
+
+    claim->job = NULL;
+    va_start(args, fmt);
+    vsnprintf(claim->key, sizeof(claim->key), fmt, args);
+    va_end(args);
+    if (call(job, &op_images_claim, &want, NULL, err) < 0)
+        return -1;
+    claim->job = job;
+    return 0;
+}
+
+void claim_drop(struct claim_held *claim)
+{
+    struct images_claim_request want = { .key = claim->key };
+
+    if (claim->job != NULL)
+        call_finally(claim->job, &op_images_release, &want);
+    claim->job = NULL;
 }

@@ -1,4 +1,5 @@
 /* What is here of an image: its documents, and its snapshots where they are wanted. */
+#include "actors/base/lease.h"
 #include "actors/images/images.h"
 #include "actors/images/layers.h"
 #include "platform/platform.h"
@@ -57,10 +58,24 @@ static int inspect(struct job *job, const void *in, void *out, struct error *err
     return find(job, in, &source, &variant, out, err);
 }
 
+/* The config leads to the snapshots, as after a pull. */
+static int keep_snapshots(struct job *job, const struct variant *variant, const char *driver, struct error *err)
+{
+    struct map_entry leads = {
+        arena_printf(job_arena(job), "containerd.io/gc.ref.snapshot.%s", driver),
+        variant->layers[variant->layer_count - 1].chain_id,
+    };
+    struct content_label_request want = { .digest = variant->config_blob.digest, .labels = { 1, &leads } };
+
+    return call(job, &op_content_label, &want, NULL, err);
+}
+
 static int unpack(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images *images = job_self(job);
+    const char *driver = images->config->default_driver;
     const struct images_inspect_request *want = in;
+    CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
     struct source source;
     struct variant variant;
 
@@ -69,7 +84,10 @@ static int unpack(struct job *job, const void *in, void *out, struct error *err)
     if (!variant.is_image)
         return error_set(err, ERROR_FAILED_PRECONDITION, "%.100s is not an image: its config has the type %.100s", want->name,
                          variant.config_blob.media_type);
-    if (layers_take(&source, images->config, images->config->default_driver, false, &variant, err) < 0)
+    if (job_lease(job) == NULL && lease_take(&lease, job, err) < 0)
+        return -1;
+    if (layers_take(&source, images->config, driver, false, &variant, err) < 0 ||
+        (source.unpacked && keep_snapshots(job, &variant, driver, err) < 0))
         return error_wrap(err, "unpack %.100s", want->name);
     return 0;
 }

@@ -6,40 +6,12 @@
  * daemon loses its lease, and the collector does the rest.  Bytes already written are
  * found again by the next try, through content.ingest.
  */
-#include "actors/base/log.h"
+#include "actors/base/lease.h"
 #include "actors/images/images.h"
 #include "actors/images/layers.h"
 #include "actors/images/registry.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
-
-#define LEASE_MS (24ull * 60 * 60 * 1000)
-
-struct held_lease {
-    struct job *job;
-    char id[33]; /* "": none */
-};
-
-static int lease_take(struct held_lease *lease, struct error *err)
-{
-    struct leases_create_request want = { .id = lease->id, SET(ttl_ms, LEASE_MS) };
-
-    job_new_id(lease->id);
-    if (call(lease->job, &op_leases_create, &want, NULL, err) < 0) {
-        lease->id[0] = '\0';
-        return -1;
-    }
-    job_hold(lease->job, lease->id);
-    return 0;
-}
-
-static void lease_drop(struct held_lease *lease)
-{
-    struct leases_remove_request want = { .id = lease->id };
-
-    if (lease->id[0] != '\0')
-        call_finally(lease->job, &op_leases_remove, &want);
-}
 
 static bool is_plain(const struct images_config *config, const char *host)
 {
@@ -60,6 +32,8 @@ static int open_registry(const struct images_config *config, const struct images
         .plain_http = is_plain(config, reference->host),
         .username = want->username,
         .password = want->password,
+        .backoff_ms = config->backoff_ms,
+        .slow_s = config->slow_s,
     };
 
     return registry_open(registry, &options, err);
@@ -123,7 +97,7 @@ static int pull(struct job *job, const void *in, void *out, struct error *err)
     const struct images_pull_request *want = in;
     const char *driver = want->driver != NULL ? want->driver : images->config->default_driver;
     bool no_unpack = want->has_no_unpack && want->no_unpack;
-    struct held_lease lease = { .job = job };
+    CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
     CLEANUP(registry_drop) struct registry *registry = NULL;
     struct source source = { .job = job, .driver = no_unpack ? NULL : driver };
     struct reference reference;
@@ -131,23 +105,22 @@ static int pull(struct job *job, const void *in, void *out, struct error *err)
     struct descriptor target;
     struct variant variant;
     char name[REFERENCE_TEXT_SIZE];
-    int result = -1;
 
     if (reference_parse(want->reference, &reference, err) < 0 || platform_wanted(want->platform, &platform, err) < 0)
         return -1;
     reference_text(&reference, name);
     source.origin = reference.host;
     source.repository = reference.repository;
-    if (lease_take(&lease, err) == 0 && open_registry(images->config, want, &reference, &registry, err) == 0) {
-        source.registry = registry;
-        if (resolve(&source, &reference, &target, err) == 0 &&
-            variant_find(&source, &target, &platform, &variant, err) == 0 &&
-            layers_take(&source, images->config, driver, no_unpack, &variant, err) == 0 &&
-            point_name(&source, want, name, &target, &variant, out, err) == 0)
-            result = 0;
-    }
-    lease_drop(&lease);
-    return result < 0 ? error_wrap(err, "pull %.100s", want->reference) : 0;
+    if (lease_take(&lease, job, err) < 0 ||
+        open_registry(images->config, want, &reference, &registry, err) < 0)
+        return -1;
+    source.registry = registry;
+    if (resolve(&source, &reference, &target, err) < 0 ||
+        variant_find(&source, &target, &platform, &variant, err) < 0 ||
+        layers_take(&source, images->config, driver, no_unpack, &variant, err) < 0 ||
+        point_name(&source, want, name, &target, &variant, out, err) < 0)
+        return error_wrap(err, "pull %.100s", want->reference);
+    return 0;
 }
 
 int on_images_pull(void *self, struct request *request, struct error *err)

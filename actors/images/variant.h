@@ -24,6 +24,7 @@ struct source {
     const char *repository;      /* its value */
     const char *driver;          /* the config leads to snapshots of this driver; NULL: to none */
     uint64_t downloaded;         /* bytes, counted up */
+    bool unpacked;               /* snapshots were missing and are here now */
 };
 
 struct layer {

@@ -13,17 +13,20 @@
 #include "actors/collector/collector.h"
 #include "actors/containers/containers.h"
 #include "actors/content/content.h"
+#include "actors/daemon/daemon.h"
 #include "actors/events/events.h"
 #include "actors/images/images.h"
 #include "actors/leases/leases.h"
 #include "actors/namespaces/namespaces.h"
 #include "actors/snapshots/snapshots.h"
+#include "actors/tasks/tasks.h"
 #include "protocol/oci/digest.h"
 
-/* Those of images and containers, too: they do not run here, but are looked into. */
+/* Those of actors that do not run, too: they are looked into. */
 static const struct db_schema *const schemas[] = {
     &namespaces_schema, &events_schema, &leases_schema,     &content_schema,
-    &snapshots_schema,  &images_schema, &containers_schema, NULL,
+    &snapshots_schema,  &images_schema, &containers_schema, &tasks_schema,
+    NULL,
 };
 
 struct running {
@@ -35,7 +38,17 @@ struct running {
     struct content *content;
     struct snapshots *snapshots;
     struct collector *collector;
-    zactor_t *threads[8];
+    struct images_config images_config;
+    struct images images;
+    struct containers_config containers_config;
+    struct containers containers;
+    struct runtime_path runtimes[1];
+    struct tasks_config tasks_config;
+    struct tasks *tasks;
+    struct daemon_config daemon_config;
+    struct daemon_self daemon;
+    char state[300];
+    zactor_t *threads[12];
     size_t count;
 };
 
@@ -60,12 +73,89 @@ static void migrate(struct store *store)
     db_close(&db);
 }
 
+static void configure_more(struct store *store, struct running *running)
+{
+    const char *runtime = store->runtime != NULL ? store->runtime : "runc";
+
+    snprintf(running->state, sizeof(running->state), "%s/state", store->root);
+    running->images_config = (struct images_config){
+        .root = store->root,
+        .database = store->database,
+        .default_driver = "overlay",
+        .downloads = 3,
+        .unpack_max_bytes = store->layer_size,
+        .backoff_ms = 1,
+        .slow_s = 1,
+    };
+    running->images.config = &running->images_config;
+    running->containers_config = (struct containers_config){
+        .root = store->root,
+        .database = store->database,
+        .default_runtime = runtime,
+        .default_driver = "overlay",
+    };
+    running->containers.config = &running->containers_config;
+    running->tasks_config = (struct tasks_config){
+        .root = store->root,
+        .state = running->state,
+        .database = store->database,
+        .default_runtime = runtime,
+        .runtimes = running->runtimes,
+        .log_size = store->log_size,
+        .log_files = store->log_files > 0 ? store->log_files : 2,
+    };
+    running->tasks = tasks_new(&running->tasks_config);
+    running->daemon_config = (struct daemon_config){
+        .root = store->root,
+        .state = running->state,
+        .database = store->database,
+        .instance = "test",
+    };
+    running->daemon.config = &running->daemon_config;
+}
+
+/* Programs of this build come first. */
+static void find_helpers(void)
+{
+    const char *path = getenv("PATH");
+    char text[4096];
+
+    if (path != NULL && strstr(path, TEST_BIN) != NULL)
+        return;
+    snprintf(text, sizeof(text), "%s:%s", TEST_BIN, path ? path : "");
+    setenv("PATH", text, 1);
+}
+
+static void run_more(struct store *store)
+{
+    struct running *running = store->running;
+    const struct {
+        unsigned which;
+        const struct actor *actor;
+        void *self;
+        struct peer *peer;
+    } more[] = {
+        { WITH_IMAGES, &images_actor, &running->images, &store->images },
+        { WITH_CONTAINERS, &containers_actor, &running->containers, &store->containers },
+        { WITH_TASKS, &tasks_actor, running->tasks, &store->tasks },
+        { WITH_DAEMON, &daemon_actor, &running->daemon, &store->daemon },
+    };
+
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+        if (store->with & more[i].which) {
+            run(running, more[i].actor, more[i].self);
+            peer_open(more[i].peer, more[i].actor->name);
+        }
+}
+
 void store_start(struct store *store)
 {
     struct running *running = store->running = zmalloc(sizeof(*running));
     struct error err = { 0 };
 
+    find_helpers();
     migrate(store);
+    configure_more(store, running);
     running->writer_config = (struct writer_config){ store->database, "test" };
     running->writer = writer_start(&running->writer_config, &err);
     if (running->writer == NULL)
@@ -93,6 +183,7 @@ void store_start(struct store *store)
     peer_open(&store->content, "content");
     peer_open(&store->snapshots, "snapshots");
     peer_open(&store->collector, "collector");
+    run_more(store);
 }
 
 void store_stop(struct store *store)
@@ -105,6 +196,10 @@ void store_stop(struct store *store)
     peer_close(&store->content);
     peer_close(&store->snapshots);
     peer_close(&store->collector);
+    peer_close(&store->images);
+    peer_close(&store->containers);
+    peer_close(&store->tasks);
+    peer_close(&store->daemon);
     while (running->count > 0)
         actor_stop(&running->threads[--running->count]);
     writer_stop(&running->writer);
@@ -114,13 +209,19 @@ void store_stop(struct store *store)
     content_free(&running->content);
     snapshots_free(&running->snapshots);
     collector_free(&running->collector);
+    tasks_free(&running->tasks);
     free(running);
     store->running = NULL;
 }
 
 void store_open(struct store *store)
 {
-    *store = (struct store){ 0 };
+    store_open_with(store, 0);
+}
+
+void store_open_with(struct store *store, unsigned with)
+{
+    *store = (struct store){ .with = with, .collects = with != 0 };
     snprintf(store->root, sizeof(store->root), "%s/gantry-store-XXXXXX",
              getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(store->root));
@@ -142,7 +243,8 @@ void store_use(struct store *store, const char *namespace)
 {
     store->namespaces.namespace = store->leases.namespace = store->content.namespace =
         store->snapshots.namespace = store->events.namespace = store->collector.namespace =
-            namespace;
+            store->images.namespace = store->containers.namespace = store->tasks.namespace =
+                namespace;
 }
 
 int64_t store_number(struct store *store, const char *sql)

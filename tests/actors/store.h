@@ -10,16 +10,26 @@
 #include "platform/platform.h"
 #include "tests/actors/peer.h"
 
+/* Actors that run besides, when they are asked for: they need helper programs. */
+enum store_more { WITH_IMAGES = 1, WITH_CONTAINERS = 2, WITH_TASKS = 4, WITH_DAEMON = 8 };
+
 struct store {
     char root[256];
     char database[300];
     struct running *running;
     struct peer namespaces, leases, content, snapshots, events, collector;
-    uint64_t keep_events; /* 0: the default; takes effect with the next start */
-    bool collects;        /* the collector runs, too; takes effect with the next start */
+    struct peer images, containers, tasks, daemon;
+    /* These take effect with the next start; 0 means the default. */
+    unsigned with; /* of enum store_more */
+    uint64_t keep_events;
+    bool collects;                /* the collector runs, too */
+    uint64_t layer_size;          /* of one layer, uncompressed */
+    uint64_t log_size, log_files; /* of a container's log */
+    const char *runtime;          /* name or path of the default OCI runtime */
 };
 
 void store_open(struct store *store);
+void store_open_with(struct store *store, unsigned with);
 void store_close(struct store *store);
 void store_start(struct store *store);
 void store_stop(struct store *store);

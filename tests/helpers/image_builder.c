@@ -135,8 +135,9 @@ static void pad_manifest(json_t *json)
 static void make_manifest(const struct image_plan *plan, struct built_image *image)
 {
     const char *type = plan->defects & IMAGE_TYPE_LIES ? image->index_type : image->manifest_type;
-    const char *config_type =
-        plan->docker ? DOCKER "container.image.v1+json" : OCI "config.v1+json";
+    const char *config_type = plan->config_type != NULL ? plan->config_type
+                              : plan->docker            ? DOCKER "container.image.v1+json"
+                                                        : OCI "config.v1+json";
     json_t *layers = json_array();
     json_t *json;
 
@@ -222,14 +223,14 @@ struct built_image *image_build(const struct image_plan *plan)
 {
     struct built_image *image = calloc(1, sizeof(*image));
 
-    must(image != NULL && plan->layer_count > 0, "no plan");
+    must(image != NULL, "no memory");
     image->manifest_type =
         plan->docker ? DOCKER "distribution.manifest.v2+json" : OCI "manifest.v1+json";
     image->index_type =
         plan->docker ? DOCKER "distribution.manifest.list.v2+json" : OCI "index.v1+json";
     image->defects = plan->defects;
     image->layer_count = plan->layer_count;
-    image->layers = calloc(plan->layer_count, sizeof(*image->layers));
+    image->layers = calloc(plan->layer_count + 1, sizeof(*image->layers));
     must(image->layers != NULL, "no memory");
     for (size_t i = 0; i < plan->layer_count; i++)
         layer_build(&plan->layers[i], &image->layers[i]);

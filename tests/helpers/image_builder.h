@@ -44,6 +44,7 @@ struct image_plan {
     const struct layer_plan *layers;
     size_t layer_count;
     const char *config;          /* the config's "config", e.g. {"Cmd":["/bin/sh"]}; NULL: {} */
+    const char *config_type;     /* another artifact's, which is no image then; NULL: an image's */
     const char *os;              /* NULL: linux */
     const char *architecture;    /* NULL: the host's */
     const char *variant;         /* NULL: none */

@@ -1,0 +1,55 @@
+/*
+ * work — the inside of layers: one layer on its way here.
+ *
+ *      layers      all of an image's, and what holds them together
+ *      download    a blob into its ingest, hashed as it comes
+ *      unpack      a snapshot out of it, behind the download
+ */
+#ifndef ACTORS_IMAGES_WORK_H
+#define ACTORS_IMAGES_WORK_H
+
+#include "actors/images/claim.h"
+#include "actors/images/layers.h"
+#include "platform/platform.h"
+#include "platform/unpack.h"
+
+struct work {
+    struct source *source;
+    const struct images_config *config;
+    const char *driver;
+    const struct layer *layer;
+    size_t index;
+    bool unpack;     /* its snapshot is wanted and not here */
+    bool prepared;   /* there is a place to unpack it */
+    bool unpacked;   /* ... and it is full */
+    char key[200];   /* of the snapshot it is unpacked in */
+    uint64_t number; /* of the snapshot's layer; also when it was here already */
+    uint64_t size, inodes, deferred;
+    uint64_t downloaded;
+};
+
+void work_report(struct job *job, const char *stage, const struct work *work, uint64_t done);
+/* <root>/snapshots/NUMBER and what is said to be below. */
+int work_folder(const struct work *work, const char *below, char path[PATH_SIZE],
+                struct error *err);
+
+/* unpack.c.  NOT_FOUND: the snapshot is not here. */
+int snapshot_know(struct job *job, struct work *work, struct error *err);
+/* A place to unpack, and work->prepared; or the snapshot is here after all, made in another
+   namespace: then it is this one's too, and work->unpack is false. */
+int snapshot_prepare(struct job *job, struct work *work, struct error *err);
+int unpack_begin(struct work *work, const char *blob, const char *const *lowers, size_t lower_count,
+                 struct unpack *unpack, struct error *err);
+/* What the helper has said so far, without waiting: -1 when it has found something wrong. */
+int unpack_hear(struct job *job, struct work *work, struct unpack *unpack, struct error *err);
+int unpack_finish(struct job *job, struct work *work, struct unpack *unpack, struct error *err);
+/* All of it, from a blob that is here. */
+int unpack_present(struct job *job, struct work *work, const char *blob, const char *const *lowers,
+                   size_t lower_count, struct error *err);
+
+/* download.c.  Fills the ingest; `unpack` (may be NULL) is told how far it is.  ABORTED: the
+   registry began anew, and what the unpacker has read is void. */
+int blob_download(struct job *job, struct work *work, const struct content_ingest_reply *place,
+                  struct unpack *unpack, struct error *err);
+
+#endif
