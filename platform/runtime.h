@@ -27,7 +27,9 @@ struct task_start {
     const char *state;            /* run-time state folder, e.g. /run/gantry */
     const char *shim;             /* supervisor program; NULL: gantry-shim, where helpers lie */
     const struct shim_task *task; /* its protocol and runtime_id are filled in when 0 and NULL */
-    const void *spec;             /* OCI runtime spec, JSON, root.path `rootfs` */
+    /* OCI runtime spec, JSON: root.path `rootfs`; linux.rootfsPropagation `rslave` or `rshared`
+       when a volume is that (crun's default is private); cgroupsPath as in task.cgroup. */
+    const void *spec;
     size_t spec_size;
 };
 

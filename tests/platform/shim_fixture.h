@@ -31,7 +31,7 @@
 #include "platform/scope.h"
 #include "protocol/shim_wire.h"
 
-#define WAIT_MS 20000 /* longer than anything takes, on a busy machine too */
+#define WAIT_MS 120000 /* longer than anything takes, in an emulated machine too */
 
 static char base[64];           /* everything of this program's */
 static char runtime[PATH_SIZE]; /* of this round */

@@ -42,10 +42,7 @@ static bool is_file_system(const char *path, long magic)
    In our namespace the second one can be taken away, and crun sees plain version 1. */
 static void hybrid_hide(const char *runtime)
 {
-    const char *name = strrchr(runtime, '/');
-
-    name = name != NULL ? name + 1 : runtime;
-    if (strncmp(name, "crun", 4) == 0 && is_file_system("/sys/fs/cgroup", TMPFS_MAGIC) &&
+    if (runtime_is_crun(runtime) && is_file_system("/sys/fs/cgroup", TMPFS_MAGIC) &&
         is_file_system("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
         umount2("/sys/fs/cgroup/unified", MNT_DETACH);
 }
@@ -271,6 +268,10 @@ static int overlay_mount(const struct mount *mount_asked, const char *target, un
         status = mount("overlay", target, "overlay", flags, data->data);
     else
         status = mount_by_parts("overlay", target, flags, data->data);
+    if (status < 0 && data->size > page)
+        return error_sys(err, errno,
+                         "overlay of more layers than fit into a page of options "
+                         "(Linux 6.8 and later take them one by one)");
     return status < 0 ? error_sys(err, errno, "overlay") : 0;
 }
 

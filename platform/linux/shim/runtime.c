@@ -50,6 +50,13 @@ static void redirect(posix_spawn_file_actions_t *actions, int from, int to)
         posix_spawn_file_actions_addopen(actions, to, "/dev/null", O_RDWR, 0);
 }
 
+bool runtime_is_crun(const char *path)
+{
+    const char *name = strrchr(path, '/');
+
+    return strncmp(name != NULL ? name + 1 : path, "crun", 4) == 0;
+}
+
 static char *const *environment(void)
 {
     static char path[PATH_MAX];
@@ -80,6 +87,8 @@ int runtime_spawn(const char *const *argv, const struct ends *ends, pid_t *pid)
     /* sigfillset() leaves out the two signals that libc keeps to itself, and posix_spawn()
        would then have the container ignore them */
     memset(&all, 0xff, sizeof(all));
+    if (runtime_is_crun(argv[0]))
+        sigdelset(&all, SIGPIPE); /* it dies of a hook that does not read what it is given */
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);

@@ -179,6 +179,7 @@ void command_pid_file(unsigned number, char name[NAME_SIZE]);
 /* The global options and the verb's: room for COMMAND_ARGS pointers. */
 #define COMMAND_ARGS 32
 size_t runtime_args(const struct shim_task *task, const char *log, const char **argv);
+bool runtime_is_crun(const char *path);
 int runtime_spawn(const char *const *argv, const struct ends *ends, pid_t *pid);
 
 int console_listen(unsigned number, char name[NAME_SIZE], struct error *err);
