@@ -158,8 +158,13 @@ static int prepare_write(struct write *write, const void *in_record, void *out, 
 
 static int make_place(struct snapshots *snapshots, struct plan *plan, struct error *err)
 {
+    const struct driver *driver = plan->driver;
+
     plan->number = plan->row.number = ++snapshots->last_number;
-    return plan->driver->calls->prepare(plan->driver->state, plan->number, plan->parent, err);
+    if (driver->calls->prepare(driver->state, plan->number, plan->parent, err) == 0)
+        return 0;
+    layer_discard(snapshots, driver, plan->number); /* what there is of it */
+    return -1;
 }
 
 static int prepare_after(void *self, struct request *request, void *ctx, void *out,
