@@ -167,12 +167,14 @@ void child_drop(struct child *child); /* kills, reaps, closes: for CLEANUP() */
 void service_notify(const char *state);
 
 #ifdef GANTRY_TEST_HOOKS
-/* Fault and crash tests: GANTRY_FAULT="fail:N" makes the N-th platform call of this
-   process fail with EIO, "exit:N" ends the process there; "count" prints the number
-   of calls at exit.  Every function above that can fail counts as one call. */
+/* Fault and crash tests (tests/fault): every function above that can fail counts as one call.
+   The one whose number a test has chosen fails, or ends the process; see hook.c. */
 int hook_platform_call(const char *what, struct error *err);
+/* A moment worth dying at, where nothing can fail. */
+void hook_platform_point(const char *what);
 #else
 #define hook_platform_call(what, err) 0
+#define hook_platform_point(what)     ((void)0)
 #endif
 
 #endif

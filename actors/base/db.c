@@ -58,9 +58,12 @@ static int authorize(void *ctx, int action, const char *table, const char *b, co
 
 int db_open(const char *path, bool read_only, struct db **db, struct error *err)
 {
-    struct db *self = calloc(1, sizeof(*self));
+    struct db *self;
     int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
 
+    if (hook_platform_call("open database", err))
+        return -1;
+    self = calloc(1, sizeof(*self));
     if (self == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
     if (sqlite3_open_v2(path, &self->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
@@ -331,6 +334,7 @@ static int backup(struct db *db, const char *path, struct error *err)
         return error_set(err, ERROR_INTERNAL, "backup to %s failed", copy);
     }
     sqlite3_backup_step(work, -1);
+    hook_platform_point("backup");
     code = sqlite3_backup_finish(work);
     sqlite3_close(to);
     return code == SQLITE_OK ? 0 : error_set(err, ERROR_INTERNAL, "backup to %s failed", copy);
@@ -407,6 +411,7 @@ int db_migrate(struct db *db, const char *path, const struct db_schema *const *s
             db_script(db, "ROLLBACK", &ignored);
             return -1;
         }
+    hook_platform_point("commit of migration");
     return db_script(db, "COMMIT", err);
 }
 

@@ -367,6 +367,7 @@ static void commit_all(struct writer *writer, struct write **writes, size_t coun
         result = write_run(writer, writes[i]) < 0 ? (err = writes[i]->err, -1) : 0;
     if (result == 0)
         result = hook_platform_call("commit", &err) < 0 ? -1 : db_script(writer->db, "COMMIT", &err);
+    hook_platform_point("committed");
     if (result < 0) {
         log_error("writer", "commit of %zu writes: %s", count, err.text);
         db_script(writer->db, "ROLLBACK", &ignored);

@@ -66,6 +66,14 @@ int fs_folder_make(const char *path, unsigned mode, struct error *err)
     return 0;
 }
 
+static int folder_make_above(const char *path, struct error *err)
+{
+    HOOK("mkdir above", err);
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return error_sys(err, errno, "make folder %s", path);
+    return 0;
+}
+
 int fs_folder_make_all(const char *path, unsigned mode, struct error *err)
 {
     char part[PATH_SIZE];
@@ -74,8 +82,8 @@ int fs_folder_make_all(const char *path, unsigned mode, struct error *err)
         return -1;
     for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(part, 0755) < 0 && errno != EEXIST)
-            return error_sys(err, errno, "make folder %s", part);
+        if (!fs_exists(part) && folder_make_above(part, err) < 0)
+            return -1;
         *slash = '/';
     }
     return fs_folder_make(path, mode, err);
@@ -124,9 +132,14 @@ static int remove_inside(int fd, dev_t device)
 {
     CLEANUP(folder_close) DIR *folder = fdopendir(fd);
     struct dirent *entry;
+    struct error failed = { 0 };
 
     if (folder == NULL) {
         close(fd);
+        return -1;
+    }
+    if (hook_platform_call("remove inside", &failed)) {
+        errno = failed.os;
         return -1;
     }
     while ((entry = readdir(folder)) != NULL) {

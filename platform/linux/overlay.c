@@ -94,6 +94,8 @@ static int look_like(const struct overlay *overlay, uint64_t parent, const char 
         return -1;
     if (lstat(below, &st) < 0)
         return error_sys(err, errno, "stat %s", below);
+    if (hook_platform_call("chown", err))
+        return -1;
     if (chown(path, st.st_uid, st.st_gid) < 0 || chmod(path, st.st_mode & 07777) < 0)
         return error_sys(err, errno, "set owner and mode of %s", path);
     return 0;

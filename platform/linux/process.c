@@ -224,6 +224,7 @@ int child_wait(struct child *child, int *status, struct error *err)
     int raw;
     pid_t got;
 
+    hook_platform_point("waitpid");
     while ((got = waitpid(child->pid, &raw, 0)) < 0 && errno == EINTR)
         ;
     if (got < 0)

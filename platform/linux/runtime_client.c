@@ -74,6 +74,8 @@ static int shim_log_open(const char *folder, struct error *err)
     char path[PATH_SIZE];
     int file;
 
+    if (hook_platform_call("open shim.log", err))
+        return -1;
     if (path_format(path, err, "%s/shim.log", folder) < 0)
         return -1;
     file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -173,9 +175,11 @@ static int failed(struct task_starting *starting, bool has_answered)
 static int answer_read(struct task_starting *starting, struct error *err)
 {
     size_t room = sizeof(starting->answer) - 1 - starting->answer_size;
-    ssize_t size = read(starting->fd, starting->answer + starting->answer_size, room);
+    ssize_t size;
     char *end;
 
+    hook_platform_point("hear gantry-shim");
+    size = read(starting->fd, starting->answer + starting->answer_size, room);
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (size <= 0)

@@ -165,6 +165,7 @@ int task_link_receive(struct task_link *link, struct arena *arena, struct shim_t
 
     if (size <= 0)
         return (int)size;
+    hook_platform_point("shim told");
     return tell_read(packet, (size_t)size, arena, tell, err) < 0 ? -1 : 1;
 }
 

@@ -151,6 +151,7 @@ int unpack_end(struct unpack *unpack, uint64_t bytes, struct error *err)
 
     if (unpack->ended)
         return error_set(err, ERROR_INTERNAL, "unpack: ended twice");
+    hook_platform_point("end gantry-unpack");
     while (!tell(unpack, "end", bytes))
         if (poll(&room, 1, -1) < 0 && errno != EINTR)
             return error_sys(err, errno, "wait for gantry-unpack");
@@ -188,6 +189,8 @@ static int helper_line(struct child *child, char line[UNPACK_LINE], struct error
     ssize_t got;
     char c;
 
+    if (hook_platform_call("hear gantry-unpack", err))
+        return -1;
     for (;;) {
         got = read(child->output, &c, 1);
         if (got < 0 && errno == EINTR)
@@ -297,6 +300,8 @@ static int root_inherit(const char *from, const char *to, struct error *err)
     ssize_t length, size;
     struct stat st;
 
+    if (hook_platform_call("inherit", err))
+        return -1;
     if (lstat(from, &st) < 0 || (length = llistxattr(from, names, sizeof(names))) < 0)
         return error_sys(err, errno, "read attributes of %s", from);
     if (lchown(to, st.st_uid, st.st_gid) < 0 || chmod(to, st.st_mode & 07777) < 0)
