@@ -509,18 +509,20 @@ static bool is_mounted_in_base(void)
 /* After a test that failed half way: so that the next one finds a clean floor. */
 static int end_one(void *ctx UNUSED, const char *folder, const char *name UNUSED, struct error *err)
 {
+    const struct shim_ask quit_ask = { .id = 1, .what = "quit" };
     struct container c = { .arena = arena_new() };
     struct shim_tell tell;
 
     snprintf(c.starting.folder, sizeof(c.starting.folder), "%s", folder);
     c.link = task_link_open(folder, err);
-    if (c.link != NULL) {
-        ask_try(&c, .what = "quit");
+    if (c.link != NULL && task_link_send(c.link, &quit_ask, err) == 0)
         while (next_tell(&c, &tell))
             ;
-    } else {
-        task_reap_dead(folder, err);
+    if (task_shim_is_alive(folder)) {
+        run_shell("kill -9 $(cat %s/shim.pid)", folder);
+        wait_shim_gone(folder);
     }
+    task_reap_dead(folder, err);
     task_link_close(&c.link);
     wait_shim_gone(folder);
     arena_drop(&c.arena);
