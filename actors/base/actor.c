@@ -122,8 +122,6 @@ static void request_free(struct request *request)
 {
     struct loop *loop = request->loop;
 
-    if (request->ended != NULL)
-        request->ended(loop->self, request, request->ended_arg);
     if (request->timer >= 0)
         loop_timer_end(loop, request->timer);
     if (request->newer != NULL)
@@ -159,6 +157,8 @@ void request_send(struct request *request, const char *kind, const char *stream,
 
 void request_finish(struct request *request, const char *kind, zframe_t **body)
 {
+    if (request->ended != NULL) /* before the answer: who hears it finds things let go of */
+        request->ended(request->loop->self, request, request->ended_arg);
     request_send(request, kind, NULL, false, body);
     request_free(request);
 }

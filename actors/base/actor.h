@@ -78,7 +78,7 @@ int request_keep(struct request *request, request_gone *gone, void *arg);
 typedef void request_more(void *self, struct request *request, void *arg);
 void request_on_credit(struct request *request, request_more *more);
 
-/* Told when the request ends, however it ends: for what an actor remembers about requests
+/* Told when the request ends, however it ends, and before its answer leaves: for what an actor remembers about requests
    that jobs or writes work on (locks, counts). */
 void request_on_end(struct request *request, request_gone *ended, void *arg);
 
