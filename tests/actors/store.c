@@ -38,6 +38,7 @@ struct running {
     struct content *content;
     struct snapshots *snapshots;
     struct collector *collector;
+    zsock_t *due; /* in the collector's place */
     struct images_config images_config;
     struct images images;
     struct containers_config containers_config;
@@ -175,14 +176,18 @@ void store_start(struct store *store)
     run(running, &leases_actor, running->leases);
     run(running, &content_actor, running->content);
     run(running, &snapshots_actor, running->snapshots);
-    if (store->collects)
+    if (store->collects) {
         run(running, &collector_actor, running->collector);
+        peer_open(&store->collector, "collector");
+    } else { /* somebody has to be told: a socket that nobody ever answers is never closed */
+        running->due = zsock_new(ZMQ_PULL);
+        assert_int_not_equal(zsock_bind(running->due, "inproc://collector.due"), -1);
+    }
     peer_open(&store->namespaces, "namespaces");
     peer_open(&store->events, "events");
     peer_open(&store->leases, "leases");
     peer_open(&store->content, "content");
     peer_open(&store->snapshots, "snapshots");
-    peer_open(&store->collector, "collector");
     run_more(store);
 }
 
@@ -202,6 +207,9 @@ void store_stop(struct store *store)
     peer_close(&store->daemon);
     while (running->count > 0)
         actor_stop(&running->threads[--running->count]);
+    if (running->due != NULL)
+        zsock_unbind(running->due, "inproc://collector.due");
+    zsock_destroy(&running->due);
     writer_stop(&running->writer);
     namespaces_free(&running->namespaces);
     events_free(&running->events);
