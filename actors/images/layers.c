@@ -48,16 +48,19 @@ static int fetch_and_unpack(struct job *job, struct work *work,
 
 /* Bytes that are what they should be serve a later try; wrong ones, or those of a layer that
    cannot be unpacked, never will. */
-static bool is_worth_keeping(enum error_code code)
+static bool is_worth_keeping(const struct work *work, const struct content_ingest_reply *place,
+                             enum error_code code)
 {
-    return code != ERROR_DATA_LOSS && code != ERROR_ABORTED && code != ERROR_INVALID_ARGUMENT;
+    return place->offset + work->downloaded > 0 && code != ERROR_DATA_LOSS &&
+           code != ERROR_ABORTED && code != ERROR_INVALID_ARGUMENT;
 }
 
 /* What was half unpacked goes at once: on a full disk nothing could be written about it. */
-static void give_back(struct job *job, struct work *work, const struct error *why)
+static void give_back(struct job *job, struct work *work, const struct content_ingest_reply *place,
+                      const struct error *why)
 {
     struct content_abort_request abort = { .ref = work->layer->blob.digest,
-                                           SET(keep, is_worth_keeping(why->code)) };
+                                           SET(keep, is_worth_keeping(work, place, why->code)) };
     char path[PATH_SIZE];
     struct error ignored;
 
@@ -111,7 +114,7 @@ static int take_claimed(struct job *job, struct work *work, unsigned tries, stru
         return take_present(job, work, err);
     if (fetch_and_unpack(job, work, &place, err) == 0)
         return commit_blob(job, work, err);
-    give_back(job, work, err);
+    give_back(job, work, &place, err);
     if (err->code != ERROR_ABORTED || tries == 0)
         return -1;
     return take_claimed(job, work, tries - 1, err);
@@ -265,7 +268,8 @@ static int commit_all(struct job *job, struct work *works, size_t count, struct 
  * --------------------------------------------------------------------------------- */
 
 /* How many snapshots are here, from the lowest on: a layer above a missing one is missing too. */
-static int look(struct job *job, struct work *works, size_t count, size_t *here, struct error *err)
+static int count_here(struct job *job, struct work *works, size_t count, size_t *here,
+                      struct error *err)
 {
     struct error why = { 0 };
 
@@ -273,6 +277,30 @@ static int look(struct job *job, struct work *works, size_t count, size_t *here,
         if (snapshot_know(job, &works[*here], &why) < 0)
             return why.code == ERROR_NOT_FOUND ? 0 : (*err = why, -1);
     return 0;
+}
+
+/* What others will stand on must not go meanwhile: the highest that is here keeps all below. */
+static int hold_highest(struct job *job, const struct work *work, struct error *err)
+{
+    struct resource snapshot = { "snapshot", work->layer->chain_id, work->driver };
+    struct leases_add_request want = { job_lease(job), { 1, &snapshot } };
+
+    return call(job, &op_leases_add, &want, NULL, err);
+}
+
+static int look(struct job *job, struct work *works, size_t count, size_t *here, struct error *err)
+{
+    size_t held = 0; /* so many, from the lowest on; 0: none */
+
+    for (;;) {
+        if (count_here(job, works, count, here, err) < 0)
+            return -1;
+        if (*here == count || *here == held)
+            return 0;
+        if (hold_highest(job, &works[*here - 1], err) < 0)
+            return -1;
+        held = *here; /* and still there? */
+    }
 }
 
 /*

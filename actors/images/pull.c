@@ -4,10 +4,11 @@
  * Every step leaves the store consistent, and everything made on the way hangs on one
  * lease.  So there is nothing to undo: a pull that fails, is cancelled or dies with the
  * daemon loses its lease, and the collector does the rest.  Bytes already written are
- * found again by the next try, through content.ingest.
+ * found again by the next try, through content.ingest; what was finished, too, if that
+ * try may succeed (kept.h).
  */
-#include "actors/base/lease.h"
 #include "actors/images/images.h"
+#include "actors/images/kept.h"
 #include "actors/images/layers.h"
 #include "actors/images/registry.h"
 #include "platform/scope.h"
@@ -24,7 +25,8 @@ static bool is_plain(const struct images_config *config, const char *host)
 }
 
 static int open_registry(const struct images_config *config, const struct images_pull_request *want,
-                         const struct reference *reference, struct registry **registry, struct error *err)
+                         const struct reference *reference, struct registry **registry,
+                         struct error *err)
 {
     const struct registry_options options = {
         .host = reference->host,
@@ -40,7 +42,8 @@ static int open_registry(const struct images_config *config, const struct images
 }
 
 /* The document behind the tag becomes content at once: what follows reads it from there. */
-static int resolve(struct source *source, const struct reference *reference, struct descriptor *target, struct error *err)
+static int resolve(struct source *source, const struct reference *reference,
+                   struct descriptor *target, struct error *err)
 {
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
     struct registry_caller caller = caller_of(source->job);
@@ -50,7 +53,8 @@ static int resolve(struct source *source, const struct reference *reference, str
     const struct progress progress = { .stage = "resolve" };
 
     job_report(source->job, &progress);
-    if (registry_manifest(source->registry, &caller, reference_object(reference), 0, &document, err) < 0)
+    if (registry_manifest(source->registry, &caller, reference_object(reference), 0, &document,
+                          err) < 0)
         return -1;
     *target = (struct descriptor){
         .media_type = arena_str(arena, document.media_type),
@@ -59,18 +63,23 @@ static int resolve(struct source *source, const struct reference *reference, str
     };
     bytes = (struct bin){ document.bytes, document.size };
     source->downloaded += document.size;
-    if (media_of(target->media_type).kind != MEDIA_INDEX && media_of(target->media_type).kind != MEDIA_MANIFEST &&
+    if (media_of(target->media_type).kind != MEDIA_INDEX &&
+        media_of(target->media_type).kind != MEDIA_MANIFEST &&
         document_media_type(document.bytes, document.size, arena, &target->media_type, err) < 0)
         return -1;
     return blob_put(source->job, target->digest, &bytes, &none, err);
 }
 
-static int point_name(struct source *source, const struct images_pull_request *want, const char *name,
-                      const struct descriptor *target, const struct variant *variant, struct images_pull_reply *reply,
+static int point_name(struct source *source, const struct images_pull_request *want,
+                      const char *name, const struct descriptor *target,
+                      const struct variant *variant, struct images_pull_reply *reply,
                       struct error *err)
 {
-    struct images_put_request put = { .name = name, .target = target, .labels = want->labels,
-                                      .id = variant->config_blob.digest, SET(size, variant->size) };
+    struct images_put_request put = { .name = name,
+                                      .target = target,
+                                      .labels = want->labels,
+                                      .id = variant->config_blob.digest,
+                                      SET(size, variant->size) };
     struct images_get_request get = { .name = name };
     struct image_info *image = arena_alloc(job_arena(source->job), sizeof(*image)), before;
     struct error missing;
@@ -82,7 +91,8 @@ static int point_name(struct source *source, const struct images_pull_request *w
     reply->image = image;
     reply->downloaded = source->downloaded;
     if (!(want->has_no_unpack && want->no_unpack) && variant->is_image && variant->layer_count > 0)
-        reply->chain_id = arena_str(job_arena(source->job), variant->layers[variant->layer_count - 1].chain_id);
+        reply->chain_id =
+            arena_str(job_arena(source->job), variant->layers[variant->layer_count - 1].chain_id);
     return 0;
 }
 
@@ -91,36 +101,51 @@ static void registry_drop(struct registry **registry)
     registry_close(registry);
 }
 
+/* With the lease held: everything that is made here hangs on it. */
+static int bring(struct source *source, const struct images_pull_request *want,
+                 const struct reference *reference, const char *name, const char *driver,
+                 struct images_pull_reply *reply, struct error *err)
+{
+    const struct images *images = job_self(source->job);
+    CLEANUP(registry_drop) struct registry *registry = NULL;
+    struct platform platform;
+    struct descriptor target;
+    struct variant variant;
+
+    if (platform_wanted(want->platform, &platform, err) < 0 ||
+        open_registry(images->config, want, reference, &registry, err) < 0)
+        return -1;
+    source->registry = registry;
+    if (resolve(source, reference, &target, err) < 0 ||
+        variant_find(source, &target, &platform, &variant, err) < 0 ||
+        layers_take(source, images->config, driver, source->driver == NULL, &variant, err) < 0)
+        return -1;
+    return point_name(source, want, name, &target, &variant, reply, err);
+}
+
 static int pull(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images *images = job_self(job);
     const struct images_pull_request *want = in;
     const char *driver = want->driver != NULL ? want->driver : images->config->default_driver;
-    bool no_unpack = want->has_no_unpack && want->no_unpack;
     CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
-    CLEANUP(registry_drop) struct registry *registry = NULL;
-    struct source source = { .job = job, .driver = no_unpack ? NULL : driver };
+    struct source source = { .job = job,
+                             .driver = want->has_no_unpack && want->no_unpack ? NULL : driver };
     struct reference reference;
-    struct platform platform;
-    struct descriptor target;
-    struct variant variant;
     char name[REFERENCE_TEXT_SIZE];
 
-    if (reference_parse(want->reference, &reference, err) < 0 || platform_wanted(want->platform, &platform, err) < 0)
+    if (reference_parse(want->reference, &reference, err) < 0 ||
+        (job_lease(job) == NULL && lease_take(&lease, job, err) < 0))
         return -1;
     reference_text(&reference, name);
     source.origin = reference.host;
     source.repository = reference.repository;
-    if (lease_take(&lease, job, err) < 0 ||
-        open_registry(images->config, want, &reference, &registry, err) < 0)
-        return -1;
-    source.registry = registry;
-    if (resolve(&source, &reference, &target, err) < 0 ||
-        variant_find(&source, &target, &platform, &variant, err) < 0 ||
-        layers_take(&source, images->config, driver, no_unpack, &variant, err) < 0 ||
-        point_name(&source, want, name, &target, &variant, out, err) < 0)
-        return error_wrap(err, "pull %.100s", want->reference);
-    return 0;
+    if (bring(&source, want, &reference, name, driver, out, err) == 0) {
+        kept_forget(job, name);
+        return 0;
+    }
+    kept_save(job, &lease, name, err);
+    return error_wrap(err, "pull %.100s", want->reference);
 }
 
 int on_images_pull(void *self, struct request *request, struct error *err)

@@ -131,6 +131,35 @@ UNUSED static const struct images_pull_reply *must_pull(void)
     return answer.body;
 }
 
+/* Without waiting for the answer. */
+UNUSED static uint64_t begin_pull(struct peer *peer)
+{
+    const struct images_pull_request want = { .reference = reference() };
+
+    return peer_send(peer, &op_images_pull, &want);
+}
+
+/* Until the pull says that it is at this stage with this blob. */
+UNUSED static void await_stage(struct peer *peer, const char *stage, const struct built_blob *blob)
+{
+    const struct progress *progress;
+
+    while (peer_receive(peer, &op_images_pull, &answer)) {
+        if (strcmp(answer.envelope.kind, "progress") != 0)
+            fail_msg("%s before %s: %s", answer.envelope.kind, stage, answer.message);
+        progress = answer.body;
+        if (strcmp(progress->stage, stage) == 0 && progress->item != NULL &&
+            strcmp(progress->item, blob->digest) == 0)
+            return;
+    }
+    fail_msg("never came to %s", stage);
+}
+
+UNUSED static enum error_code end_pull(struct peer *peer)
+{
+    return peer_finish(peer, &op_images_pull, &answer);
+}
+
 /* Serves the plan's image and pulls it; the error is in `answer`. */
 UNUSED static enum error_code pull_plan(const struct image_plan *plan)
 {
