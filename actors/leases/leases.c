@@ -3,29 +3,19 @@
  * timer stands at the next expiry, and everybody who asks for a lease compares the clock,
  * so it does not matter when exactly the row goes.
  */
-#include "actors/leases/leases.h"
-
 #include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/base/page.h"
 #include "actors/base/writer.h"
-#include "platform/platform.h"
+#include "actors/leases/store.h"
 #include "platform/scope.h"
 #include "protocol/json.h"
 #include "protocol/oci/name.h"
 
-#define ID_MAX       128
 #define TTL_MS       (24 * 3600 * 1000ull) /* when not said otherwise */
 #define LOOK_MS_MAX  60000                 /* the clock may be set meanwhile */
 #define LABEL_EXPIRE "containerd.io/gc.expire"
 #define LABEL_FLAT   "containerd.io/gc.flat"
-
-struct leases {
-    char database[PATH_SIZE];
-    struct db *db;
-    struct loop *loop;
-    int timer; /* at the next expiry; -1: none */
-};
 
 static const char *const steps[] = {
     "CREATE TABLE leases_lease ("
@@ -111,9 +101,9 @@ static int on_create(void *self, struct request *request, struct error *err)
     char made_up[33];
 
     (void)self;
-    if (in->id != NULL && (in->id[0] == '\0' || strlen(in->id) > ID_MAX))
+    if (in->id != NULL && (in->id[0] == '\0' || strlen(in->id) > LEASE_ID_MAX))
         return error_set(err, ERROR_INVALID_ARGUMENT, "lease id: has to have 1 to %d characters",
-                         ID_MAX);
+                         LEASE_ID_MAX);
     if (in->id != NULL && strncmp(in->id, JOB_LEASE, strlen(JOB_LEASE)) == 0 &&
         !request_is_inside(request))
         return error_set(err, ERROR_INVALID_ARGUMENT, "lease id %.40s: those with " JOB_LEASE
@@ -160,7 +150,9 @@ static int remove_after(void *self, struct request *request, void *ctx, void *ou
     const struct leases_remove_request *in = request_body(request);
     struct error failed = { 0 };
 
-    (void)self, (void)ctx, (void)out;
+    (void)ctx, (void)out;
+    if (err != NULL && err->code != ERROR_NOT_FOUND && request_is_inside(request))
+        orphan_add(self, request_namespace(request), in->id);
     if (err != NULL || !in->has_sync || !in->sync)
         return 0;
     if (request_run(request, collect_job, &failed) < 0)
@@ -210,18 +202,6 @@ static void on_expiry(void *self, void *arg)
         loop_write(leases->loop, NULL, lapse_write, lapse_after, NULL, 0);
     else
         look_at_clock(leases);
-}
-
-/* What jobs of a daemon before this one have left. */
-static int orphans_write(struct write *write, const void *in, void *out, struct error *err)
-{
-    (void)in, (void)out;
-    if (db_run(write_db(write), err,
-               "DELETE FROM leases_lease WHERE substr(id, 1, length(?1)) = ?1", "s", JOB_LEASE) < 0)
-        return -1;
-    if (db_changes(write_db(write)) > 0)
-        loosen(write);
-    return 0;
 }
 
 /* Sets the timer to the next expiry. */
@@ -389,7 +369,7 @@ static int start(void *self, struct loop *loop, struct error *err)
     leases->timer = -1;
     if (db_open(leases->database, true, &leases->db, err) < 0)
         return -1;
-    loop_write(loop, NULL, orphans_write, NULL, NULL, 0);
+    orphans_start(leases);
     look_at_clock(leases);
     return 0;
 }
@@ -398,6 +378,7 @@ static void stop(void *self)
 {
     struct leases *leases = self;
 
+    orphans_stop(leases);
     db_close(&leases->db);
 }
 
