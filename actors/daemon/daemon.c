@@ -146,7 +146,7 @@ static int check_job(struct job *job, const void *in, void *out, struct error *e
 
     if (db_open(daemon->config->database, true, &db, err) < 0)
         return -1;
-    return daemon_check(db, daemon->config, want->has_deep && want->deep, job_arena(job), out, err);
+    return daemon_check(job, db, daemon->config, want->has_deep && want->deep, out, err);
 }
 
 static int on_check(void *self, struct request *request, struct error *err)

@@ -11,6 +11,7 @@
 
 #include "actors/base/actor.h"
 #include "actors/base/db.h"
+#include "actors/base/job.h"
 
 struct daemon_config {
     const char *root;     /* state that lasts */
@@ -32,8 +33,9 @@ struct daemon_self {
 
 extern const struct actor daemon_actor; /* self: struct daemon_self */
 
-/* check.c: rows against files, records against the journal. */
-int daemon_check(struct db *db, const struct daemon_config *config, bool deep, struct arena *arena,
+/* check.c: rows against files, records against the journal.  May take a second longer where
+   something is found, to see whether it stays. */
+int daemon_check(struct job *job, struct db *db, const struct daemon_config *config, bool deep,
                  struct daemon_check_reply *reply, struct error *err);
 
 #endif
