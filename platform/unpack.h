@@ -72,8 +72,9 @@ int unpack_whole(const struct unpack_options *options, uint64_t bytes, struct un
 
 /* What the layer could not know before its parents were complete (in chain order: the lowers
    are stitched already).  `lowers` are their fs folders, highest first.  Waits.
-   ABORTED: the layer reaches through a link of its parents, so it has to be unpacked once
-   more with options.lowers set; the folder may be used for that as it is. */
+   ABORTED: the layer reaches through a link of its parents (lib/x where they have lib ->
+   usr/lib), so it has to be unpacked once more, with options.lowers set: unpack_whole() in the
+   same folder, and no stitch after it. */
 int unpack_stitch(const char *folder, const char *const *lowers, size_t count, struct error *err);
 
 /* Copies /etc/passwd and /etc/group of the merged lowers to <out_folder>/passwd and group (0600);

@@ -66,11 +66,11 @@ static int copy_other(struct folder *folder, const char *name, int from, const s
         target[length] = '\0';
         if (symlinkat(target, folder->fd, name) < 0)
             return error_sys(err, errno, "make link %s", name);
-    } else if (mknodat(folder->fd, name, st->st_mode, st->st_rdev) < 0 ||
-               fchmodat(folder->fd, name, st->st_mode & 07777, 0) < 0) {
+    } else if (mknodat(folder->fd, name, st->st_mode, st->st_rdev) < 0) {
         return error_sys(err, errno, "make %s", name);
     }
     if (fchownat(folder->fd, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        (!S_ISLNK(st->st_mode) && fchmodat(folder->fd, name, st->st_mode & 07777, 0) < 0) ||
         utimensat(folder->fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
         return error_sys(err, errno, "set attributes of %s", name);
     return 0;
@@ -89,8 +89,8 @@ static int copy_into(struct tree *tree, struct folder *folder, const char *name,
         (!hides && lower_open(tree, path, &from, &st, err) < 0))
         return -1;
     if (from < 0 || S_ISDIR(st.st_mode))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "hard link to %s, which is not %s", asked,
-                         from < 0 ? "there" : "a file");
+        return tree_doubt(tree, err, "hard link to %s, which is not %s", asked,
+                          from < 0 ? "there" : "a file");
     folder->touched = true;
     if ((S_ISREG(st.st_mode) ? copy_file(tree, folder, name, path, &st, err)
                              : copy_other(folder, name, from, &st, err)) < 0)
@@ -109,8 +109,7 @@ int copyup(struct tree *tree, const char *path, char folder[PATH_MAX], const cha
     strcpy(folder, parent->path);
     if (fstatat(parent->fd, *name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         if (is_whiteout(&st))
-            return error_set(err, ERROR_INVALID_ARGUMENT,
-                             "hard link to %s, which the layer removes", path);
+            return tree_doubt(tree, err, "hard link to %s, which the layer removes", path);
         return 0; /* it is here, by way of a link of the parents */
     }
     return copy_into(tree, parent, *name, path, err);

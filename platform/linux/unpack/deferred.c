@@ -15,6 +15,8 @@
 #include "platform/scope.h"
 
 #define XATTR_LINK  "trusted.gantry.link"
+#define WANTED      "y" /* the values of a folder's mark */
+#define WAIVED      "n"
 #define BUFFER_SIZE (64 * 1024)
 
 struct deferred {
@@ -77,7 +79,7 @@ static int put(struct deferred *deferred, const char *bytes, size_t size, struct
 
 int deferred_root(struct deferred *deferred, struct folder *root, struct error *err)
 {
-    if (fsetxattr(root->fd, UNPACK_XATTR_IMPLIED, "y", 1, 0) < 0)
+    if (fsetxattr(root->fd, UNPACK_XATTR_IMPLIED, WANTED, 1, 0) < 0)
         return error_sys(err, errno, "mark folder /%s", root->path);
     deferred->count++;
     return 0;
@@ -128,6 +130,13 @@ int deferred_link(struct deferred *deferred, struct tree *tree, struct folder *p
     return put(deferred, target, strlen(target) + 1, err);
 }
 
+int deferred_doubt(struct deferred *deferred, const char *path, struct error *err)
+{
+    deferred->count++;
+    return put(deferred, "A", 1, err) < 0 || put(deferred, path, strlen(path) + 1, err) < 0 ? -1
+                                                                                            : 0;
+}
+
 uint64_t deferred_count(const struct deferred *deferred)
 {
     return deferred->count;
@@ -160,10 +169,24 @@ bool deferred_has_number(struct folder *folder, const char *name, uint64_t numbe
     return strtoull(text, NULL, 10) == number;
 }
 
-int deferred_unmark(struct folder *folder, bool *was, struct error *err)
+/* Only a folder that has a mark gets the other one. */
+int deferred_waive(struct folder *folder, struct error *err)
 {
-    *was = fremovexattr(folder->fd, UNPACK_XATTR_IMPLIED) == 0;
-    if (!*was && errno != ENODATA)
+    if (fsetxattr(folder->fd, UNPACK_XATTR_IMPLIED, WAIVED, 1, XATTR_REPLACE) < 0 &&
+        errno != ENODATA)
+        return error_sys(err, errno, "mark folder %s", folder->path);
+    return 0;
+}
+
+int deferred_unmark(struct folder *folder, enum mark *mark, struct error *err)
+{
+    char value = '\0';
+
+    *mark = MARK_NONE;
+    if (fgetxattr(folder->fd, UNPACK_XATTR_IMPLIED, &value, 1) < 0)
+        return errno == ENODATA ? 0 : error_sys(err, errno, "read the mark of %s", folder->path);
+    *mark = value == WANTED[0] ? MARK_WANTED : MARK_WAIVED;
+    if (fremovexattr(folder->fd, UNPACK_XATTR_IMPLIED) < 0)
         return error_sys(err, errno, "unmark folder %s", folder->path);
     return 0;
 }
@@ -211,7 +234,7 @@ static int next_text(struct reader *reader, char text[PATH_MAX], struct error *e
 
 static int read_all(struct reader *reader, deferred_fn *each, void *ctx, struct error *err)
 {
-    char path[PATH_MAX], target[PATH_MAX], kind;
+    char path[PATH_MAX], target[PATH_MAX] = "", kind;
     bool end;
 
     for (uint64_t number = 1;; number++) {
@@ -219,11 +242,11 @@ static int read_all(struct reader *reader, deferred_fn *each, void *ctx, struct 
             return -1;
         if (end)
             return 0;
-        if (kind != 'F' && kind != 'L')
+        if (kind != 'F' && kind != 'L' && kind != 'A')
             return error_set(err, ERROR_DATA_LOSS, "the list of deferred things is damaged");
         if (next_text(reader, path, err) < 0 || (kind == 'L' && next_text(reader, target, err) < 0))
             return -1;
-        if (each(ctx, number, path, kind == 'L' ? target : NULL, err) < 0)
+        if (each(ctx, kind, number, path, target, err) < 0)
             return -1;
     }
 }

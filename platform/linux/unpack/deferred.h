@@ -8,7 +8,8 @@
  * goes with it, and the line in the list means nothing any more.
  *
  * The list is the file `deferred` in the layer folder, and only there when it
- * has lines: "F" PATH NUL, or "L" PATH NUL TARGET NUL.
+ * has lines: "F" PATH NUL, or "L" PATH NUL TARGET NUL, or "A" PATH NUL: this
+ * entry made no sense alone; unpack the layer again with the parents in sight.
  */
 #ifndef UNPACK_DEFERRED_H
 #define UNPACK_DEFERRED_H
@@ -25,6 +26,7 @@ int deferred_root(struct deferred *deferred, struct folder *root, struct error *
 /* Puts the placeholder; `target` is clean. */
 int deferred_link(struct deferred *deferred, struct tree *tree, struct folder *parent,
                   const char *name, const char *target, struct error *err);
+int deferred_doubt(struct deferred *deferred, const char *path, struct error *err);
 /* Is this a placeholder? */
 bool deferred_is_link(struct deferred *deferred, struct folder *folder, const char *name);
 /* Lines so far. */
@@ -32,15 +34,19 @@ uint64_t deferred_count(const struct deferred *deferred);
 /* Writes what is not written yet. */
 int deferred_flush(struct deferred *deferred, struct error *err);
 
-/* Reads the list: each line's number (from 1), path and target (NULL: folder). */
-typedef int deferred_fn(void *ctx, uint64_t number, const char *path, const char *target,
-                        struct error *err);
+/* Reads the list: each line's kind (F, L, A), number (from 1), path, and target if it is L. */
+typedef int deferred_fn(void *ctx, char kind, uint64_t number, const char *path,
+                        const char *target, struct error *err);
 int deferred_each(int layer, deferred_fn *each, void *ctx, struct error *err);
 /* The list is done with. */
 int deferred_remove(int layer, struct error *err);
 
-/* Removes a folder's mark; *was: it had one. */
-int deferred_unmark(struct folder *folder, bool *was, struct error *err);
+/* The layer removes the parents' folder of this name: nothing is wanted of them any more. */
+int deferred_waive(struct folder *folder, struct error *err);
+
+/* Removes a folder's mark and says which it was. */
+enum mark { MARK_NONE, MARK_WANTED, MARK_WAIVED };
+int deferred_unmark(struct folder *folder, enum mark *mark, struct error *err);
 /* Has the placeholder this number? */
 bool deferred_has_number(struct folder *folder, const char *name, uint64_t number);
 

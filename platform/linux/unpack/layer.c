@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "platform/linux/unpack/attributes.h"
+#include "platform/linux/unpack/deferred.h"
 #include "platform/linux/unpack/entry.h"
 #include "platform/linux/unpack/node.h"
 #include "platform/linux/unpack/report.h"
@@ -275,8 +276,11 @@ static int layer_entry(struct layer *layer, struct archive_entry *from, struct e
     layer->entries++;
     if (entry_read(layer, from, &entry, err) == 0) {
         time_settle(layer->tree, &entry, layer->entries == 1);
+        layer->tree->doubt = false;
         if (entry_apply(layer, from, &entry, err) == 0)
             return 0;
+        if (layer->tree->doubt && !layer->tree->base && layer->tree->lower < 0)
+            return deferred_doubt(layer->tree->deferred, entry.path, err);
     }
     if (layer->stream_error.code != ERROR_NONE)
         return -1; /* it is not this entry's fault */

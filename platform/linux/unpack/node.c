@@ -218,10 +218,9 @@ static int target_find(struct tree *tree, const char *target, char folder[PATH_M
     if (fstatat(found->fd, *name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? TARGET_ELSEWHERE : error_sys(err, errno, "stat %s", target);
     if (S_ISDIR(st.st_mode))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "hard link to the folder %s", target);
+        return tree_doubt(tree, err, "hard link to the folder %s", target);
     if (is_whiteout(&st))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "hard link to %s, which the layer removes",
-                         target);
+        return tree_doubt(tree, err, "hard link to %s, which the layer removes", target);
     return deferred_is_link(tree->deferred, found, *name) ? TARGET_ELSEWHERE : TARGET_HERE;
 }
 
@@ -245,6 +244,8 @@ int node_link_make(struct tree *tree, struct folder *from, const char *from_name
             return 0;
         if (tree_remove(tree, to, to_name, err) < 0)
             return -1;
+        if (from->fd < 0) /* it was in the folder that made way */
+            return tree_doubt(tree, err, "hard link in place of the folder of its target");
         if (linkat(from->fd, from_name, to->fd, to_name, 0) < 0)
             return error_sys(err, errno, "make the hard link");
     }

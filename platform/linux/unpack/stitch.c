@@ -29,7 +29,7 @@ static void fd_close(int *fd)
 static int again(struct error *err, const char *path)
 {
     return error_set(err, ERROR_ABORTED,
-                     "%s goes through a link of the parents: unpack the layer with them", path);
+                     "%.100s depends on the parents: unpack the layer with them in sight", path);
 }
 
 static void parent_of(const char *path, char parent[PATH_MAX])
@@ -43,14 +43,15 @@ static void parent_of(const char *path, char parent[PATH_MAX])
 
 /* ---- folders ------------------------------------------------------------------------ */
 
-/* Does this layer hide what the parents have at `path`?  (Gone since: as good as.) */
+/* Does this layer hide what the parents have at `path`?  Not when the folder is gone since: what
+   was put through it may be elsewhere. */
 static int is_hidden(struct tree *tree, const char *path, bool *hidden, struct error *err)
 {
     char parent[PATH_MAX];
     struct folder *folder;
 
     parent_of(path, parent);
-    *hidden = true;
+    *hidden = false;
     if (tree_folder(tree, parent, &folder, err) < 0)
         return err->code == ERROR_NOT_FOUND ? 0 : -1;
     return tree_hides(tree, parent, hidden, err);
@@ -70,7 +71,8 @@ static int stitch_folder(struct tree *tree, const char *path, struct error *err)
 {
     CLEANUP(fd_close) int lower = -1;
     struct folder *folder = NULL;
-    bool marked = false, hidden, opaque = false;
+    enum mark mark = MARK_NONE;
+    bool hidden;
     struct stat st;
 
     if (is_hidden(tree, path, &hidden, err) < 0 ||
@@ -81,14 +83,13 @@ static int stitch_folder(struct tree *tree, const char *path, struct error *err)
             return -1;
         folder = NULL;
     }
-    if (folder != NULL && (deferred_unmark(folder, &marked, err) < 0 ||
-                           fd_is_opaque(folder->fd, &opaque, err) < 0))
+    if (folder != NULL && deferred_unmark(folder, &mark, err) < 0)
         return -1;
-    if (lower < 0 || (opaque && !marked))
+    if (lower < 0 || mark == MARK_WAIVED)
         return 0;
-    if (!S_ISDIR(st.st_mode))
+    if (!S_ISDIR(st.st_mode)) /* also where the folder was replaced: something went through it */
         return again(err, path);
-    return marked ? inherit(tree, folder, lower, err) : 0;
+    return mark == MARK_WANTED ? inherit(tree, folder, lower, err) : 0;
 }
 
 /* ---- links ---------------------------------------------------------------------------- */
@@ -159,14 +160,20 @@ static int stitch_link(struct stitch *stitch, uint64_t number, const char *path,
     return node_link_make(tree, folder, from_name, to, name, err);
 }
 
-static int stitch_one(void *self, uint64_t number, const char *path, const char *target,
-                      struct error *err)
+static int stitch_one(void *self, char kind, uint64_t number, const char *path,
+                      const char *target, struct error *err)
 {
     struct stitch *stitch = self;
-    int status = target == NULL ? stitch_folder(stitch->tree, path, err)
-                                : stitch_link(stitch, number, path, target, err);
+    int status;
 
-    return status < 0 ? error_wrap(err, "%s", path) : 0;
+    stitch->tree->doubt = kind == 'A';
+    if (kind == 'F')
+        status = stitch_folder(stitch->tree, path, err);
+    else
+        status = kind == 'L' ? stitch_link(stitch, number, path, target, err) : -1;
+    if (status < 0)
+        return stitch->tree->doubt ? again(err, path) : error_wrap(err, "%.100s", path);
+    return 0;
 }
 
 int stitch(struct tree *tree, int layer, struct error *err)

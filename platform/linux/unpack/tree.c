@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -38,6 +40,18 @@ int tree_close(struct tree *tree, struct error *err)
         if (folder_release(&tree->folders[i], err) < 0)
             return -1;
     return folder_release(&tree->top, err);
+}
+
+int tree_doubt(struct tree *tree, struct error *err, const char *fmt, ...)
+{
+    char text[300];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    tree->doubt = true;
+    return error_set(err, ERROR_INVALID_ARGUMENT, "%s", text);
 }
 
 /* ---- counting ------------------------------------------------------------------- */

@@ -45,6 +45,7 @@ struct tree {
     bool stitching;
     bool default_acl; /* some folder has an ACL that files in it inherit */
     bool root_named;
+    bool doubt; /* the last failure may be one only because the parents are not in sight */
     struct timespec entry_time; /* of the entry at hand: folders that nobody names get it */
     struct deferred *deferred;
     uint64_t size, inodes; /* what is in it */
@@ -88,6 +89,9 @@ int tree_remove(struct tree *tree, struct folder *parent, const char *name, stru
 /* Counts a thing that was made, or is removed (st_nlink <= 1). */
 int tree_count(struct tree *tree, mode_t type, uint64_t size, struct error *err);
 void tree_discount(struct tree *tree, const struct stat *st);
+
+/* Sets INVALID_ARGUMENT, and tree->doubt. */
+int tree_doubt(struct tree *tree, struct error *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Is it hidden what the parents have in this folder; in this real path, an ancestor's mark
    included? */

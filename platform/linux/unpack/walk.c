@@ -167,7 +167,7 @@ static int step_missing(struct walk *walk, const char *name, bool was_hidden, st
         return make_inherited(walk, name, lower, err);
     if (S_ISLNK(st.st_mode))
         return link_read(walk, lower, "", err);
-    return error_set(err, ERROR_INVALID_ARGUMENT, "%s is not a folder", name);
+    return tree_doubt(tree, err, "%s is not a folder", name);
 }
 
 /* ---- one name ------------------------------------------------------------------------ */
@@ -181,11 +181,10 @@ static int step_other(struct walk *walk, const char *name, struct error *err)
         return error_sys(err, errno, "stat %s", name);
     if (S_ISLNK(st.st_mode))
         return link_read(walk, walk->at->fd, name, err);
-    if (!is_whiteout(&st))
-        return error_set(err, walk->make ? ERROR_INVALID_ARGUMENT : ERROR_NOT_FOUND,
-                         "%s is not a folder", name);
     if (!walk->make)
         return error_set(err, ERROR_NOT_FOUND, "no folder %s", name);
+    if (!is_whiteout(&st))
+        return tree_doubt(tree, err, "%s is not a folder", name);
     if (tree_remove(tree, walk->at, name, err) < 0)
         return -1;
     return step_missing(walk, name, true, err);
@@ -231,7 +230,7 @@ static int follow(struct walk *walk, const char *rest, struct error *err)
     size_t target = strlen(walk->target), left = strlen(rest);
 
     if (++walk->links > LINKS || target + 1 + left >= sizeof(walk->todo))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "too many links, or too long ones");
+        return tree_doubt(walk->tree, err, "too many links, or too long ones");
     memmove(walk->todo + target + 1, rest, left + 1);
     memcpy(walk->todo, walk->target, target);
     walk->todo[target] = '/';

@@ -56,11 +56,9 @@ int whiteout_kind(const char *path, enum whiteout *kind, struct error *err)
 /* This layer's own folder hides what the parents have under its name. */
 static int hide(struct folder *folder, struct error *err)
 {
-    bool was;
-
     if (fsetxattr(folder->fd, XATTR_OPAQUE, "y", 1, 0) < 0)
         return error_sys(err, errno, "hide what is under %s", folder->path);
-    return deferred_unmark(folder, &was, err);
+    return deferred_waive(folder, err);
 }
 
 static int remove_lower(struct tree *tree, struct folder *parent, const char *name,
