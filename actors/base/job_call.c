@@ -145,7 +145,7 @@ void call_finally(struct job *job, const struct op *op, const void *in)
     take_orders(job);
     cancelled = job->cancelled;
     job_finish(job, CANCEL_GRACE_MS);
-    if (call(job, op, in, NULL, &err) < 0)
+    if (call(job, op, in, NULL, &err) < 0 && err.code != ERROR_UNAVAILABLE) /* it stops, too */
         log_warn(job->context.actor, "%s: %s", op->name, err.text);
     job->context.deadline = deadline;
     if (job->cancelled == ERROR_NONE)

@@ -67,7 +67,8 @@ UNUSED static struct layer_plan *small_layer(void)
 }
 
 /* A file of random bytes: its layer is as large, packed or not. */
-UNUSED static struct layer_plan noise_layer(const char *path, size_t size, struct layer_entry *entry)
+UNUSED static struct layer_plan noise_layer(const char *path, size_t size,
+                                            struct layer_entry *entry)
 {
     char *noise = malloc(size);
 

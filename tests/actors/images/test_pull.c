@@ -155,7 +155,9 @@ static void an_image_may_have_no_layers(void **state)
 
 static void an_artifact_is_stored_and_not_unpacked(void **state)
 {
-    struct image_plan plan = { .layers = small_layer(), .layer_count = 1, .no_index = true,
+    struct image_plan plan = { .layers = small_layer(),
+                               .layer_count = 1,
+                               .no_index = true,
                                .config_type = "application/vnd.example.config.v1+json",
                                .defects = IMAGE_UNKNOWN_LAYER };
     CLEANUP(image_drop) struct built_image *image = image_build(&plan);
@@ -184,8 +186,7 @@ static void a_digest_is_a_reference(void **state)
     must(pull(.reference = by_digest));
     reply = answer.body;
     assert_string_equal(reply->image->name, by_digest);
-    assert_string_equal(server_seen(server, NULL, 0, "target"),
-                        manifest_path(image->index.digest));
+    assert_string_equal(server_seen(server, NULL, 0, "target"), manifest_path(image->index.digest));
 }
 
 /* ---- not unpacked ---------------------------------------------------------------------------- */
@@ -230,7 +231,8 @@ static void what_was_only_downloaded_can_be_unpacked_and_stays(void **state)
     assert_int_equal(server_count(server, NULL), requests);
 }
 
-/* ---- labels ------------------------------------------------------------------------------------ */
+/* ---- labels ------------------------------------------------------------------------------------
+ */
 
 static void assert_label(const char *digest, const char *key, const char *value)
 {
@@ -290,7 +292,8 @@ static void what_the_user_labels_is_the_name(void **state)
     assert_string_equal(map_get(&reply->image->labels, "who"), "me");
 }
 
-/* ---- again ---------------------------------------------------------------------------------------- */
+/* ---- again
+ * ---------------------------------------------------------------------------------------- */
 
 static void the_second_time_only_the_name_is_looked_up(void **state)
 {
@@ -363,7 +366,8 @@ static void another_namespace_takes_what_is_there_and_makes_the_rest(void **stat
     struct layer_plan layers[] = { *small_layer(),
                                    { .entries = above, .entry_count = COUNT_OF(above) },
                                    { .entries = last, .entry_count = COUNT_OF(last) } };
-    CLEANUP(image_drop) struct built_image *image =
+    CLEANUP(image_drop)
+    struct built_image *image =
         image_build(&(struct image_plan){ .layers = layers, .layer_count = 3 });
     const struct images_pull_reply *reply;
 

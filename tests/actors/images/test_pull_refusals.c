@@ -118,7 +118,8 @@ static void a_missing_layer_blob_is_named(void **state)
     refuse_defect(IMAGE_NO_LAYER_BLOB, ERROR_NOT_FOUND, "sha256:");
 }
 
-/* ---- platforms --------------------------------------------------------------------------------- */
+/* ---- platforms ---------------------------------------------------------------------------------
+ */
 
 static void no_platform_that_fits_lists_what_there_is_and_asks_for_no_layer(void **state)
 {
@@ -161,30 +162,33 @@ static void indexes_are_not_followed_without_end(void **state)
                  image->index_type, image->index_type, digests[i - 1],
                  i == 1 ? image->index.size : strlen(json[i - 1]));
         blob_digest(json[i], strlen(json[i]), digests[i]);
-        server_add(server, manifest_path(digests[i]),
-                   &(struct server_reply){
-                       .headers = headers, .body = json[i], .size = strlen(json[i]) });
+        server_add(
+            server, manifest_path(digests[i]),
+            &(struct server_reply){ .headers = headers, .body = json[i], .size = strlen(json[i]) });
     }
-    server_add(server, manifest_path("latest"),
-               &(struct server_reply){
-                   .headers = headers, .body = json[5], .size = strlen(json[5]) });
+    server_add(
+        server, manifest_path("latest"),
+        &(struct server_reply){ .headers = headers, .body = json[5], .size = strlen(json[5]) });
     assert_int_equal(pull(), ERROR_DATA_LOSS);
     assert_says("nested");
     assert_nothing_left(0);
 }
 
-/* ---- types ---------------------------------------------------------------------------------------- */
+/* ---- types
+ * ---------------------------------------------------------------------------------------- */
 
 static void a_layer_of_unknown_type_is_named_and_nothing_is_downloaded(void **state)
 {
     (void)state;
-    refuse_defect(IMAGE_UNKNOWN_LAYER, ERROR_UNIMPLEMENTED, "application/vnd.example.layer.v1.bzip2");
+    refuse_defect(IMAGE_UNKNOWN_LAYER, ERROR_UNIMPLEMENTED,
+                  "application/vnd.example.layer.v1.bzip2");
     assert_int_equal(server_count(server, NULL), 3); /* index, manifest, config */
 }
 
 static void a_layer_of_unknown_type_can_be_stored(void **state)
 {
-    struct image_plan plan = { .layers = small_layer(), .layer_count = 1,
+    struct image_plan plan = { .layers = small_layer(),
+                               .layer_count = 1,
                                .defects = IMAGE_UNKNOWN_LAYER };
     CLEANUP(image_drop) struct built_image *image = image_build(&plan);
 
@@ -200,7 +204,8 @@ static void a_layer_of_unknown_type_can_be_stored(void **state)
     assert_nothing_half_done();
 }
 
-/* ---- blobs ------------------------------------------------------------------------------------------ */
+/* ---- blobs
+ * ------------------------------------------------------------------------------------------ */
 
 static void a_layer_of_another_digest_is_refused(void **state)
 {
@@ -286,7 +291,8 @@ static void a_layer_that_is_no_tar_is_refused(void **state)
     refuse_layer(layer, ERROR_DATA_LOSS, "layer sha256:");
 }
 
-/* ---- entries ------------------------------------------------------------------------------------------ */
+/* ---- entries
+ * ------------------------------------------------------------------------------------------ */
 
 static void refuse_entries(const struct layer_entry *entries, size_t count, const char *says)
 {
@@ -331,7 +337,9 @@ static void an_entry_cannot_leave_by_a_link(void **state)
 
 static void a_hard_link_cannot_reach_outside(void **state)
 {
-    const struct layer_entry up = { .path = "link", .type = ENTRY_HARDLINK, .text = "../../etc/passwd" };
+    const struct layer_entry up = { .path = "link",
+                                    .type = ENTRY_HARDLINK,
+                                    .text = "../../etc/passwd" };
 
     (void)state;
     refuse_entries(&up, 1, "link");
@@ -339,14 +347,16 @@ static void a_hard_link_cannot_reach_outside(void **state)
 
 static void an_entry_cannot_set_overlay_attributes(void **state)
 {
-    const struct layer_entry entry = { .path = "d", .type = ENTRY_FOLDER,
-                                       .xattr = "trusted.overlay.opaque", .xattr_value = "y" };
+    const struct layer_entry entry = {
+        .path = "d", .type = ENTRY_FOLDER, .xattr = "trusted.overlay.opaque", .xattr_value = "y"
+    };
 
     (void)state;
     refuse_entries(&entry, 1, "trusted.overlay.opaque");
 }
 
-/* ---- what is kept ------------------------------------------------------------------------------------- */
+/* ---- what is kept
+ * ------------------------------------------------------------------------------------- */
 
 /* An image of two layers, the second of which is not given out. */
 static struct built_image *half_an_image(void)
