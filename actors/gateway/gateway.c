@@ -232,6 +232,16 @@ static void take_request(struct gateway *gateway, struct session *session, const
     }
 }
 
+/* A client that was taken for lost asks after a request that was cancelled then. */
+static void tell_lost_request(struct gateway *gateway, struct session *session, uint64_t id)
+{
+    struct error err = { 0 };
+
+    error_set(&err, ERROR_ABORTED, "request %llu is not open (any more): nothing was heard of this client for long",
+              (unsigned long long)id);
+    refuse(gateway, session, id, &err);
+}
+
 static void answer_ping(struct gateway *gateway, struct session *session, const struct envelope *ping)
 {
     const struct envelope envelope = { .version = PROTOCOL_VERSION, .id = ping->id, .kind = "pong" };
@@ -256,6 +266,9 @@ static void take_envelope(struct gateway *gateway, struct session *session, cons
     }
     if (streq(envelope->kind, "request")) {
         take_request(gateway, session, envelope, body);
+    } else if (streq(envelope->kind, "ping") && envelope->id != 0 &&
+               forward_of_caller(session, envelope->id) == NULL) {
+        tell_lost_request(gateway, session, envelope->id);
     } else if (streq(envelope->kind, "ping")) {
         answer_ping(gateway, session, envelope);
     } else if (streq(envelope->kind, "cancel") || streq(envelope->kind, "data") || streq(envelope->kind, "credit")) {

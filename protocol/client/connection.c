@@ -80,6 +80,7 @@ static int socket_open(struct gantry *client, struct error *err)
     /* Never again by itself; -1 would throw away what has arrived and is not yet read. */
     zsock_set_reconnect_ivl(client->socket, 24 * 3600 * 1000);
     zsock_set_linger(client->socket, 0);
+    zsock_set_rcvhwm(client->socket, 0); /* bounded by credit, which counts bytes */
     zsock_set_sndtimeo(client->socket, client_times.gone);
     zsock_set_maxmsgsize(client->socket, RECORD_BYTES_MAX + 1024);
     if (strncmp(client->endpoint, "ipc://", 6) == 0 && monitor_open(client, err) < 0)

@@ -407,6 +407,25 @@ static void the_work_of_a_client_that_falls_silent_is_cancelled(void **state)
     zsock_destroy(&client);
 }
 
+static void a_ping_asks_whether_a_request_is_still_open(void **state)
+{
+    struct envelope ping = { .version = 1, .id = 6, .kind = "ping" };
+    zsock_t *client = client_open(ZMQ_DEALER);
+    zframe_t *body = wire_frame(nothing_record(), &(struct nothing){ 0 });
+    unsigned open = atomic_load(&waits_open), cancelled = atomic_load(&waits_cancelled);
+    char message[200];
+    uint64_t id;
+
+    (void)state;
+    send_request(client, 6, &op_tasks_wait, &(struct tasks_get_request){ .id = "a" });
+    wait_until(&waits_open, open + 1);
+    wait_until(&waits_cancelled, cancelled + 1); /* silent for so long that it was given up */
+    wire_send(client, NULL, &ping, &body);
+    assert_string_equal(answer_of(client, &id, message), "aborted");
+    assert_int_equal(id, 6);
+    zsock_destroy(&client);
+}
+
 static void a_message_over_the_limit_ends_the_connection_not_the_daemon(void **state)
 {
     zsock_t *client = client_open(ZMQ_DEALER);
@@ -439,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_request_whose_time_is_up_is_answered),
         cmocka_unit_test(the_work_of_a_client_that_vanished_is_cancelled),
         cmocka_unit_test(the_work_of_a_client_that_falls_silent_is_cancelled),
+        cmocka_unit_test(a_ping_asks_whether_a_request_is_still_open),
         cmocka_unit_test(a_message_over_the_limit_ends_the_connection_not_the_daemon),
     };
 
