@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "platform/scope.h"
 #include "protocol/client/gantry.h"
@@ -128,13 +129,13 @@ static int write_once(struct gantry *client, const struct writer *writer, unsign
 
     switch (writer->number % 4) {
     case 0:
-        snprintf(name, sizeof(name), "n%u-%lu", writer->number, i);
+        snprintf(name, sizeof(name), "n%d-%u-%lu", getpid(), writer->number, i);
         return gantry_call(client, &op_namespaces_create, &namespace, &namespace_reply, arena, err);
     case 1:
-        snprintf(name, sizeof(name), "l%u-%lu", writer->number, i);
+        snprintf(name, sizeof(name), "l%d-%u-%lu", getpid(), writer->number, i);
         return gantry_call(client, &op_leases_create, &lease, &lease_reply, arena, err);
     case 2:
-        snprintf(name, sizeof(name), "bench/t%u:%lu", writer->number, i);
+        snprintf(name, sizeof(name), "bench/t%d-%u:%lu", getpid(), writer->number, i);
         return gantry_call(client, &op_images_tag, &tag, &image_reply, arena, err);
     default:
         ask_create(client, i, writer->image);
