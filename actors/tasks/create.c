@@ -7,6 +7,7 @@
 #include "actors/base/log.h"
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
+#include "protocol/oci/draft.h"
 
 struct creation {
     struct container_info container; /* spec included */
@@ -32,6 +33,40 @@ static int root_mounts(struct job *job, const struct container_info *container, 
     if (call(job, &op_snapshots_mounts, &want, &reply, err) < 0)
         return error_wrap(err, "root file system of container %s", container->id);
     *mounts = reply.mounts;
+    return 0;
+}
+
+static bool is_rshared(const json_t *mount)
+{
+    const json_t *options = json_object_get(mount, "options"), *option;
+    size_t i;
+
+    json_array_foreach(options, i, option)
+        if (json_is_string(option) && strcmp(json_string_value(option), "rshared") == 0)
+            return true;
+    return false;
+}
+
+/* What the shim has to know of the spec: its control group, and the sources whose mounts go both ways. */
+static int read_spec(struct job *job, const char *spec, struct shim_task *task, struct error *err)
+{
+    struct arena *arena = job_arena(job);
+    json_t *root = draft_read(spec, strlen(spec), err);
+    const json_t *mounts = json_object_get(root, "mounts"), *mount;
+    size_t i;
+
+    if (root == NULL)
+        return error_wrap(err, "the container's spec");
+    task->cgroup = arena_str(arena, json_string_value(json_object_get(json_object_get(root, "linux"), "cgroupsPath")));
+    task->shared.items = arena_alloc(arena, (json_array_size(mounts) + 1) * sizeof(*task->shared.items));
+    json_array_foreach(mounts, i, mount)
+    {
+        const char *source = json_string_value(json_object_get(mount, "source"));
+
+        if (source != NULL && is_rshared(mount))
+            task->shared.items[task->shared.count++] = arena_str(arena, source);
+    }
+    json_decref(root);
     return 0;
 }
 
@@ -65,7 +100,7 @@ static int create(struct job *job, const struct creation *creation, struct task_
     if (program_look_up(name, program, &missing) < 0)
         return error_set(err, ERROR_FAILED_PRECONDITION, "OCI runtime %s: %.250s", name, missing.text);
     if (path_format(runtime_root, err, "%s/oci", config->state) < 0 ||
-        fs_folder_make(runtime_root, 0700, err) < 0 ||
+        fs_folder_make(runtime_root, 0700, err) < 0 || read_spec(job, container->spec, &task, err) < 0 ||
         root_mounts(job, container, &task.rootfs, err) < 0 || task_create(&start, starting, err) < 0)
         return -1;
     while ((got = task_starting_take(starting, pid, err)) == 0)
