@@ -90,6 +90,16 @@ int on_images_release(void *self, struct request *request, struct error *err)
     return request_reply(request, &(struct nothing){ 0 });
 }
 
+void claims_free(struct images *images)
+{
+    while (images->claims != NULL) {
+        struct claim *next = images->claims->next;
+
+        free(images->claims);
+        images->claims = next;
+    }
+}
+
 /* ---- the side of jobs ----------------------------------------------------------------------- */
 
 int claim_take(struct claim_held *claim, struct job *job, struct error *err, const char *fmt, ...)

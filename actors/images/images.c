@@ -353,6 +353,7 @@ static void images_close(void *self)
 {
     struct images *images = self;
 
+    claims_free(images);
     db_close(&images->db);
 }
 

@@ -41,5 +41,6 @@ int on_images_inspect(void *self, struct request *request, struct error *err); /
 int on_images_unpack(void *self, struct request *request, struct error *err);
 int on_images_claim(void *self, struct request *request, struct error *err);   /* claim.c */
 int on_images_release(void *self, struct request *request, struct error *err);
+void claims_free(struct images *images); /* at the end: jobs that stop release nothing any more */
 
 #endif
