@@ -286,6 +286,7 @@ static void a_reply_without_its_fields_fails_and_others_go_on(void **state)
 
 static void never_answer(struct peer *peer)
 {
+    peer->stay = true;
     take(peer, "request");
     take(peer, "cancel");
 }
