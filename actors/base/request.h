@@ -50,7 +50,10 @@ struct request {
 void request_send(struct request *request, const char *kind, const char *stream, bool end, zframe_t **body);
 void request_finish(struct request *request, const char *kind, zframe_t **body);
 
-/* job.c */
+/* watch.c */
+void watches_free(struct loop *loop);
+
+/* job_loop.c */
 void job_cancel(struct job_handle *job, enum error_code why);
 void job_deliver(struct job_handle *job, struct message **message);
 void jobs_cancel_background(struct loop *loop);

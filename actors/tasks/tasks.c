@@ -371,47 +371,49 @@ static int on_delete(void *self, struct request *request, struct error *err)
 
 /* ---- wait, get, list ------------------------------------------------------------------------- */
 
-static int on_wait(void *self, struct request *request, struct error *err)
+/* The process that is meant; 1 when the container's last run is over and its shim gone. */
+static int process_or_ended(struct tasks *tasks, struct request *request, const struct tasks_get_request *in,
+                            struct task **task, struct process **process, struct error *err)
 {
-    const struct tasks_get_request *in = request_body(request);
-    struct tasks *tasks = self;
     struct container_info container;
-    struct task *task;
-    struct process *process;
-    struct task_info info;
 
     if (find_container(tasks, request, in->id, &container, err) < 0)
         return -1;
-    task = task_find(tasks, request_namespace(request), container.id);
-    if (task == NULL)
-        return reply_ended(tasks, request, in->id, err);
-    process = task_process(task, in->exec);
-    if (process == NULL)
+    *task = task_find(tasks, request_namespace(request), container.id);
+    if (*task == NULL)
+        return 1;
+    *process = task_process(*task, in->exec);
+    if (*process == NULL)
         return error_set(err, ERROR_NOT_FOUND, "container %s has no process %s", in->id, in->exec);
-    if (process->written) {
-        info = process_info_of(task, process);
-        return request_reply(request, &info);
-    }
-    return request_keep(request, waiter_gone, waiter_add(task, request, in->exec));
+    return 0;
+}
+
+static int on_wait(void *self, struct request *request, struct error *err)
+{
+    const struct tasks_get_request *in = request_body(request);
+    struct task *task;
+    struct process *process;
+    struct task_info info;
+    int found = process_or_ended(self, request, in, &task, &process, err);
+
+    if (found != 0)
+        return found < 0 ? -1 : reply_ended(self, request, in->id, err);
+    if (process->status != TASK_STOPPED)
+        return request_keep(request, waiter_gone, waiter_add(task, request, in->exec));
+    info = process_info_of(task, process);
+    return request_reply(request, &info);
 }
 
 static int on_get(void *self, struct request *request, struct error *err)
 {
     const struct tasks_get_request *in = request_body(request);
-    struct tasks *tasks = self;
-    struct container_info container;
     struct task *task;
     struct process *process;
     struct task_info info;
+    int found = process_or_ended(self, request, in, &task, &process, err);
 
-    if (find_container(tasks, request, in->id, &container, err) < 0)
-        return -1;
-    task = task_find(tasks, request_namespace(request), container.id);
-    if (task == NULL)
-        return reply_ended(tasks, request, in->id, err);
-    process = task_process(task, in->exec);
-    if (process == NULL)
-        return error_set(err, ERROR_NOT_FOUND, "container %s has no process %s", in->id, in->exec);
+    if (found != 0)
+        return found < 0 ? -1 : reply_ended(self, request, in->id, err);
     info = process_info_of(task, process);
     return request_reply(request, &info);
 }
