@@ -8,6 +8,9 @@
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
 
+#define DYING_TRIES 100 /* so often a dying shim is looked at again, */
+#define DYING_MS    50  /* with so much time between */
+
 struct folder {
     char path[PATH_SIZE];
 };
@@ -16,9 +19,11 @@ static int clear_up_job(struct job *job, const void *in, void *out, struct error
 {
     const struct folder *folder = in;
 
-    (void)job, (void)out;
-    if (task_reap_dead(folder->path, err) < 0)
-        return -1;
+    (void)out;
+    /* A shim that was killed lets go of its socket a moment before it is dead. */
+    for (int tries = 0; task_reap_dead(folder->path, err) < 0; tries++)
+        if (err->code != ERROR_FAILED_PRECONDITION || tries == DYING_TRIES || job_wait(job, -1, 0, DYING_MS, err) < 0)
+            return -1;
     return task_folder_remove(folder->path, err);
 }
 

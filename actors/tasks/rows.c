@@ -20,6 +20,7 @@ struct row {
     uint64_t pid, exit_status;
     int64_t started, exited;
     bool row_too;
+    bool silent; /* the event has been written already */
 };
 
 static struct row row_of(const struct task *task, const struct process *process, const char *topic)
@@ -82,7 +83,7 @@ static int drop(struct write *write, const void *in, void *out, struct error *er
     if (row->row_too && db_run(write_db(write), err, "DELETE FROM tasks_task WHERE namespace = ? AND id = ?", "ss",
                                write_namespace(write), row->id) < 0)
         return -1;
-    return emit(write, "/tasks/delete", row->id, err, NULL);
+    return row->silent ? 0 : emit(write, "/tasks/delete", row->id, err, NULL);
 }
 
 void row_put(const struct task *task, const char *topic)
@@ -150,7 +151,7 @@ static int settled(void *self, struct request *request, void *ctx, void *out, st
 
 void row_settle(struct task *task)
 {
-    struct row row = { 0 };
+    struct row row = { .silent = task->deleted };
 
     snprintf(row.id, sizeof(row.id), "%s", task->id);
     snprintf(row.folder, sizeof(row.folder), "%s", task->namespace);

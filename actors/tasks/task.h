@@ -46,6 +46,7 @@ struct task {
     uint64_t last_ask;
     bool remove;      /* the container goes when the task ends */
     bool winding_up;  /* the shim has been told to delete */
+    bool deleted;     /* its row is gone, and that has been told */
 };
 
 struct tasks {

@@ -339,8 +339,21 @@ static void on_forced_end(struct task *task, struct waiter *waiter, const struct
     struct task_info info = process_info_of(task, &task->init);
 
     (void)tell;
-    row_delete(task->home, task->namespace, task->id, true);
+    if (!task->deleted)
+        row_delete(task->home, task->namespace, task->id, true);
+    task->deleted = true;
     request_reply(waiter->request, &info);
+}
+
+/* It has ended and is just being cleared away: its row goes behind the one that tells its end. */
+static int delete_stopped(struct task *task, struct request *request)
+{
+    struct task_info info = process_info_of(task, &task->init);
+
+    if (!task->deleted)
+        row_delete(task->home, task->namespace, task->id, true);
+    task->deleted = true;
+    return request_reply(request, &info);
 }
 
 static int on_delete(void *self, struct request *request, struct error *err)
@@ -359,8 +372,10 @@ static int on_delete(void *self, struct request *request, struct error *err)
     if (find_container(tasks, request, in->id, &container, err) < 0)
         return -1;
     task = task_find(tasks, request_namespace(request), container.id);
-    if (task == NULL || task->init.status == TASK_STOPPED)
+    if (task == NULL)
         return delete_ended(tasks, request, in->id, err);
+    if (task->init.status == TASK_STOPPED)
+        return delete_stopped(task, request);
     if (!(in->has_force && in->force) && task->init.status == TASK_RUNNING)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is running: stop it, or force", in->id);
     waiter = waiter_add(task, request, NULL);
