@@ -43,11 +43,12 @@ static bool ask_to_hand_over(const struct config *config)
     struct daemon_info_reply info = { 0 };
     struct nothing nothing;
     struct error ignored;
-    bool asked = ask(config->listen[0], &op_daemon_info, &info, arena, &ignored) == 0 && info.embedded &&
-                 ask(config->listen[0], &op_daemon_shutdown, &nothing, arena, &ignored) == 0;
+    bool is_command = ask(config->listen[0], &op_daemon_info, &info, arena, &ignored) == 0 && info.embedded;
 
+    if (is_command) /* its answer may be lost: it stops */
+        (void)ask(config->listen[0], &op_daemon_shutdown, &nothing, arena, &ignored);
     arena_free(arena);
-    return asked;
+    return is_command;
 }
 
 int engine_take_over(const struct config *config, int64_t wait_ms, struct engine **engine, struct error *err)

@@ -10,7 +10,7 @@
 #include "protocol/json.h"
 
 #define LINE_MAX_SIZE (64u * 1024) /* the shim splits lines at 16 KiB */
-#define READ_SIZE     (64u * 1024)
+#define SEND_SIZE     (64u * 1024) /* in one message */
 
 struct log_wish {
     const struct tasks_logs_request *want;
@@ -24,6 +24,9 @@ struct log_reader {
     const struct log_wish *wish;
     int file; /* -1: none */
     uint64_t inode_size;
+    char out[SEND_SIZE]; /* of one stream, on its way to the client */
+    size_t out_size;
+    char out_stream[8];
     char pending[LINE_MAX_SIZE];
     size_t pending_size;
     uint64_t to_skip; /* whole lines, for --tail */
@@ -31,6 +34,43 @@ struct log_reader {
     uint64_t lines;   /* counted or sent */
     bool counting;
 };
+
+/* Never more than the client's credit. */
+static int flush(struct log_reader *reader, struct error *err)
+{
+    size_t sent = 0;
+
+    while (sent < reader->out_size) {
+        size_t part = reader->out_size - sent;
+
+        if (job_credit(reader->job) == 0 && job_wait(reader->job, -1, JOB_CREDIT, -1, err) < 0)
+            return -1;
+        if (part > job_credit(reader->job))
+            part = (size_t)job_credit(reader->job);
+        job_send(reader->job, reader->out_stream, reader->out + sent, part, false);
+        sent += part;
+    }
+    reader->out_size = 0;
+    return 0;
+}
+
+/* Many short lines make one message. */
+static int put(struct log_reader *reader, const char *stream, const char *bytes, size_t size, struct error *err)
+{
+    while (size > 0) {
+        size_t part;
+
+        if ((reader->out_size == SEND_SIZE || strcmp(reader->out_stream, stream) != 0) && flush(reader, err) < 0)
+            return -1;
+        snprintf(reader->out_stream, sizeof(reader->out_stream), "%s", stream);
+        part = SEND_SIZE - reader->out_size < size ? SEND_SIZE - reader->out_size : size;
+        memcpy(reader->out + reader->out_size, bytes, part);
+        reader->out_size += part;
+        bytes += part;
+        size -= part;
+    }
+    return 0;
+}
 
 /* One line of the file: TIME STREAM P|F TEXT. */
 static int take_line(struct log_reader *reader, char *line, size_t size, struct error *err)
@@ -60,13 +100,13 @@ static int take_line(struct log_reader *reader, char *line, size_t size, struct 
     }
     if (want->has_timestamps && want->timestamps && !reader->in_line) {
         stream[-1] = ' ';
-        if (job_send_credited(reader->job, stream, line, (size_t)(stream - line), false, err) < 0)
+        if (put(reader, stream, line, (size_t)(stream - line), err) < 0)
             return -1;
     }
     reader->in_line = partial;
     if (!partial)
         text[text_size++] = '\n'; /* there is room: the line's own end stood here */
-    return text_size > 0 ? job_send_credited(reader->job, stream, text, text_size, false, err) : 0;
+    return put(reader, stream, text, text_size, err);
 }
 
 /* All whole lines that are there now. */
@@ -77,8 +117,10 @@ static int read_on(struct log_reader *reader, struct error *err)
                                 sizeof(reader->pending) - reader->pending_size, err);
         char *start = reader->pending, *end;
 
-        if (got <= 0)
-            return (int)got;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            return flush(reader, err);
         reader->pending_size += (size_t)got;
         while ((end = memchr(start, '\n', (size_t)(reader->pending + reader->pending_size - start))) != NULL) {
             if (take_line(reader, start, (size_t)(end - start), err) < 0)
