@@ -178,7 +178,7 @@ static void a_container_with_defaults_runs(void **state)
     {
         assert_int_equal(
             run_script(fixture, *runtime,
-                       "hostname; cat /etc/hostname; id -u; pwd; echo $HOME; ulimit -n; "
+                       "exec 2>&1; hostname; cat /etc/hostname; id -u; pwd; echo $HOME; ulimit -n; "
                        "grep -E 'CapEff|Seccomp:' /proc/self/status; echo $$; "
                        "cat /proc/keys 2>/dev/null | wc -c; echo x > /proc/sys/kernel/hostname; "
                        "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; "
@@ -188,7 +188,7 @@ static void a_container_with_defaults_runs(void **state)
         must_say(*runtime, "CapEff:\t00000000a80425fb");
         must_say(*runtime, "Seccomp:\t2");
         must_say(*runtime, "\n1\n0\n");
-        must_say(*runtime, "hostname: Read-only file system\n"); /* stderr may come at another place */
+        must_say(*runtime, "hostname: Read-only file system\n0\n");
         must_say(*runtime, "mkdir: can't create directory 'x': Read-only file system");
     }
 }
