@@ -1125,7 +1125,8 @@ static void what_is_counted_is_what_is_there(void **state)
     expect_layer(place, "x", &tar);
     assert_int_equal(fs_usage(in(place, "x/fs"), &size, &inodes, &place->err), 0);
     assert_int_equal(place->news.inodes, inodes);
-    assert_int_equal(place->news.size, size);
+    if (stat_of(in(place, "x/fs/a")).st_blocks > 0) /* a folder in memory takes no blocks */
+        assert_int_equal(place->news.size, size);
 }
 
 int main(void)
