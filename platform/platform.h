@@ -36,6 +36,8 @@ bool fs_exists(const char *path);
 
 /* Makes the folder if it is not there, and gives it exactly this mode (0700, 0711). */
 int fs_folder_make(const char *path, unsigned mode, struct error *err);
+/* ALREADY_EXISTS when it is there: of several who try, one succeeds. */
+int fs_folder_new(const char *path, unsigned mode, struct error *err);
 /* Like fs_folder_make, and the folders above it (0755 where they are new). */
 int fs_folder_make_all(const char *path, unsigned mode, struct error *err);
 /* Calls `each` for every name but . and ..; stops when it returns -1. */

@@ -42,6 +42,20 @@ static struct buffer pack(const struct container_info *info)
     return out;
 }
 
+/* Which of the two it is that somebody else has. */
+static int exists_already(struct write *write, const struct container_info *info, struct error *err)
+{
+    struct container_info other;
+    struct error none;
+
+    if (info->name == NULL ||
+        container_find(write_db(write), write_namespace(write), info->name, false, write_arena(write), &other, &none) < 0 ||
+        other.name == NULL || strcmp(other.name, info->name) != 0)
+        return error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s exists already", info->id);
+    error_set(err, ERROR_ALREADY_EXISTS, "the name %s is taken by container %.12s", info->name, other.id);
+    return error_hint(err, "remove that container, or choose another name");
+}
+
 static int insert(struct write *write, const void *in, void *out, struct error *err)
 {
     const struct containers_put_request *want = in;
@@ -54,12 +68,8 @@ static int insert(struct write *write, const void *in, void *out, struct error *
                         info->driver, info->snapshot, info->created, info->updated, record.data, record.size, info->spec);
 
     buffer_free(&record);
-    if (result < 0) {
-        if (err->code == ERROR_ALREADY_EXISTS)
-            error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s%s%s exists already", info->id,
-                      info->name ? " or the name " : "", info->name ? info->name : "");
-        return -1;
-    }
+    if (result < 0)
+        return err->code == ERROR_ALREADY_EXISTS ? exists_already(write, info, err) : -1;
     *(struct container_info *)out = *info;
     ((struct container_info *)out)->spec = NULL;
     return emit(write, "/containers/create", info->id, err, "image", info->image, "runtime", info->runtime, "name",
@@ -126,7 +136,7 @@ static int update(struct write *write, const void *in, void *out, struct error *
     buffer_free(&record);
     if (result < 0)
         return err->code == ERROR_ALREADY_EXISTS
-                   ? error_set(err, ERROR_ALREADY_EXISTS, "a container with the name %s exists already", info->name)
+                   ? exists_already(write, info, err)
                    : -1;
     return emit(write, "/containers/update", info->id, err, "name", info->name, NULL);
 }
@@ -212,44 +222,44 @@ static int on_list(void *self, struct request *request, struct error *err)
 static int end_task(struct job *job, const char *id, bool force, struct error *err)
 {
     struct tasks_delete_request want = { .id = id, SET(force, force) };
-    struct error why = { 0 };
 
-    if (call(job, &op_tasks_delete, &want, NULL, &why) == 0 || why.code == ERROR_NOT_FOUND)
-        return 0;
-    if (why.code == ERROR_FAILED_PRECONDITION && strstr(why.text, "has not been started") != NULL)
-        return 0;
-    *err = why;
+    if (call(job, &op_tasks_delete, &want, NULL, err) == 0 || err->code == ERROR_NOT_FOUND)
+        return 0; /* or it never had one */
     return -1;
+}
+
+/* The snapshot before the folder: as long as the folder is there nobody makes another
+   container of this id, so it cannot be another's. */
+static int remove_files(struct job *job, const struct container_info *info, bool keep_snapshot, struct error *err)
+{
+    const struct containers *containers = job_self(job);
+    struct snapshots_key_request snapshot = { .key = info->snapshot, .driver = info->driver };
+    struct error why = { 0 };
+    char folder[PATH_SIZE];
+
+    if (info->snapshot != NULL && !keep_snapshot && call(job, &op_snapshots_remove, &snapshot, NULL, &why) < 0 &&
+        why.code != ERROR_NOT_FOUND)
+        log_warn("containers", "snapshot %s of removed container: %s", info->snapshot, why.text);
+    if (path_format(folder, err, "%s/containers/%s/%s", containers->config->root, job_namespace(job), info->id) < 0)
+        return -1;
+    return fs_remove_tree(folder, err);
 }
 
 static int remove_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct containers_remove_request *want = in;
-    const struct containers *containers = job_self(job);
     struct containers_get_request which = { .id = want->id };
     struct container_info info;
-    struct snapshots_key_request snapshot = { 0 };
-    char folder[PATH_SIZE];
-    struct error ignored = { 0 };
 
     (void)out;
-    if (call(job, &op_containers_get, &which, &info, err) < 0)
-        return -1;
-    if (end_task(job, info.id, want->has_force && want->force, err) < 0)
+    if (call(job, &op_containers_get, &which, &info, err) < 0 ||
+        end_task(job, info.id, want->has_force && want->force, err) < 0)
         return -1;
     which.id = info.id;
     job_finish(job, 30000);
     if (call(job, &op_containers_drop, &which, NULL, err) < 0)
         return -1;
-    if (path_format(folder, err, "%s/containers/%s/%s", containers->config->root, job_namespace(job), info.id) < 0 ||
-        fs_remove_tree(folder, err) < 0)
-        return -1;
-    snapshot.key = info.snapshot;
-    snapshot.driver = info.driver;
-    if (info.snapshot != NULL && !(want->has_keep_snapshot && want->keep_snapshot) &&
-        call(job, &op_snapshots_remove, &snapshot, NULL, &ignored) < 0 && ignored.code != ERROR_NOT_FOUND)
-        log_warn("containers", "snapshot %s of removed container: %s", info.snapshot, ignored.text);
-    return 0;
+    return remove_files(job, &info, want->has_keep_snapshot && want->keep_snapshot, err);
 }
 
 static int on_remove(void *self, struct request *request, struct error *err)

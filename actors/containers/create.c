@@ -1,7 +1,8 @@
 /*
- * Creating a container: image -> users -> root file system -> the small files -> OCI
- * spec -> record.  A job.  What it makes on the way hangs on a lease of its own until
- * the record names it; a folder without a record is removed by the next start.
+ * Creating a container: folder -> image -> users -> the small files -> OCI spec -> root
+ * file system -> record.  A job.  Of several who want the same id, the one that could
+ * make the folder goes on.  What is made on the way hangs on a lease until the record
+ * names it; a folder without a record is removed by the next start.
  */
 #include "actors/base/lease.h"
 #include "actors/base/log.h"
@@ -15,6 +16,7 @@
 #include "protocol/oci/signal.h"
 #include "protocol/oci/spec.h"
 
+#define PUT_MS        60000
 #define HOST_FILE_MAX (1u << 20) /* of the host's own hosts and resolv.conf */
 
 struct making {
@@ -125,9 +127,21 @@ static int make_root(struct making *making, struct error *err)
     making->info.snapshot = making->id;
     if (call(making->job, &op_snapshots_prepare, &want, NULL, err) == 0)
         return 0;
-    if (err->code == ERROR_ALREADY_EXISTS)
-        return error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s exists already", making->id);
+    making->info.snapshot = NULL;
+    if (err->code == ERROR_ALREADY_EXISTS) {
+        error_set(err, ERROR_ALREADY_EXISTS, "a snapshot with the key %s exists already", making->id);
+        return error_hint(err, "remove it, or choose another id for the container");
+    }
     return -1;
+}
+
+/* At once: another try with the same id shall not meet it. */
+static void drop_root(struct making *making)
+{
+    struct snapshots_key_request which = { .key = making->info.snapshot, .driver = making->info.driver };
+
+    if (making->want->snapshot == NULL && making->info.snapshot != NULL)
+        call_finally(making->job, &op_snapshots_remove, &which);
 }
 
 static int write_file(struct making *making, const char *name, const struct buffer *text, struct error *err)
@@ -158,7 +172,7 @@ static int make_files(struct making *making, struct error *err)
     CLEANUP(buffer_free) struct buffer hostname = { 0 };
     CLEANUP(buffer_free) struct buffer hosts = { 0 };
     CLEANUP(buffer_free) struct buffer resolv = { 0 };
-    char of_host[65] = "", above[PATH_SIZE];
+    char of_host[65] = "";
     struct bin host_hosts = { 0 }, host_resolv;
 
     if (making->host_network) {
@@ -172,9 +186,7 @@ static int make_files(struct making *making, struct error *err)
         hosts_text(making->hostname, making->host_network ? &host_hosts : NULL, &making->options->add_host, &hosts, err) < 0)
         return -1;
     hostname_text(making->hostname, &hostname);
-    if (path_format(above, err, "%s/containers/%s", making->containers->config->root, job_namespace(making->job)) < 0 ||
-        fs_folder_make(above, 0711, err) < 0 || fs_folder_make(making->folder, 0711, err) < 0 ||
-        write_file(making, "hostname", &hostname, err) < 0 || write_file(making, "hosts", &hosts, err) < 0)
+    if (write_file(making, "hostname", &hostname, err) < 0 || write_file(making, "hosts", &hosts, err) < 0)
         return -1;
     return making->host_network ? write_file(making, "resolv.conf", &resolv, err) : 0;
 }
@@ -300,24 +312,48 @@ static int fill_record(struct making *making, struct error *err)
     return 0;
 }
 
+/* The id is ours from here on, or somebody else's. */
+static int make_folder(struct making *making, struct error *err)
+{
+    char above[PATH_SIZE];
+
+    if (path_format(above, err, "%s/containers/%s", making->containers->config->root, job_namespace(making->job)) < 0 ||
+        path_format(making->folder, err, "%s/%s", above, making->id) < 0 || fs_folder_make(above, 0711, err) < 0)
+        return -1;
+    if (fs_folder_new(making->folder, 0711, err) == 0)
+        return 0;
+    if (err->code == ERROR_ALREADY_EXISTS)
+        error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s exists already", making->id);
+    return -1;
+}
+
+static int fill_folder(struct making *making, struct error *err)
+{
+    if (lease_take(&making->lease, making->job, err) < 0 ||
+        (making->want->image != NULL && take_image(making, err) < 0) || take_user(making, err) < 0 ||
+        make_files(making, err) < 0)
+        return -1;
+    making->info.spec = making->want->spec;
+    if (making->want->spec == NULL && make_spec(making, err) < 0)
+        return -1;
+    return fill_record(making, err);
+}
+
 static int make(struct making *making, void *out, struct error *err)
 {
     struct containers_put_request put = { .container = &making->info };
     struct error ignored;
 
-    if (check_request(making, err) < 0 ||
-        path_format(making->folder, err, "%s/containers/%s/%s", making->containers->config->root,
-                    job_namespace(making->job), making->id) < 0)
+    if (check_request(making, err) < 0 || make_folder(making, err) < 0)
         return -1;
-    if (fs_exists(making->folder))
-        return error_set(err, ERROR_ALREADY_EXISTS, "a container with the id %s exists already", making->id);
-    if (lease_take(&making->lease, making->job, err) < 0 || (making->want->image != NULL && take_image(making, err) < 0) ||
-        take_user(making, err) < 0 || make_root(making, err) < 0)
-        return -1;
-    making->info.spec = making->want->spec;
-    if (make_files(making, err) == 0 && (making->want->spec != NULL || make_spec(making, err) == 0) &&
-        fill_record(making, err) == 0 && call(making->job, &op_containers_put, &put, out, err) == 0)
-        return 0;
+    if (fill_folder(making, err) == 0 && make_root(making, err) == 0 && job_check(making->job, err) == 0) {
+        job_finish(making->job, PUT_MS); /* or nobody would know whether there is a record */
+        if (call(making->job, &op_containers_put, &put, out, err) == 0)
+            return 0;
+        if (err->code == ERROR_DEADLINE_EXCEEDED)
+            return -1; /* the next start knows */
+    }
+    drop_root(making);
     fs_remove_tree(making->folder, &ignored);
     return -1;
 }

@@ -329,7 +329,9 @@ static int delete_ended(struct tasks *tasks, struct request *request, const char
     struct task_info info;
 
     if (ended_info(tasks, request, text, &info, err) < 0)
-        return -1;
+        return err->code == ERROR_FAILED_PRECONDITION
+                   ? error_set(err, ERROR_NOT_FOUND, "container %s has no task: it has not been started", text)
+                   : -1;
     row_delete(tasks, request_namespace(request), info.id, true);
     return request_reply(request, &info);
 }

@@ -66,6 +66,16 @@ int fs_folder_make(const char *path, unsigned mode, struct error *err)
     return 0;
 }
 
+int fs_folder_new(const char *path, unsigned mode, struct error *err)
+{
+    HOOK("mkdir new", err);
+    if (mkdir(path, (mode_t)mode) < 0)
+        return error_sys(err, errno, "make folder %s", path);
+    if (chmod(path, (mode_t)mode) < 0)
+        return error_sys(err, errno, "set mode of folder %s", path);
+    return 0;
+}
+
 static int folder_make_above(const char *path, struct error *err)
 {
     HOOK("mkdir above", err);
