@@ -78,7 +78,11 @@ static void configure_more(struct store *store, struct running *running)
 {
     const char *runtime = store->runtime != NULL ? store->runtime : "runc";
 
+    struct error err = { 0 };
+
     snprintf(running->state, sizeof(running->state), "%s/state", store->root);
+    if (store->with & WITH_TASKS && fs_folder_make(running->state, 0711, &err) < 0)
+        fail_msg("%s", err.text);
     running->images_config = (struct images_config){
         .root = store->root,
         .database = store->database,
