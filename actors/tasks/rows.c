@@ -75,16 +75,25 @@ static int put_event(struct write *write, const void *in, void *out, struct erro
     return emit_row(write, write_ctx(write), err);
 }
 
-static int drop(struct write *write, const void *in, void *out, struct error *err)
+static int drop_row(struct write *write, const struct row *row, struct error *err)
 {
-    const struct row *row = write_ctx(write);
-
-    (void)in, (void)out;
     if (row->row_too && db_run(write_db(write), err, "DELETE FROM tasks_task WHERE namespace = ? AND id = ?", "ss",
                                write_namespace(write), row->id) < 0)
         return -1;
     return row->silent ? 0 : emit(write, "/tasks/delete", row->id, err, NULL);
 }
+
+static int drop(struct write *write, const void *in, void *out, struct error *err)
+{
+    (void)in, (void)out;
+    return drop_row(write, write_ctx(write), err);
+}
+
+/* A deletion that somebody waits for. */
+struct deletion {
+    struct row row;
+    struct task_info info;
+};
 
 void row_put(const struct task *task, const char *topic)
 {
@@ -123,12 +132,27 @@ void row_exit(const struct task *task, const struct process *process)
                sizeof(row));
 }
 
-void row_delete(struct tasks *tasks, const char *namespace, const char *id, bool row_too)
+static int drop_and_tell(struct write *write, const void *in, void *out, struct error *err)
 {
-    struct row row = { .row_too = row_too };
+    const struct deletion *deletion = write_ctx(write);
 
-    snprintf(row.id, sizeof(row.id), "%s", id);
-    loop_write(tasks->loop, namespace, drop, NULL, &row, sizeof(row));
+    if (drop_row(write, &deletion->row, err) < 0)
+        return -1;
+    (void)in;
+    *(struct task_info *)out = deletion->info;
+    return 0;
+}
+
+int row_delete(struct request *request, const struct task_info *info, struct error *err)
+{
+    struct deletion *deletion = arena_alloc(request_arena(request), sizeof(*deletion));
+
+    deletion->info = *info;
+    deletion->info.id = arena_str(request_arena(request), info->id);
+    deletion->info.reason = arena_str(request_arena(request), info->reason);
+    deletion->row.row_too = true;
+    snprintf(deletion->row.id, sizeof(deletion->row.id), "%s", info->id);
+    return request_write(request, drop_and_tell, NULL, deletion, err);
 }
 
 /* After the commit: what was told of the task can be read in the table, so the entry may go. */

@@ -82,7 +82,8 @@ void task_lost(struct task *task); /* the shim is dead */
 void row_put(const struct task *task, const char *topic);
 void row_exit(const struct task *task, const struct process *process);
 void row_event(const struct task *task, const char *topic, const struct process *process);
-void row_delete(struct tasks *tasks, const char *namespace, const char *id, bool row_too);
+/* Answers with `info` when the row is gone for everybody: a removal of the container comes next. */
+int row_delete(struct request *request, const struct task_info *info, struct error *err);
 /* Writes the end of it, then, after all rows before are on disk, forgets the entry. */
 void row_settle(struct task *task);
 void task_container_remove(struct tasks *tasks, const char *namespace, const char *id); /* for --rm */

@@ -332,30 +332,27 @@ static int delete_ended(struct tasks *tasks, struct request *request, const char
         return err->code == ERROR_FAILED_PRECONDITION
                    ? error_set(err, ERROR_NOT_FOUND, "container %s has no task: it has not been started", text)
                    : -1;
-    row_delete(tasks, request_namespace(request), info.id, true);
-    return request_reply(request, &info);
+    return row_delete(request, &info, err);
 }
 
 static void on_forced_end(struct task *task, struct waiter *waiter, const struct shim_tell *tell)
 {
     struct task_info info = process_info_of(task, &task->init);
+    struct error err = { 0 };
 
     (void)tell;
-    if (!task->deleted)
-        row_delete(task->home, task->namespace, task->id, true);
     task->deleted = true;
-    request_reply(waiter->request, &info);
+    if (row_delete(waiter->request, &info, &err) < 0)
+        request_fail(waiter->request, &err);
 }
 
 /* It has ended and is just being cleared away: its row goes behind the one that tells its end. */
-static int delete_stopped(struct task *task, struct request *request)
+static int delete_stopped(struct task *task, struct request *request, struct error *err)
 {
     struct task_info info = process_info_of(task, &task->init);
 
-    if (!task->deleted)
-        row_delete(task->home, task->namespace, task->id, true);
     task->deleted = true;
-    return request_reply(request, &info);
+    return row_delete(request, &info, err);
 }
 
 static int on_delete(void *self, struct request *request, struct error *err)
@@ -377,7 +374,7 @@ static int on_delete(void *self, struct request *request, struct error *err)
     if (task == NULL)
         return delete_ended(tasks, request, in->id, err);
     if (task->init.status == TASK_STOPPED)
-        return delete_stopped(task, request);
+        return delete_stopped(task, request, err);
     if (!(in->has_force && in->force) && task->init.status == TASK_RUNNING)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is running: stop it, or force", in->id);
     waiter = waiter_add(task, request, NULL);
@@ -415,7 +412,7 @@ static int on_wait(void *self, struct request *request, struct error *err)
 
     if (found != 0)
         return found < 0 ? -1 : reply_ended(self, request, in->id, err);
-    if (process->status != TASK_STOPPED)
+    if (!process->written)
         return request_keep(request, waiter_gone, waiter_add(task, request, in->exec));
     info = process_info_of(task, process);
     return request_reply(request, &info);
