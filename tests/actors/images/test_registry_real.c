@@ -214,7 +214,8 @@ static void a_certificate_of_ones_own_opens_a_registry(void **state)
     must_get_image(with, image);
     err = refused_document(without, "latest");
     assert_code(&err, ERROR_UNAVAILABLE);
-    assert_says(err.text, "certificate");
+    /* With TLS 1.3 the server's reason can be lost to its reset: then the place alone is said. */
+    assert_true(strstr(err.text, "certificate") != NULL || strstr(err.text, "cannot reach 127.0.0.1") != NULL);
 }
 
 static void an_https_client_of_a_plain_registry_is_told_why(void **state)
