@@ -228,21 +228,35 @@ static int end_task(struct job *job, const char *id, bool force, struct error *e
     return -1;
 }
 
-/* The snapshot before the folder: as long as the folder is there nobody makes another
-   container of this id, so it cannot be another's. */
-static int remove_files(struct job *job, const struct container_info *info, bool keep_snapshot, struct error *err)
+void container_folder_remove(struct job *job, const char *id)
 {
     const struct containers *containers = job_self(job);
+    struct error err = { 0 };
+    char folder[PATH_SIZE];
+    int64_t wait_ms = 50;
+
+    if (path_format(folder, &err, "%s/containers/%s/%s", containers->config->root, job_namespace(job), id) < 0)
+        return;
+    while (fs_remove_tree(folder, &err) < 0) {
+        if (wait_ms > 2000 || job_wait(job, -1, 0, wait_ms, &err) < 0) {
+            log_warn("containers", "%s; the next start removes it", err.text);
+            return;
+        }
+        wait_ms *= 4;
+    }
+}
+
+/* The snapshot before the folder: as long as the folder is there nobody makes another
+   container of this id, so it cannot be another's. */
+static void remove_files(struct job *job, const struct container_info *info, bool keep_snapshot)
+{
     struct snapshots_key_request snapshot = { .key = info->snapshot, .driver = info->driver };
     struct error why = { 0 };
-    char folder[PATH_SIZE];
 
     if (info->snapshot != NULL && !keep_snapshot && call(job, &op_snapshots_remove, &snapshot, NULL, &why) < 0 &&
         why.code != ERROR_NOT_FOUND)
         log_warn("containers", "snapshot %s of removed container: %s", info->snapshot, why.text);
-    if (path_format(folder, err, "%s/containers/%s/%s", containers->config->root, job_namespace(job), info->id) < 0)
-        return -1;
-    return fs_remove_tree(folder, err);
+    container_folder_remove(job, info->id);
 }
 
 static int remove_job(struct job *job, const void *in, void *out, struct error *err)
@@ -259,7 +273,8 @@ static int remove_job(struct job *job, const void *in, void *out, struct error *
     job_finish(job, 30000);
     if (call(job, &op_containers_drop, &which, NULL, err) < 0)
         return -1;
-    return remove_files(job, &info, want->has_keep_snapshot && want->keep_snapshot, err);
+    remove_files(job, &info, want->has_keep_snapshot && want->keep_snapshot);
+    return 0;
 }
 
 static int on_remove(void *self, struct request *request, struct error *err)

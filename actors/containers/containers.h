@@ -11,6 +11,7 @@
 
 #include "actors/base/actor.h"
 #include "actors/base/db.h"
+#include "actors/base/job.h"
 
 struct containers_config {
     const char *root;
@@ -26,6 +27,10 @@ struct containers {
 
 extern const struct actor containers_actor; /* self: struct containers */
 extern const struct db_schema containers_schema;
+
+/* In a job of containers: the folder of one that no row names any more.  What resists for seconds
+   goes at the next start. */
+void container_folder_remove(struct job *job, const char *id);
 
 /* create.c */
 int on_containers_create(void *self, struct request *request, struct error *err);

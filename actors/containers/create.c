@@ -342,7 +342,6 @@ static int fill_folder(struct making *making, struct error *err)
 static int make(struct making *making, void *out, struct error *err)
 {
     struct containers_put_request put = { .container = &making->info };
-    struct error ignored;
 
     if (check_request(making, err) < 0 || make_folder(making, err) < 0)
         return -1;
@@ -354,7 +353,7 @@ static int make(struct making *making, void *out, struct error *err)
             return -1; /* the next start knows */
     }
     drop_root(making);
-    fs_remove_tree(making->folder, &ignored);
+    container_folder_remove(making->job, making->id);
     return -1;
 }
 

@@ -157,21 +157,32 @@ static int remove_write(struct write *write, const void *in_record, void *out, s
  * No namespace knew it when the row went, and without a row there is only one way to come
  * back: a commit.  One that runs now brings its own file and its own row.
  */
+int blob_away(void *self, const char *digest, struct error *err)
+{
+    struct content *content = self;
+    char path[PATH_SIZE];
+    int known = blob_is_known(content, digest);
+
+    if (known < 0)
+        return error_set(err, ERROR_UNAVAILABLE, "content %s: its rows cannot be read", digest);
+    if (known == 1 || is_being_committed(content, digest))
+        return 0;
+    return blob_path(content, digest, path, err) < 0 ? -1
+                                                     : trash_put(&content->trash, path, err);
+}
+
 static int remove_after(void *self, struct request *request, void *ctx, void *out,
                         struct error *err)
 {
     struct content *content = self;
     const struct content_remove_request *in = request_body(request);
-    char path[PATH_SIZE];
     struct error failed = { 0 };
 
     (void)out;
-    if (err != NULL || !*(bool *)ctx || is_being_committed(content, in->digest) ||
-        blob_is_known(content, in->digest) != 0)
+    if (err != NULL || !*(bool *)ctx || blob_away(content, in->digest, &failed) == 0)
         return 0;
-    if (blob_path(content, in->digest, path, &failed) < 0 ||
-        trash_put(&content->trash, path, &failed) < 0)
-        log_warn("content", "remove %s: %s; the next start removes it", in->digest, failed.text);
+    log_warn("content", "remove %s: %s; it is tried again", in->digest, failed.text);
+    trash_later(&content->trash, in->digest, blob_away);
     return 0;
 }
 

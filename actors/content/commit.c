@@ -164,7 +164,7 @@ static int take_back(struct content *content, const char *digest, const char *pa
     if (!is_being_committed(content, digest) && blob_is_known(content, digest) == 0 &&
         fs_exists(blob) && fs_rename(blob, path, err) < 0)
         return -1;
-    return ingest_is_known(content, path) == 0 ? trash_put(&content->trash, path, err) : 0;
+    return ingest_away(content, path, err);
 }
 
 /* The commit is over, however it ended. */
@@ -177,8 +177,11 @@ static void commit_ended(void *self, struct request *request, void *arg)
 
     lock_drop_ref(content, arg);
     if (ingest_path(content, request_namespace(request), in->ref, path, &err) < 0 ||
-        take_back(content, in->digest, path, &err) < 0)
-        log_warn("content", "commit %s: take the file back: %s", in->digest, err.text);
+        take_back(content, in->digest, path, &err) == 0)
+        return;
+    log_warn("content", "commit %s: take the file back: %s; it is removed", in->digest, err.text);
+    trash_later(&content->trash, in->digest, blob_away);
+    trash_later(&content->trash, path, ingest_away);
 }
 
 int on_content_commit(void *self, struct request *request, struct error *err)

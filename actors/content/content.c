@@ -61,7 +61,12 @@ static int tidy_one(void *ctx, const char *name, struct error *err)
                     tidy->algorithm ? "blobs/" : "ingests", tidy->algorithm ? tidy->algorithm : "",
                     name) < 0)
         return -1;
-    return trash_put(&tidy->content->trash, path, err);
+    if (trash_put(&tidy->content->trash, path, err) == 0)
+        return 0;
+    log_warn("content", "%s; it is tried again", err->text);
+    trash_later(&tidy->content->trash, tidy->algorithm ? key : path,
+                tidy->algorithm ? blob_away : ingest_away);
+    return 0;
 }
 
 static int tidy_folder(struct content *content, const char *algorithm, struct error *err)
@@ -95,6 +100,7 @@ static void stop(void *self)
 
     while (content->locks != NULL)
         lock_drop_ref(content, content->locks);
+    trash_close(&content->trash);
     db_close(&content->db);
 }
 

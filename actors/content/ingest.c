@@ -170,6 +170,13 @@ static int abort_write(struct write *write, const void *in_record, void *out, st
     return 0;
 }
 
+int ingest_away(void *self, const char *path, struct error *err)
+{
+    struct content *content = self;
+
+    return ingest_is_known(content, path) == 0 ? trash_put(&content->trash, path, err) : 0;
+}
+
 static int abort_after(void *self, struct request *request, void *ctx, void *out, struct error *err)
 {
     struct content *content = self;
@@ -184,8 +191,10 @@ static int abort_after(void *self, struct request *request, void *ctx, void *out
         return 0; /* its commit has begun meanwhile, and will not find the row */
     if (lock != NULL)
         lock_drop_ref(content, lock);
-    if (trash_put(&content->trash, ctx, &failed) < 0)
-        log_warn("content", "abort %s: %s", in->ref, failed.text);
+    if (ingest_away(content, ctx, &failed) == 0)
+        return 0;
+    log_warn("content", "abort %s: %s; it is tried again", in->ref, failed.text);
+    trash_later(&content->trash, ctx, ingest_away);
     return 0;
 }
 

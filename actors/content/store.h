@@ -55,12 +55,16 @@ int on_content_abort(void *self, struct request *request, struct error *err);
 /* In a write: the ingest's row goes. */
 int ingest_forget(struct write *write, const char *ref, struct error *err);
 
+/* What no row names any more: see trash_later(). */
+int ingest_away(void *self, const char *path, struct error *err);
+
 /* commit.c */
 int on_content_commit(void *self, struct request *request, struct error *err);
 
 /* blob.c */
 int on_content_label(void *self, struct request *request, struct error *err);
 int on_content_remove(void *self, struct request *request, struct error *err);
+int blob_away(void *self, const char *digest, struct error *err); /* as ingest_away() */
 /* In a write: a row for the write's namespace, its edges, its lease, its event. */
 int blob_add(struct write *write, const char *digest, uint64_t size, const struct map *labels,
              struct error *err);

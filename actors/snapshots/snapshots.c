@@ -154,6 +154,7 @@ static void stop(void *self)
 
         driver->calls->close(&driver->state);
     }
+    trash_close(&snapshots->trash);
     db_close(&snapshots->db);
 }
 

@@ -194,7 +194,7 @@ int on_adopt(void *self, struct request *request, struct error *err)
     task->init.pid = in->pid;
     task->init.status = TASK_CREATED;
     if (task_connect(task, err) < 0) {
-        task_clear_up(tasks, task->namespace, task->folder);
+        task_give_up(tasks, task->namespace, task->folder);
         task_free(task);
         return -1;
     }

@@ -10,16 +10,41 @@
 
 #define DYING_TRIES 100 /* so often a dying shim is looked at again, */
 #define DYING_MS    50  /* with so much time between */
+#define TRIES       5
+#define TRY_MS      100 /* before the second try; each wait is twice the one before */
+#define QUITTING_MS 10000
 
 struct folder {
     char path[PATH_SIZE];
+    bool quit; /* a shim that lives there is told to */
 };
 
-static int clear_up_job(struct job *job, const void *in, void *out, struct error *err)
+/* It hangs up when nothing is left. */
+static int quit(struct job *job, const char *folder, struct error *err)
 {
-    const struct folder *folder = in;
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    CLEANUP(task_link_close) struct task_link *link = task_link_open(folder, err);
+    const struct shim_ask ask = { .id = 1, .what = "quit" };
+    struct error hung_up;
+    struct shim_tell tell;
+    int got, there;
 
-    (void)out;
+    if (link == NULL || task_link_send(link, &ask, err) < 0)
+        return -1;
+    while ((got = task_link_receive(link, arena, &tell, &hung_up)) >= 0) {
+        if (got == 1)
+            continue;
+        there = job_wait(job, task_link_fd(link), JOB_FD, QUITTING_MS, err);
+        if (there <= 0)
+            return there < 0 ? -1 : error_set(err, ERROR_DEADLINE_EXCEEDED, "%s: does not quit", folder);
+    }
+    return 0;
+}
+
+static int clear_up(struct job *job, const struct folder *folder, struct error *err)
+{
+    if (folder->quit && task_shim_is_alive(folder->path) && quit(job, folder->path, err) < 0)
+        return -1;
     /* A shim that was killed lets go of its socket a moment before it is dead. */
     for (int tries = 0; task_reap_dead(folder->path, err) < 0; tries++)
         if (err->code != ERROR_FAILED_PRECONDITION || tries == DYING_TRIES || job_wait(job, -1, 0, DYING_MS, err) < 0)
@@ -27,14 +52,36 @@ static int clear_up_job(struct job *job, const void *in, void *out, struct error
     return task_folder_remove(folder->path, err);
 }
 
-void task_clear_up(struct tasks *tasks, const char *namespace, const char *path)
+static int clear_up_job(struct job *job, const void *in, void *out, struct error *err)
 {
-    struct folder folder;
+    const struct folder *folder = in;
+    struct error stop = { 0 };
+
+    (void)out;
+    for (int tries = 0; clear_up(job, folder, err) < 0; tries++)
+        if (tries + 1 == TRIES || job_wait(job, -1, 0, TRY_MS << tries, &stop) < 0)
+            return -1;
+    return 0;
+}
+
+static void run_clear_up(struct tasks *tasks, const char *namespace, const char *path, bool quit_first)
+{
+    struct folder folder = { .quit = quit_first };
     struct error err;
 
     snprintf(folder.path, sizeof(folder.path), "%s", path);
     if (loop_run(tasks->loop, namespace, clear_up_job, NULL, &folder, sizeof(folder), &err) < 0)
         log_warn("tasks", "clear up %s: %s", path, err.text);
+}
+
+void task_clear_up(struct tasks *tasks, const char *namespace, const char *path)
+{
+    run_clear_up(tasks, namespace, path, false);
+}
+
+void task_give_up(struct tasks *tasks, const char *namespace, const char *path)
+{
+    run_clear_up(tasks, namespace, path, true);
 }
 
 static void take_process(struct task *task, const struct shim_process *told)

@@ -97,5 +97,7 @@ int on_logs(void *self, struct request *request, struct error *err);     /* logs
 int tasks_recover(struct tasks *tasks, struct error *err);               /* recover.c */
 /* Kills what a dead shim left and removes its folder, behind. */
 void task_clear_up(struct tasks *tasks, const char *namespace, const char *folder);
+/* Tells a shim that lives to end whatever it has, then the same. */
+void task_give_up(struct tasks *tasks, const char *namespace, const char *folder);
 
 #endif

@@ -210,6 +210,8 @@ int task_starting_take(struct task_starting *starting, uint64_t *pid, struct err
 
 void task_starting_drop(struct task_starting *starting)
 {
+    if (starting->fd < 0)
+        return; /* it was never started: nothing else in it means anything */
     file_close(&starting->child.output);
     starting->fd = -1;
     first_reap(&starting->child);
