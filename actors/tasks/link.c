@@ -56,7 +56,7 @@ int task_ask(struct task *task, struct request *request, struct shim_ask *ask,
     struct waiter *waiter;
 
     if (task->link == NULL)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is not running", task->id);
+        return error_set(err, ERROR_UNAVAILABLE, "container %s: its supervisor cannot be reached now", task->id);
     ask->id = ++task->last_ask;
     if (task_link_send(task->link, ask, err) < 0)
         return error_wrap(err, "container %s", task->id);
@@ -117,23 +117,21 @@ static void answer_waiters(struct task *task, const struct process *process)
 /* The shim has undone all and goes; what is left is the row. */
 static void wound_up(struct task *task)
 {
-    struct error err;
-
-    if (task_folder_remove(task->folder, &err) < 0)
-        log_warn("tasks", "%s", err.text);
     row_settle(task);
 }
 
-static void wind_up(struct task *task)
+void task_wind_up(struct task *task)
 {
     struct shim_ask ask = { .what = "delete" };
     struct error err;
 
     if (task->winding_up)
         return;
-    task->winding_up = true;
-    if (task_ask(task, NULL, &ask, NULL, &err) < 0)
-        log_warn("tasks", "container %s: %s", task->id, err.text);
+    task->winding_up = task_ask(task, NULL, &ask, NULL, &err) == 0;
+    if (task->winding_up)
+        return;
+    log_warn("tasks", "container %s: %s", task->id, err.text);
+    task_again(task);
 }
 
 void task_ended(struct task *task, struct process *process, const struct shim_exit *exit, const char *reason)
@@ -148,9 +146,14 @@ void task_ended(struct task *task, struct process *process, const struct shim_ex
     snprintf(process->reason, sizeof(process->reason), "%s", reason ? reason : "");
     if (strcmp(process->reason, "oom") == 0)
         row_event(task, "/tasks/oom", process);
-    row_exit(task, process);
+    if (process == &task->init && task->is_told) {
+        process->durable = true;
+        task_end_written(task, process);
+    } else {
+        row_exit(task, process);
+    }
     if (process == &task->init && task->link != NULL)
-        wind_up(task);
+        task_wind_up(task);
 }
 
 void task_end_written(struct task *task, struct process *process)
@@ -197,7 +200,7 @@ void task_lost(struct task *task)
         task_ended(task, process, NULL, "supervisor lost");
     task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
     arena_free(arena);
-    task_clear_up(task->home, task->namespace, task->folder);
+    task->needs_reaping = true;
     row_settle(task);
 }
 

@@ -145,6 +145,21 @@ static bool has_container(struct tasks *tasks, const char *namespace, const char
                     namespace, id) == 0 && query_next(&query, &err) == 1;
 }
 
+/* What the row says of this folder: nothing (-1), that another one is meant (0), that what was
+   made in it runs (1) or has ended (2). */
+static int row_says(struct tasks *tasks, const char *namespace, const char *id, const char *path)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    struct error err;
+
+    if (db_query(tasks->db, &query, &err, "SELECT folder, status FROM tasks_task WHERE namespace = ? AND id = ?", "ss",
+                 namespace, id) < 0 || query_next(&query, &err) != 1 || query_is_null(&query, 0))
+        return -1;
+    if (!streq(query_text(&query, 0), path))
+        return fs_exists(query_text(&query, 0)) ? 0 : -1;
+    return streq(query_text(&query, 1), "stopped") ? 2 : 1;
+}
+
 static void shim_is_dead(struct task *task, struct arena *arena)
 {
     struct shim_exit exit;
@@ -152,8 +167,30 @@ static void shim_is_dead(struct task *task, struct arena *arena)
     bool known = task_exit_read(task->folder, NULL, arena, &exit, &err) == 0;
 
     task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
-    task_clear_up(task->home, task->namespace, task->folder);
+    task->needs_reaping = true;
     row_settle(task);
+}
+
+void task_reconnect(struct task *task, struct arena *arena)
+{
+    struct shim_ask quit = { .what = "quit" };
+    struct error why;
+
+    if (ask_state(task, &why) < 0) {
+        if (task->link != NULL) {
+            loop_unwatch(task->home->loop, task_link_fd(task->link));
+            task_link_close(&task->link);
+        }
+        if (!task_shim_is_alive(task->folder)) {
+            shim_is_dead(task, arena);
+            return;
+        }
+        log_warn("tasks", "container %s: its supervisor cannot be reached now: %s", task->id, why.text);
+        task_again(task);
+        return;
+    }
+    if (!has_container(task->home, task->namespace, task->id))
+        task_ask(task, NULL, &quit, NULL, &why);
 }
 
 static int take_folder(void *ctx, const char *path, const char *name, struct error *err)
@@ -170,19 +207,19 @@ static int take_folder(void *ctx, const char *path, const char *name, struct err
         task_clear_up(tasks, NULL, path);
         return 0;
     }
+    if (row_says(tasks, record.namespace, record.id, path) == 0) {
+        log_info("tasks", "%s: of an earlier run of container %s: it is removed", path, record.id);
+        task_give_up(tasks, record.namespace, path);
+        return 0;
+    }
     if (!has_container(tasks, record.namespace, record.id))
         log_info("tasks", "container %s has a supervisor and no record: it is ended", record.id);
     task = task_new(tasks, record.namespace, record.id);
     snprintf(task->folder, sizeof(task->folder), "%s", path);
     task->init.status = TASK_RUNNING;
     task->remove = record.has_remove && record.remove;
-    if (ask_state(task, &why) < 0) {
-        shim_is_dead(task, arena);
-    } else if (!has_container(tasks, record.namespace, record.id)) {
-        struct shim_ask quit = { .what = "kill", SET(signal, 9), SET(all, true) };
-
-        task_ask(task, NULL, &quit, NULL, &why);
-    }
+    task->is_told = row_says(tasks, record.namespace, record.id, path) == 2;
+    task_reconnect(task, arena);
     return 0;
 }
 

@@ -20,6 +20,7 @@ struct row {
     uint64_t pid, exit_status;
     int64_t started, exited;
     bool row_too;
+    bool put_too;
     bool silent; /* the event has been written already */
 };
 
@@ -83,23 +84,33 @@ static int drop_row(struct write *write, const struct row *row, struct error *er
     return row->silent ? 0 : emit(write, "/tasks/delete", row->id, err, NULL);
 }
 
-static int drop(struct write *write, const void *in, void *out, struct error *err)
-{
-    (void)in, (void)out;
-    return drop_row(write, write_ctx(write), err);
-}
-
 /* A deletion that somebody waits for. */
 struct deletion {
     struct row row;
     struct task_info info;
 };
 
+static int row_written(void *self, struct request *request, void *ctx, void *out, struct error *err)
+{
+    const struct row *row = ctx;
+    struct task *task = task_find(self, row->namespace, row->id);
+
+    (void)request, (void)out;
+    if (err != NULL)
+        log_warn("tasks", "container %s: its task could not be written: %s", row->id, err->text);
+    if (task == NULL || !streq(task->folder, row->folder))
+        return 0;
+    task->is_stale = err != NULL;
+    if (err != NULL)
+        task_again(task);
+    return 0;
+}
+
 void row_put(const struct task *task, const char *topic)
 {
     struct row row = row_of(task, &task->init, topic);
 
-    loop_write(task->home->loop, task->namespace, put, NULL, &row, sizeof(row));
+    loop_write(task->home->loop, task->namespace, put, row_written, &row, sizeof(row));
 }
 
 void row_event(const struct task *task, const char *topic, const struct process *process)
@@ -107,6 +118,50 @@ void row_event(const struct task *task, const char *topic, const struct process 
     struct row row = row_of(task, process, topic);
 
     loop_write(task->home->loop, task->namespace, put_event, NULL, &row, sizeof(row));
+}
+
+/* After the commit: all that was told of the task can be read in the table, so its folder, which
+   holds how it ended, and the entry may go. */
+static int settled(void *self, struct request *request, void *ctx, void *out, struct error *err)
+{
+    const struct row *row = ctx;
+    struct task *task = task_find(self, row->namespace, row->id);
+    struct error failed;
+
+    (void)request, (void)out;
+    if (err != NULL)
+        log_warn("tasks", "container %s: the end of its task could not be written: %s", row->id, err->text);
+    if (task == NULL)
+        return 0;
+    if (err != NULL) {
+        task_again(task);
+        return 0;
+    }
+    if (task->needs_reaping || task_folder_remove(task->folder, &failed) < 0)
+        task_clear_up(task->home, task->namespace, task->folder);
+    if (task->remove)
+        task_container_remove(task->home, task->namespace, task->id);
+    task_free(task);
+    return 0;
+}
+
+/* The row too, where that could not be written before. */
+static int settle_write(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct row *row = write_ctx(write);
+
+    if (row->put_too && put(write, in, out, err) < 0)
+        return -1;
+    return drop_row(write, row, err);
+}
+
+static void settle(struct task *task)
+{
+    struct row row = row_of(task, &task->init, "/tasks/exit");
+
+    row.silent = task->deleted;
+    row.put_too = !task->init.durable && !task->deleted;
+    loop_write(task->home->loop, task->namespace, settle_write, settled, &row, sizeof(row));
 }
 
 static int exit_written(void *self, struct request *request, void *ctx, void *out, struct error *err)
@@ -119,8 +174,16 @@ static int exit_written(void *self, struct request *request, void *ctx, void *ou
     (void)request, (void)out;
     if (err != NULL)
         log_warn("tasks", "container %s: the end of a process could not be written: %s", row->id, err->text);
-    if (process != NULL)
-        task_end_written(task, process);
+    if (process == NULL)
+        return 0;
+    process->durable = err == NULL;
+    if (process != &task->init) {
+        task_end_written(task, process); /* and it may be gone */
+        return 0;
+    }
+    task_end_written(task, process);
+    if (task->is_over)
+        settle(task);
     return 0;
 }
 
@@ -155,31 +218,11 @@ int row_delete(struct request *request, const struct task_info *info, struct err
     return request_write(request, drop_and_tell, NULL, deletion, err);
 }
 
-/* After the commit: what was told of the task can be read in the table, so the entry may go. */
-static int settled(void *self, struct request *request, void *ctx, void *out, struct error *err)
-{
-    struct tasks *tasks = self;
-    const struct row *row = ctx;
-    struct task *task = task_find(tasks, row->folder, row->id); /* `folder` holds the namespace here */
-
-    (void)request, (void)out;
-    if (err != NULL)
-        log_warn("tasks", "container %s: the end of its task could not be written: %s", row->id, err->text);
-    if (task == NULL)
-        return 0;
-    if (task->remove)
-        task_container_remove(tasks, task->namespace, task->id);
-    task_free(task);
-    return 0;
-}
-
 void row_settle(struct task *task)
 {
-    struct row row = { .silent = task->deleted };
-
-    snprintf(row.id, sizeof(row.id), "%s", task->id);
-    snprintf(row.folder, sizeof(row.folder), "%s", task->namespace);
-    loop_write(task->home->loop, task->namespace, drop, settled, &row, sizeof(row));
+    task->is_over = true;
+    if (task->init.written) /* else when it is */
+        settle(task);
 }
 
 /* ---- removal of the container, for --rm -------------------------------------------------- */

@@ -19,7 +19,8 @@ struct process {
     int64_t started, exited; /* 0: not yet */
     char reason[32];
     bool tty, stdin, detached;
-    bool written; /* its end is in the database: who waits for it is told now, not before */
+    bool written; /* its end is in the database, or could not be: who waits is told now, not before */
+    bool durable; /* ... is there */
 };
 
 /* A request that waits: for the shim's answer (ask != 0), or for the end of a process. */
@@ -47,6 +48,12 @@ struct task {
     bool remove;      /* the container goes when the task ends */
     bool winding_up;  /* the shim has been told to delete */
     bool deleted;     /* its row is gone, and that has been told */
+    bool is_told;     /* its end is in the database already, by an earlier daemon */
+    bool is_over;     /* nothing runs any more: the entry goes when its end is written */
+    bool needs_reaping; /* its shim has died: see task_clear_up() */
+    bool is_stale;    /* the row could not be written */
+    int again;        /* timer: a step that failed is tried again; -1: none did */
+    uint64_t again_ms;
 };
 
 struct tasks {
@@ -87,6 +94,11 @@ int row_delete(struct request *request, const struct task_info *info, struct err
 /* Writes the end of it, then, after all rows before are on disk, forgets the entry. */
 void row_settle(struct task *task);
 void task_container_remove(struct tasks *tasks, const char *namespace, const char *id); /* for --rm */
+
+/* what failed is tried again (again.c) */
+void task_again(struct task *task);
+void task_wind_up(struct task *task);                         /* link.c: asks the shim to delete */
+void task_reconnect(struct task *task, struct arena *arena); /* recover.c */
 
 /* operations with files of their own */
 int on_create(void *self, struct request *request, struct error *err);   /* create.c */

@@ -31,6 +31,7 @@ struct task *task_new(struct tasks *tasks, const char *namespace, const char *id
     struct task *task = zmalloc(sizeof(*task));
 
     task->home = tasks;
+    task->again = -1;
     task->next = tasks->first;
     tasks->first = task;
     snprintf(task->namespace, sizeof(task->namespace), "%s", namespace);
@@ -62,6 +63,8 @@ void task_free(struct task *task)
             *at = task->next;
             break;
         }
+    if (task->again >= 0)
+        loop_timer_end(task->home->loop, task->again);
     waiters_release(task);
     while (task->execs != NULL) {
         struct process *next = task->execs->next;
@@ -205,7 +208,9 @@ static void started(struct task *task, struct waiter *waiter, const struct shim_
     if (process->status == TASK_CREATED)
         process->status = TASK_RUNNING;
     process->started = clock_now();
-    if (process == &task->init)
+    if (process->status == TASK_STOPPED) /* its end was told before its start: the row says it all */
+        row_event(task, process == &task->init ? "/tasks/start" : "/tasks/exec-started", process);
+    else if (process == &task->init)
         row_put(task, "/tasks/start");
     else
         row_event(task, "/tasks/exec-started", process);
@@ -256,22 +261,27 @@ static int on_kill(void *self, struct request *request, struct error *err)
     return task_ask(task, request, &ask, answer_nothing, err);
 }
 
-static void send_signal(struct task *task, int number, bool all)
+static int send_signal(struct task *task, int number, bool all, struct error *err)
 {
     struct shim_ask ask = { .what = "kill", SET(signal, number), SET(all, all) };
-    struct error err;
 
-    if (task_ask(task, NULL, &ask, NULL, &err) < 0)
-        log_warn("tasks", "signal %d to %s: %s", number, task->id, err.text);
+    return task_ask(task, NULL, &ask, NULL, err);
 }
+
+#define KILL_AGAIN_MS 1000 /* when the shim could not be told */
 
 static void on_stop_timeout(void *self, void *arg)
 {
     struct waiter *waiter = arg;
+    struct task *task = waiter->task;
+    struct error err;
 
     (void)self;
     waiter->timer = -1;
-    send_signal(waiter->task, SIGNAL_KILL, false);
+    if (send_signal(task, SIGNAL_KILL, false, &err) == 0)
+        return;
+    log_warn("tasks", "signal %d to %s: %s", SIGNAL_KILL, task->id, err.text);
+    waiter->timer = loop_timer(task->home->loop, KILL_AGAIN_MS, 1, on_stop_timeout, waiter);
 }
 
 static int on_stop(void *self, struct request *request, struct error *err)
@@ -292,9 +302,10 @@ static int on_stop(void *self, struct request *request, struct error *err)
     if (signal_of(in->signal ? in->signal : info.stop_signal, SIGNAL_TERM, &number, err) < 0)
         return -1;
     seconds = in->has_timeout ? in->timeout : info.has_stop_timeout ? info.stop_timeout : 10;
-    waiter = waiter_add(task, request, NULL);
     /* A container that was created and never started has nobody who could hear a signal. */
-    send_signal(task, task->init.status == TASK_RUNNING ? number : SIGNAL_KILL, false);
+    if (send_signal(task, task->init.status == TASK_RUNNING ? number : SIGNAL_KILL, false, err) < 0)
+        return -1;
+    waiter = waiter_add(task, request, NULL);
     waiter->timer = loop_timer(tasks->loop, seconds * 1000, 1, on_stop_timeout, waiter);
     return request_keep(request, waiter_gone, waiter);
 }
@@ -377,9 +388,10 @@ static int on_delete(void *self, struct request *request, struct error *err)
         return delete_stopped(task, request, err);
     if (!(in->has_force && in->force) && task->init.status == TASK_RUNNING)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is running: stop it, or force", in->id);
+    if (send_signal(task, SIGNAL_KILL, true, err) < 0)
+        return -1;
     waiter = waiter_add(task, request, NULL);
     waiter->answer = on_forced_end;
-    send_signal(task, SIGNAL_KILL, true);
     return request_keep(request, waiter_gone, waiter);
 }
 
