@@ -1,0 +1,272 @@
+"""faults - the platform's calls fail, or end the daemon, one after the other.
+
+    faults.py WORK PROGRAMS IMAGE fail|exit SCENARIO...
+
+A scenario is something that a user asks for.  Its calls are counted first; then, for each of them,
+the same is asked while exactly this call fails (`fail`) or is the daemon's last (`exit`).  What must
+hold afterwards: the user heard a clear error or got what he wanted; the daemon lives (`fail`) or starts
+again on what it finds (`exit`); the same thing asked once more succeeds; `gantry check` finds nothing;
+and what is removed leaves nothing behind.  Start-up is a scenario of its own.
+"""
+import os
+import sys
+import time
+
+from control import Control, EXITS_WITH
+from engine import Engine, Failed, until
+
+ALIKE = 3  # of calls of one name in a row, so many are tried: at both ends and between
+
+
+class Scenario:
+    """Prepared once; then for each call: ask, ask again, clean."""
+
+    def __init__(self, engine, image):
+        self.engine, self.image, self.turns = engine, image, 0
+
+    def prepare(self):
+        pass
+
+    def expected(self):
+        return ()
+
+    def ask(self):
+        raise NotImplementedError
+
+    def again(self, result):
+        raise NotImplementedError
+
+    def clean(self):
+        pass
+
+
+class Pull(Scenario):
+    def ask(self):
+        return self.engine.may_fail("pull", self.image)
+
+    def again(self, result):
+        self.engine.must("pull", self.image)
+        self.turns += 1
+        if self.turns % 8 != 1:  # what was pulled is hashed by the check; that it runs is seen now and then
+            return
+        self.engine.must("run", "--rm", self.image, "cat", "/above", said="above")
+        self.engine.no_containers()
+
+    def clean(self):
+        self.engine.must("rmi", self.image)
+
+
+class WithImage(Scenario):
+    def prepare(self):
+        self.engine.must("pull", self.image)
+        self.engine.settle(self.engine.leftovers())
+        self.kept = self.engine.leftovers()
+
+    def expected(self):
+        return self.kept
+
+
+class Create(WithImage):
+    """A container is there with all that belongs to it, or is not there."""
+
+    def ask(self):
+        return self.engine.may_fail("create", "--name", "made", self.image, "echo", "hi")
+
+    def again(self, result):
+        there = self.engine.gantry("inspect", "--type", "container", "made").status == 0
+        if there and self.engine.process_lived and result.status != 0:
+            raise Failed(f"it is there, and this was said: {result}")
+        if not there:
+            self.engine.must("create", "--name", "made", self.image, "echo", "hi")
+        self.engine.must("start", "-a", "made", said="hi")
+
+    def clean(self):
+        self.engine.must("rm", "made")
+
+
+class Run(WithImage):
+    def ask(self):
+        result = self.engine.may_fail("run", "--rm", self.image, "echo", "hi")
+        if result.status == 0 and result.out != "hi":
+            raise Failed(f"its output is lost: {result}")
+        return result
+
+    def again(self, result):
+        self.engine.must("run", "--rm", self.image, "echo", "hi", said="hi")
+
+    def clean(self):
+        self.engine.remove_containers()
+
+
+class Exec(WithImage):
+    def prepare(self):
+        super().prepare()
+        self.engine.must("run", "-d", "--name", "host", self.image, "sleep", "100000")
+        self.kept = self.engine.leftovers()
+
+    def ask(self):
+        return self.engine.may_fail("exec", "host", "echo", "hi")
+
+    def again(self, result):
+        self.engine.must("exec", "host", "echo", "hi", said="hi")
+
+
+class Remove(WithImage):
+    def ask(self):
+        self.engine.must("run", "--name", "gone", self.image, "touch", "/a")
+        self.engine.arm()
+        return self.engine.may_fail("rm", "gone")
+
+    def again(self, result):
+        if self.engine.containers():
+            self.engine.must("rm", "gone")
+
+
+class RemoveImage(Scenario):
+    def ask(self):
+        self.engine.must("pull", self.image)
+        self.engine.arm()
+        return self.engine.may_fail("rmi", self.image)
+
+    def again(self, result):
+        if self.engine.must("images", "-q"):
+            self.engine.must("rmi", self.image)
+        self.engine.must("gc")
+
+
+SCENARIOS = {"pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage}
+
+
+class Faulty(Engine):
+    """An engine whose calls can be numbered.  `arm` starts that; a scenario whose `ask` prepares
+    something first calls it itself when that is done."""
+
+    def begin(self, control, wish):
+        self.control, self.wish, self.process_lived = control, wish, True
+
+    def arm(self):
+        wish, self.wish = self.wish, None
+        if wish is not None:
+            wish()
+
+
+def arms_itself(scenario):
+    return isinstance(scenario, (Remove, RemoveImage))
+
+
+def ask(engine, scenario, wish):
+    engine.begin(engine.control, wish)
+    if not arms_itself(scenario):
+        engine.arm()
+    return scenario.ask()
+
+
+def count(engine, scenario):
+    """Names of the calls; what is done in the background afterwards belongs to it."""
+    result = ask(engine, scenario, engine.control.count)
+    if result.status != 0:
+        raise Failed(str(result))
+    calls = -1
+    while calls != (now := engine.control.calls()):
+        calls = now
+        time.sleep(0.3)
+    engine.control.off()
+    scenario.again(result)
+    scenario.clean()
+    engine.settle(scenario.expected())
+    return [engine.control.name(n) for n in range(1, calls + 1)]
+
+
+def chosen(names, all_of_them):
+    """Numbers to try: all, but of many alike in a row only some."""
+    numbers, start = [], 0
+    while start < len(names):
+        end = start
+        while end < len(names) and names[end] == names[start]:
+            end += 1
+        run = list(range(start + 1, end + 1))
+        if len(run) > ALIKE and not all_of_them:
+            run = [run[0], run[len(run) // 2], run[-1]]
+        numbers += run
+        start = end
+    return numbers
+
+
+def finish(engine, scenario, result):
+    scenario.again(result)
+    engine.check()
+    scenario.clean()
+    engine.settle(scenario.expected())
+
+
+def fail_at(engine, scenario, number):
+    result = ask(engine, scenario, lambda: engine.control.fail(number))
+    hit = engine.control.off() >= number
+    if engine.has_ended():
+        raise Failed(f"the daemon ended with {engine.process.returncode}")
+    finish(engine, scenario, result)
+    return hit
+
+
+def exit_at(engine, scenario, number):
+    result = ask(engine, scenario, lambda: engine.control.exit(number))
+    if engine.control.calls() < number:  # in the background, if at all
+        end = time.monotonic() + 0.5
+        while engine.control.calls() < number and time.monotonic() < end:
+            time.sleep(0.005)
+    hit = engine.control.off() >= number
+    if hit:
+        until("the daemon ends", engine.has_ended)
+        if engine.process.returncode != EXITS_WITH:
+            raise Failed(f"the daemon ended with {engine.process.returncode}")
+        engine.process_lived = False
+        engine.start()
+        engine.check()
+    finish(engine, scenario, result)
+    return hit
+
+
+def run_scenario(engine, name, how, image, only):
+    scenario = SCENARIOS[name](engine, image)
+    start, hits, number = time.monotonic(), 0, 0
+    engine.begin(engine.control, None)
+    scenario.prepare()
+    names = count(engine, scenario)
+    numbers = only or chosen(names, bool(os.environ.get("GANTRY_FAULT_ALL")))
+    try:
+        for number in numbers:
+            hits += {"fail": fail_at, "exit": exit_at}[how](engine, scenario, number)
+    except Failed as failed:
+        raise Failed(f"{name}, {how} at call {number} of {len(names)} ({engine.control.name(number)}): {failed}")
+    if not only and hits < len(numbers) * 3 // 4:
+        raise Failed(f"{name}: of {len(numbers)} calls only {hits} came again")
+    engine.begin(engine.control, None)
+    engine.remove_containers()
+    if isinstance(scenario, WithImage):
+        engine.must("rmi", image)
+    engine.settle()
+    engine.check()
+    print(f"{name}: {len(names)} platform calls, {how} at {len(numbers)} of them, {hits} hit,"
+          f" {time.monotonic() - start:.0f} s", flush=True)
+
+
+def main():
+    work, programs, image, how, *names = sys.argv[1:]
+    only = [int(n) for n in os.environ.get("GANTRY_FAULT_ONLY", "").split()]
+    engine = Faulty(work, programs, f"fault-{os.getpid()}")
+    engine.control = Control(f"{work}/control")
+    engine.environment["GANTRY_FAULT_CONTROL"] = engine.control.path
+    try:
+        engine.start()
+        for name in names:
+            run_scenario(engine, name, how, image, only)
+        engine.stop()
+    except Failed as failed:
+        sys.exit(f"FAILED: {failed}")
+    left = [f"process {pid}" for pid in engine.shims()] + engine.mounts()
+    left += engine.cgroups()
+    if left:
+        sys.exit(f"FAILED: left behind: {' '.join(left)}")
+
+
+main()
