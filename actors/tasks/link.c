@@ -185,7 +185,7 @@ void task_lost(struct task *task)
 {
     struct arena *arena = arena_new();
     struct shim_exit exit;
-    struct error err;
+    struct error err = { 0 };
     bool known = task_exit_read(task->folder, NULL, arena, &exit, &err) == 0;
 
     loop_unwatch(task->home->loop, task_link_fd(task->link));
@@ -193,6 +193,12 @@ void task_lost(struct task *task)
     if (task->winding_up) {
         arena_free(arena);
         wound_up(task);
+        return;
+    }
+    if (!known && err.os != 0 && err.code != ERROR_NOT_FOUND) { /* see task_reconnect() */
+        log_warn("tasks", "container %s: how it ended: %s", task->id, err.text);
+        arena_free(arena);
+        task_again(task);
         return;
     }
     log_warn("tasks", "container %s: its supervisor died%s", task->id, known ? " after the container ended" : "");

@@ -163,9 +163,14 @@ static int row_says(struct tasks *tasks, const char *namespace, const char *id, 
 static void shim_is_dead(struct task *task, struct arena *arena)
 {
     struct shim_exit exit;
-    struct error err;
+    struct error err = { 0 };
     bool known = task_exit_read(task->folder, NULL, arena, &exit, &err) == 0;
 
+    if (!known && err.os != 0 && err.code != ERROR_NOT_FOUND) { /* it is there, and cannot be read now */
+        log_warn("tasks", "container %s: how it ended: %s", task->id, err.text);
+        task_again(task);
+        return;
+    }
     task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
     task->needs_reaping = true;
     row_settle(task);
@@ -198,11 +203,13 @@ static int take_folder(void *ctx, const char *path, const char *name, struct err
     struct tasks *tasks = ctx;
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct shim_task record;
-    struct error why;
+    struct error why = { 0 };
     struct task *task;
 
-    (void)name, (void)err;
+    (void)name;
     if (task_record_read(path, arena, &record, &why) < 0) {
+        if (why.os != 0 && why.code != ERROR_NOT_FOUND)
+            return *err = why, -1; /* what cannot be read now may be a container that runs */
         log_warn("tasks", "%s: %s: it is removed", path, why.text);
         task_clear_up(tasks, NULL, path);
         return 0;
