@@ -8,12 +8,14 @@ hold afterwards: the user heard a clear error or got what he wanted; the daemon 
 again on what it finds (`exit`); the same thing asked once more succeeds; `gantry check` finds nothing;
 and what is removed leaves nothing behind.  Start-up is a scenario of its own.
 """
+import json
 import os
+import signal
 import sys
 import time
 
 from control import Control, EXITS_WITH
-from engine import Engine, Failed, until
+from engine import Engine, Failed, Result, until
 
 ALIKE = 3  # of calls of one name in a row, so many are tried: at both ends and between
 
@@ -134,7 +136,57 @@ class RemoveImage(Scenario):
         self.engine.must("gc")
 
 
-SCENARIOS = {"pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage}
+class Start(WithImage):
+    """A start on what a crash has left: files without rows, a half-made pull, a container that ended
+    while nobody looked, and one that goes on."""
+
+    def prepare(self):
+        super().prepare()
+        self.engine.must("run", "-d", "--name", "stays", self.image, "sleep", "100000")
+        self.kept = self.engine.leftovers()
+
+    def dirt(self):
+        """What the daemon finds at its next start."""
+        engine, name = self.engine, "0" * 64
+        engine.must("run", "-d", "--name", "ends", self.image, "sleep", "100000")
+        pid = json.loads(engine.must("inspect", "ends"))[0]["pid"]
+        engine.kill()
+        os.kill(pid, signal.SIGKILL)
+        for file in (f"blobs/sha256/{name}", f"ingests/{name}"):
+            open(f"{engine.root}/{file}", "w").close()
+        for folder in ("snapshots/99999999/fs", f"containers/{engine.namespace}/{name}", "trash/content/old"):
+            os.makedirs(f"{engine.root}/{folder}")
+
+    def ask(self):
+        """It starts, or says why not."""
+        engine = self.engine
+        self.dirt()
+        engine.arm()
+        mark = engine.log.tell()
+        engine.spawn()
+        until("gantryd answers or ends", lambda: engine.has_ended() or engine.answers())
+        if engine.has_ended() and engine.process.returncode not in (1, EXITS_WITH):
+            raise Failed(f"gantryd ended with {engine.process.returncode}")
+        if engine.has_ended() and engine.process.returncode == 1:
+            with open(f"{engine.work}/gantryd.log", "rb") as log:
+                log.seek(mark)
+                if b"gantryd: " not in log.read():
+                    raise Failed("gantryd does not say why it cannot start")
+        return Result(("start",), 0 if not engine.has_ended() else engine.process.returncode, "", "")
+
+    def again(self, result):
+        engine = self.engine
+        if engine.has_ended():
+            engine.start()
+        until("the end of a container is known", lambda: engine.gantry("wait", "ends").out == "137", 10)
+        # a supervisor that could not be reached once is a moment later
+        until("the other is reached", lambda: engine.may_fail("exec", "stays", "echo", "hi").out == "hi", 10)
+
+    def clean(self):
+        self.engine.must("rm", "ends")
+
+
+SCENARIOS = {"start": Start, "pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage}
 
 
 class Faulty(Engine):
@@ -151,7 +203,7 @@ class Faulty(Engine):
 
 
 def arms_itself(scenario):
-    return isinstance(scenario, (Remove, RemoveImage))
+    return isinstance(scenario, (Remove, RemoveImage, Start))
 
 
 def ask(engine, scenario, wish):
@@ -202,7 +254,7 @@ def finish(engine, scenario, result):
 def fail_at(engine, scenario, number):
     result = ask(engine, scenario, lambda: engine.control.fail(number))
     hit = engine.control.off() >= number
-    if engine.has_ended():
+    if engine.has_ended() and not isinstance(scenario, Start):
         raise Failed(f"the daemon ended with {engine.process.returncode}")
     finish(engine, scenario, result)
     return hit
