@@ -179,14 +179,15 @@ static void shim_is_dead(struct task *task, struct arena *arena)
 void task_reconnect(struct task *task, struct arena *arena)
 {
     struct shim_ask quit = { .what = "quit" };
-    struct error why;
+    struct error why = { 0 };
 
     if (ask_state(task, &why) < 0) {
         if (task->link != NULL) {
             loop_unwatch(task->home->loop, task_link_fd(task->link));
             task_link_close(&task->link);
         }
-        if (!task_shim_is_alive(task->folder)) {
+        /* One that lives and does not listen was not born yet, or goes already: it ends by itself. */
+        if (why.code == ERROR_NOT_FOUND || !task_shim_is_alive(task->folder)) {
             shim_is_dead(task, arena);
             return;
         }
@@ -231,7 +232,7 @@ static int take_folder(void *ctx, const char *path, const char *name, struct err
 }
 
 struct lost {
-    char id[80];
+    char namespace[80], id[80];
     char reason[32];
     int64_t now;
 };
@@ -258,6 +259,19 @@ static bool wants_removal(struct tasks *tasks, const char *namespace, const char
     return container_find(tasks->db, namespace, id, false, arena, &info, &err) == 0 && info.has_remove && info.remove;
 }
 
+/* Not before the end is written: a removal looks for it, to take the row along. */
+static int lost_written(void *self, struct request *request, void *ctx, void *out, struct error *err)
+{
+    const struct lost *lost = ctx;
+
+    (void)request, (void)out;
+    if (err != NULL)
+        log_warn("tasks", "container %s: its end could not be written: %s", lost->id, err->text);
+    else if (wants_removal(self, lost->namespace, lost->id))
+        task_container_remove(self, lost->namespace, lost->id);
+    return 0;
+}
+
 /* Rows whose shim is nowhere: the machine was restarted, or the run-time folder was emptied. */
 static int put_rows_right(struct tasks *tasks, struct error *err)
 {
@@ -271,14 +285,15 @@ static int put_rows_right(struct tasks *tasks, struct error *err)
         const char *namespace = query_text(&query, 0);
         bool stopped = strcmp(query_text(&query, 3), "stopped") == 0;
 
+        snprintf(lost.namespace, sizeof(lost.namespace), "%s", namespace);
         snprintf(lost.id, sizeof(lost.id), "%s", query_text(&query, 1));
         snprintf(lost.reason, sizeof(lost.reason), "%s",
                  strcmp(query_text(&query, 2), machine_boot_id()) != 0 ? "host restarted" : "supervisor lost");
         if (task_find(tasks, namespace, lost.id) != NULL)
             continue;
         if (!stopped)
-            loop_write(tasks->loop, namespace, put_lost, NULL, &lost, sizeof(lost));
-        if (wants_removal(tasks, namespace, lost.id))
+            loop_write(tasks->loop, namespace, put_lost, lost_written, &lost, sizeof(lost));
+        else if (wants_removal(tasks, namespace, lost.id))
             task_container_remove(tasks, namespace, lost.id);
     }
     return more;
