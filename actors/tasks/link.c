@@ -53,6 +53,13 @@ void answer_nothing(struct task *task, struct waiter *waiter, const struct shim_
 int task_ask(struct task *task, struct request *request, struct shim_ask *ask,
              void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell), struct error *err)
 {
+    return task_ask_or(task, request, ask, answer, NULL, err);
+}
+
+int task_ask_or(struct task *task, struct request *request, struct shim_ask *ask,
+                void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell),
+                void (*failed)(struct task *task, struct waiter *waiter, const struct error *err), struct error *err)
+{
     struct waiter *waiter;
 
     if (task->link == NULL)
@@ -63,15 +70,18 @@ int task_ask(struct task *task, struct request *request, struct shim_ask *ask,
     waiter = waiter_add(task, request, ask->exec);
     waiter->ask = ask->id;
     waiter->answer = answer;
+    waiter->failed = failed;
     return request != NULL ? request_keep(request, waiter_gone, waiter) : 0;
 }
 
-static void fail_waiter(struct waiter *waiter, const struct failure *failure)
+static void fail_waiter(struct task *task, struct waiter *waiter, const struct failure *failure)
 {
     struct request *request = waiter->request;
     struct error err = { 0 };
 
     wire_error(failure, &err);
+    if (waiter->failed != NULL)
+        waiter->failed(task, waiter, &err);
     waiter_drop(waiter);
     if (request != NULL)
         request_fail(request, &err);
@@ -85,7 +95,7 @@ static void take_reply(struct task *task, const struct shim_tell *tell)
         if (waiter->ask != tell->id)
             continue;
         if (strcmp(tell->what, "error") == 0) {
-            fail_waiter(waiter, tell->failure != NULL ? tell->failure : &no_reason);
+            fail_waiter(task, waiter, tell->failure != NULL ? tell->failure : &no_reason);
             return;
         }
         if (waiter->answer != NULL)
@@ -124,6 +134,20 @@ static void wound_up(struct task *task)
     row_settle(task);
 }
 
+static void on_wound_up(struct task *task, struct waiter *waiter, const struct shim_tell *tell)
+{
+    (void)waiter, (void)tell;
+    task->wound_up = true; /* the shim ends now, and its connection tells when */
+}
+
+/* Its folder stays, and the next start tries again; the container can be started anew. */
+static void on_not_wound_up(struct task *task, struct waiter *waiter, const struct error *err)
+{
+    (void)waiter;
+    log_warn("tasks", "container %s: its supervisor could not clear away: %s", task->id, err->text);
+    row_settle(task);
+}
+
 static void wind_up(struct task *task)
 {
     struct shim_ask ask = { .what = "delete" };
@@ -132,8 +156,8 @@ static void wind_up(struct task *task)
     if (task->winding_up)
         return;
     task->winding_up = true;
-    if (task_ask(task, NULL, &ask, NULL, &err) < 0)
-        log_warn("tasks", "container %s: %s", task->id, err.text);
+    if (task_ask_or(task, NULL, &ask, on_wound_up, on_not_wound_up, &err) < 0)
+        log_warn("tasks", "container %s: %s", task->id, err.text); /* it is dying: task_lost() */
 }
 
 void task_ended(struct task *task, struct process *process, const struct shim_exit *exit, const char *reason)
@@ -157,14 +181,8 @@ void task_end_written(struct task *task, struct process *process)
 {
     process->written = true;
     answer_waiters(task, process);
-    if (process == &task->init || !process->detached)
-        return;
-    for (struct process **at = &task->execs; *at != NULL; at = &(*at)->next)
-        if (*at == process) {
-            *at = process->next;
-            free(process);
-            return;
-        }
+    if (process != &task->init && process->detached)
+        exec_forget(task, process);
 }
 
 static void take_news(struct task *task, const struct shim_tell *tell)
@@ -178,27 +196,32 @@ static void take_news(struct task *task, const struct shim_tell *tell)
         task_ended(task, process, tell->exit, NULL);
 }
 
-void task_lost(struct task *task)
+/* As its file tells, if the shim came to write it. */
+static void end_lost(struct task *task, struct process *process)
 {
     struct arena *arena = arena_new();
     struct shim_exit exit;
     struct error err;
-    bool known = task_exit_read(task->folder, NULL, arena, &exit, &err) == 0;
+    bool known = task_exit_read(task->folder, process->exec[0] ? process->exec : NULL, arena, &exit, &err) == 0;
 
+    task_ended(task, process, known ? &exit : NULL, known ? NULL : "supervisor lost");
+    arena_free(arena);
+}
+
+void task_lost(struct task *task, const struct error *why)
+{
     loop_unwatch(task->home->loop, task_link_fd(task->link));
     task_link_close(&task->link);
-    if (task->winding_up) {
-        arena_free(arena);
+    if (task->wound_up) {
         wound_up(task);
         return;
     }
-    log_warn("tasks", "container %s: its supervisor died%s", task->id, known ? " after the container ended" : "");
+    if (!task->winding_up)
+        log_warn("tasks", "container %s: its supervisor is lost: %s", task->id, why->text);
     for (struct process *process = task->execs; process != NULL; process = process->next)
-        task_ended(task, process, NULL, "supervisor lost");
-    task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
-    arena_free(arena);
-    task_clear_up(task->home, task->namespace, task->folder);
-    row_settle(task);
+        end_lost(task, process);
+    end_lost(task, &task->init);
+    task_clear_up(task->home, task, task->folder);
 }
 
 static void on_readable(void *self, void *arg)
@@ -222,7 +245,7 @@ static void on_readable(void *self, void *arg)
             break;
     }
     if (got < 0)
-        task_lost(task);
+        task_lost(task, &err);
 }
 
 int task_connect(struct task *task, struct error *err)

@@ -15,6 +15,15 @@ struct folder {
     char path[PATH_SIZE];
 };
 
+static struct task *task_in(struct tasks *tasks, const char *folder)
+{
+    struct task *task = tasks->first;
+
+    while (task != NULL && strcmp(task->folder, folder) != 0)
+        task = task->next;
+    return task;
+}
+
 static int clear_up_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct folder *folder = in;
@@ -27,22 +36,42 @@ static int clear_up_job(struct job *job, const void *in, void *out, struct error
     return task_folder_remove(folder->path, err);
 }
 
-void task_clear_up(struct tasks *tasks, const char *namespace, const char *path)
+static void cleared_up(void *self, const void *in, const struct error *err)
+{
+    const struct folder *folder = in;
+    struct task *task = task_in(self, folder->path);
+
+    if (err != NULL)
+        log_warn("tasks", "clear up %s: %s; the next start tries again", folder->path, err->text);
+    if (task != NULL)
+        row_settle(task);
+}
+
+void task_clear_up(struct tasks *tasks, struct task *task, const char *path)
 {
     struct folder folder;
     struct error err;
 
+    if (task != NULL && task->clearing)
+        return;
     snprintf(folder.path, sizeof(folder.path), "%s", path);
-    if (loop_run(tasks->loop, namespace, clear_up_job, NULL, &folder, sizeof(folder), &err) < 0)
-        log_warn("tasks", "clear up %s: %s", path, err.text);
+    if (task != NULL)
+        task->clearing = true;
+    if (loop_run(tasks->loop, task != NULL ? task->namespace : NULL, clear_up_job, cleared_up, &folder, sizeof(folder),
+                 &err) < 0)
+        cleared_up(tasks, &folder, &err);
 }
 
 static void take_process(struct task *task, const struct shim_process *told)
 {
     struct process *process = task_process(task, told->exec);
+    /* News may have been quicker than this answer: what has ended stays so. */
+    bool has_ended = process != NULL && process->status == TASK_STOPPED;
     struct shim_exit exit = { .exec = told->exec, .status = told->exit_status, .time = told->exited,
                               .oom = told->oom, .has_oom = told->has_oom };
 
+    if (has_ended)
+        return;
     if (process == NULL) {
         process = zmalloc(sizeof(*process));
         snprintf(process->exec, sizeof(process->exec), "%s", told->exec);
@@ -89,13 +118,16 @@ static int ask_state(struct task *task, struct error *err)
     return 0;
 }
 
-static bool has_container(struct tasks *tasks, const char *namespace, const char *id)
+/* When it was created; 0: there is none. */
+static int64_t container_made(struct tasks *tasks, const char *namespace, const char *id)
 {
     CLEANUP(query_done) struct query query = { 0 };
     struct error err;
 
-    return db_query(tasks->db, &query, &err, "SELECT 1 FROM containers_container WHERE namespace = ? AND id = ?", "ss",
-                    namespace, id) == 0 && query_next(&query, &err) == 1;
+    if (db_query(tasks->db, &query, &err, "SELECT created FROM containers_container WHERE namespace = ? AND id = ?",
+                 "ss", namespace, id) < 0 || query_next(&query, &err) != 1)
+        return 0;
+    return query_int(&query, 0);
 }
 
 static void shim_is_dead(struct task *task, struct arena *arena)
@@ -103,10 +135,15 @@ static void shim_is_dead(struct task *task, struct arena *arena)
     struct shim_exit exit;
     struct error err;
     bool known = task_exit_read(task->folder, NULL, arena, &exit, &err) == 0;
+    char pid[PATH_SIZE];
 
-    task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
-    task_clear_up(task->home, task->namespace, task->folder);
-    row_settle(task);
+    if (!known && (path_format(pid, &err, "%s/pid", task->folder) < 0 || !fs_exists(pid))) {
+        task->init.status = TASK_STOPPED; /* the container never came to be, and nobody was told of it */
+        task->init.written = task->deleted = true;
+    } else {
+        task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
+    }
+    task_clear_up(task->home, task, task->folder);
 }
 
 static int take_folder(void *ctx, const char *path, const char *name, struct error *err)
@@ -123,15 +160,17 @@ static int take_folder(void *ctx, const char *path, const char *name, struct err
         task_clear_up(tasks, NULL, path);
         return 0;
     }
-    if (!has_container(tasks, record.namespace, record.id))
-        log_info("tasks", "container %s has a supervisor and no record: it is ended", record.id);
     task = task_new(tasks, record.namespace, record.id);
+    task->made = container_made(tasks, task->namespace, task->id);
+    if (task->made == 0)
+        log_info("tasks", "container %s has a supervisor and no record: it is ended", record.id);
     snprintf(task->folder, sizeof(task->folder), "%s", path);
     task->init.status = TASK_RUNNING;
+    task->found = true;
     task->remove = record.has_remove && record.remove;
     if (ask_state(task, &why) < 0) {
         shim_is_dead(task, arena);
-    } else if (!has_container(tasks, record.namespace, record.id)) {
+    } else if (task->made == 0) {
         struct shim_ask quit = { .what = "kill", SET(signal, 9), SET(all, true) };
 
         task_ask(task, NULL, &quit, NULL, &why);
@@ -155,16 +194,19 @@ static int put_lost(struct write *write, const void *in, void *out, struct error
                "WHERE namespace = ? AND id = ?",
                "isss", lost->now, lost->reason, write_namespace(write), lost->id) < 0)
         return -1;
-    return emit(write, "/tasks/exit", lost->id, err, "exit_status", "255", "reason", lost->reason, NULL);
+    if (emit(write, "/tasks/exit", lost->id, err, "exit_status", "255", "reason", lost->reason, NULL) < 0)
+        return -1;
+    return emit(write, "/tasks/delete", lost->id, err, NULL);
 }
 
-static bool wants_removal(struct tasks *tasks, const char *namespace, const char *id)
+static void remove_if_wanted(struct tasks *tasks, const char *namespace, const char *id)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct container_info info;
     struct error err;
 
-    return container_find(tasks->db, namespace, id, false, arena, &info, &err) == 0 && info.has_remove && info.remove;
+    if (container_find(tasks->db, namespace, id, false, arena, &info, &err) == 0 && info.has_remove && info.remove)
+        task_container_remove(tasks, namespace, id, info.has_created ? info.created : 0);
 }
 
 /* Rows whose shim is nowhere: the machine was restarted, or the run-time folder was emptied. */
@@ -187,8 +229,7 @@ static int put_rows_right(struct tasks *tasks, struct error *err)
             continue;
         if (!stopped)
             loop_write(tasks->loop, namespace, put_lost, NULL, &lost, sizeof(lost));
-        if (wants_removal(tasks, namespace, lost.id))
-            task_container_remove(tasks, namespace, lost.id);
+        remove_if_wanted(tasks, namespace, lost.id);
     }
     return more;
 }

@@ -5,6 +5,7 @@
  */
 #include "actors/base/log.h"
 #include "actors/tasks/task.h"
+#include "platform/scope.h"
 
 static const char *const steps[] = {
     "CREATE TABLE tasks_task ("
@@ -21,6 +22,7 @@ struct row {
     int64_t started, exited;
     bool row_too;
     bool silent; /* the event has been written already */
+    bool found;  /* ... or may have been, before a restart: the journal knows */
 };
 
 static struct row row_of(const struct task *task, const struct process *process, const char *topic)
@@ -28,6 +30,7 @@ static struct row row_of(const struct task *task, const struct process *process,
     struct row row = { .pid = process->pid, .exit_status = process->exit_status,
                        .started = process->started, .exited = process->exited };
 
+    row.found = task->found;
     snprintf(row.namespace, sizeof(row.namespace), "%s", task->namespace);
     snprintf(row.id, sizeof(row.id), "%s", task->id);
     snprintf(row.exec, sizeof(row.exec), "%s", process->exec);
@@ -39,11 +42,42 @@ static struct row row_of(const struct task *task, const struct process *process,
     return row;
 }
 
+/* 1: since the task was created the journal has this event of this process. */
+static int was_told(struct write *write, const char *topic, const struct row *row, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    char pid[24];
+    int more;
+
+    snprintf(pid, sizeof(pid), "%llu", (unsigned long long)row->pid);
+    if (db_query(write_db(write), &query, err,
+                 "SELECT fields FROM events_journal WHERE namespace = ?1 AND topic = ?2 AND id = ?3 AND sequence > "
+                 "(SELECT coalesce(max(sequence), 0) FROM events_journal WHERE namespace = ?1 AND id = ?3 AND "
+                 "topic = '/tasks/create')",
+                 "sss", write_namespace(write), topic, row->id) < 0)
+        return -1;
+    while ((more = query_next(&query, err)) == 1) {
+        struct map fields = query_labels(&query, 0, write_arena(write));
+        const char *exec = map_get(&fields, "exec"), *told_pid = map_get(&fields, "pid");
+
+        if (strcmp(exec ? exec : "", row->exec) == 0 &&
+            (told_pid == NULL || row->pid == 0 || strcmp(told_pid, pid) == 0))
+            return 1;
+    }
+    return more;
+}
+
 static int emit_row(struct write *write, const struct row *row, struct error *err)
 {
     bool is_exit = strcmp(row->topic, "/tasks/exit") == 0;
     char pid[24], status[24];
 
+    if (row->found) {
+        int told = was_told(write, row->topic, row, err);
+
+        if (told != 0)
+            return told < 0 ? -1 : 0;
+    }
     snprintf(pid, sizeof(pid), "%llu", (unsigned long long)row->pid);
     snprintf(status, sizeof(status), "%llu", (unsigned long long)row->exit_status);
     return emit(write, row->topic, row->id, err, "exec", row->exec[0] ? row->exec : NULL, "pid", row->pid ? pid : NULL,
@@ -80,6 +114,12 @@ static int drop_row(struct write *write, const struct row *row, struct error *er
     if (row->row_too && db_run(write_db(write), err, "DELETE FROM tasks_task WHERE namespace = ? AND id = ?", "ss",
                                write_namespace(write), row->id) < 0)
         return -1;
+    if (!row->silent && row->found) {
+        int told = was_told(write, "/tasks/delete", row, err);
+
+        if (told != 0)
+            return told < 0 ? -1 : 0;
+    }
     return row->silent ? 0 : emit(write, "/tasks/delete", row->id, err, NULL);
 }
 
@@ -143,7 +183,7 @@ static int drop_and_tell(struct write *write, const void *in, void *out, struct 
     return 0;
 }
 
-int row_delete(struct request *request, const struct task_info *info, struct error *err)
+int row_delete(struct request *request, const struct task_info *info, bool silent, struct error *err)
 {
     struct deletion *deletion = arena_alloc(request_arena(request), sizeof(*deletion));
 
@@ -151,6 +191,7 @@ int row_delete(struct request *request, const struct task_info *info, struct err
     deletion->info.id = arena_str(request_arena(request), info->id);
     deletion->info.reason = arena_str(request_arena(request), info->reason);
     deletion->row.row_too = true;
+    deletion->row.silent = silent;
     snprintf(deletion->row.id, sizeof(deletion->row.id), "%s", info->id);
     return request_write(request, drop_and_tell, NULL, deletion, err);
 }
@@ -160,25 +201,26 @@ static int settled(void *self, struct request *request, void *ctx, void *out, st
 {
     struct tasks *tasks = self;
     const struct row *row = ctx;
-    struct task *task = task_find(tasks, row->folder, row->id); /* `folder` holds the namespace here */
+    struct task *task = task_find(tasks, row->namespace, row->id);
 
     (void)request, (void)out;
     if (err != NULL)
         log_warn("tasks", "container %s: the end of its task could not be written: %s", row->id, err->text);
-    if (task == NULL)
+    if (task == NULL || strcmp(task->folder, row->folder) != 0)
         return 0;
     if (task->remove)
-        task_container_remove(tasks, task->namespace, task->id);
+        task_container_remove(tasks, task->namespace, task->id, task->made);
     task_free(task);
     return 0;
 }
 
 void row_settle(struct task *task)
 {
-    struct row row = { .silent = task->deleted };
+    struct row row = { .silent = task->deleted, .found = task->found };
 
+    snprintf(row.namespace, sizeof(row.namespace), "%s", task->namespace);
     snprintf(row.id, sizeof(row.id), "%s", task->id);
-    snprintf(row.folder, sizeof(row.folder), "%s", task->namespace);
+    snprintf(row.folder, sizeof(row.folder), "%s", task->folder);
     loop_write(task->home->loop, task->namespace, drop, settled, &row, sizeof(row));
 }
 
@@ -186,12 +228,15 @@ void row_settle(struct task *task)
 
 struct removal {
     char id[80];
+    int64_t made; /* 0: not known */
 };
 
 static int remove_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct removal *removal = in;
-    struct containers_remove_request want = { .id = removal->id };
+    struct containers_remove_request want = {
+        .id = removal->id, .created = removal->made, .has_created = removal->made != 0
+    };
 
     (void)out;
     if (call(job, &op_containers_remove, &want, NULL, err) < 0 && err->code != ERROR_NOT_FOUND)
@@ -199,9 +244,9 @@ static int remove_job(struct job *job, const void *in, void *out, struct error *
     return 0;
 }
 
-void task_container_remove(struct tasks *tasks, const char *namespace, const char *id)
+void task_container_remove(struct tasks *tasks, const char *namespace, const char *id, int64_t made)
 {
-    struct removal removal;
+    struct removal removal = { .made = made };
     struct error err;
 
     snprintf(removal.id, sizeof(removal.id), "%s", id);
