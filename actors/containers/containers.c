@@ -259,28 +259,122 @@ static void remove_files(struct job *job, const struct container_info *info, boo
     container_folder_remove(job, info->id);
 }
 
+/*
+ * One removal of a container at a time: who comes second, by hand or because its task has
+ * ended, waits and then finds nothing, or another container of that id, which is not meant.
+ */
+struct removal {
+    struct removal *next;
+    struct containers *containers;
+    char namespace[80], id[80];
+    struct removal_waiter {
+        struct removal_waiter *next;
+        struct removal *removal;
+        struct request *request;
+    } *waiters;
+};
+
+struct removal_order {
+    const struct containers_remove_request *want;
+    struct container_info info;
+};
+
 static int remove_job(struct job *job, const void *in, void *out, struct error *err)
 {
-    const struct containers_remove_request *want = in;
-    struct containers_get_request which = { .id = want->id };
-    struct container_info info;
+    const struct removal_order *order = in;
+    const struct containers_remove_request *want = order->want;
+    struct containers_get_request which = { .id = order->info.id };
 
     (void)out;
-    if (call(job, &op_containers_get, &which, &info, err) < 0 ||
-        end_task(job, info.id, want->has_force && want->force, err) < 0)
+    if (end_task(job, order->info.id, want->has_force && want->force, err) < 0)
         return -1;
-    which.id = info.id;
     job_finish(job, 30000);
     if (call(job, &op_containers_drop, &which, NULL, err) < 0)
         return -1;
-    remove_files(job, &info, want->has_keep_snapshot && want->keep_snapshot);
+    remove_files(job, &order->info, want->has_keep_snapshot && want->keep_snapshot);
     return 0;
+}
+
+static void removal_waiter_drop(struct removal_waiter *waiter)
+{
+    struct removal_waiter **at = &waiter->removal->waiters;
+
+    while (*at != waiter)
+        at = &(*at)->next;
+    *at = waiter->next;
+    free(waiter);
+}
+
+static void removal_waiter_gone(void *self, struct request *request, void *arg)
+{
+    (void)self, (void)request;
+    removal_waiter_drop(arg);
+}
+
+static int on_remove(void *self, struct request *request, struct error *err);
+
+static void removal_ended(void *self, struct request *request, void *arg)
+{
+    struct removal *removal = arg, **at = &removal->containers->removals;
+
+    (void)request;
+    while (*at != removal)
+        at = &(*at)->next;
+    *at = removal->next;
+    while (removal->waiters != NULL) {
+        struct request *next = removal->waiters->request;
+        struct error err = { 0 };
+
+        removal_waiter_drop(removal->waiters);
+        if (on_remove(self, next, &err) < 0)
+            request_fail(next, &err);
+    }
+    free(removal);
+}
+
+static struct removal *removal_find(struct containers *containers, const char *namespace, const char *id)
+{
+    struct removal *removal = containers->removals;
+
+    while (removal != NULL && (strcmp(removal->id, id) != 0 || strcmp(removal->namespace, namespace) != 0))
+        removal = removal->next;
+    return removal;
+}
+
+static int removal_wait(struct removal *removal, struct request *request)
+{
+    struct removal_waiter *waiter = zmalloc(sizeof(*waiter));
+
+    *waiter = (struct removal_waiter){ removal->waiters, removal, request };
+    removal->waiters = waiter;
+    return request_keep(request, removal_waiter_gone, waiter);
 }
 
 static int on_remove(void *self, struct request *request, struct error *err)
 {
-    (void)self;
-    return request_run(request, remove_job, err);
+    struct containers *containers = self;
+    const char *namespace = request_namespace(request);
+    struct removal_order *order = arena_alloc(request_arena(request), sizeof(*order));
+    struct removal *removal;
+
+    order->want = request_body(request);
+    if (container_find(containers->db, namespace, order->want->id, false, request_arena(request), &order->info, err) < 0)
+        return -1;
+    if (order->want->has_created && order->want->created != order->info.created)
+        return error_set(err, ERROR_NOT_FOUND, "container %s is another one by now", order->want->id);
+    removal = removal_find(containers, namespace, order->info.id);
+    if (removal != NULL)
+        return removal_wait(removal, request);
+    if (request_run_on(request, remove_job, order, err) < 0)
+        return -1;
+    removal = zmalloc(sizeof(*removal));
+    removal->containers = containers;
+    snprintf(removal->namespace, sizeof(removal->namespace), "%s", namespace);
+    snprintf(removal->id, sizeof(removal->id), "%s", order->info.id);
+    removal->next = containers->removals;
+    containers->removals = removal;
+    request_on_end(request, removal_ended, removal);
+    return 0;
 }
 
 /* ---- life ----------------------------------------------------------------------------- */

@@ -20,9 +20,12 @@ struct containers_config {
     const char *default_driver;
 };
 
+struct removal;
+
 struct containers {
     const struct containers_config *config;
     struct db *db; /* read-only */
+    struct removal *removals; /* under way */
 };
 
 extern const struct actor containers_actor; /* self: struct containers */

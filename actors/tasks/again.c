@@ -4,7 +4,6 @@
  * Those are the connection to a shim that lives, the word that it may go, the row, and the end.
  */
 #include "actors/tasks/task.h"
-#include "platform/scope.h"
 
 #define AGAIN_MS     250
 #define AGAIN_MS_MAX 60000
@@ -12,7 +11,6 @@
 static void on_again(void *self, void *arg)
 {
     struct task *task = arg;
-    CLEANUP(arena_drop) struct arena *arena = arena_new();
 
     (void)self;
     task->again = -1;
@@ -23,7 +21,7 @@ static void on_again(void *self, void *arg)
     if (task->is_stale)
         row_put(task, "");
     if (task->link == NULL)
-        task_reconnect(task, arena); /* the last: it may end the task */
+        task_reconnect(task); /* the last: it may end the task */
     else if (task->init.status == TASK_STOPPED && !task->winding_up)
         task_wind_up(task);
 }

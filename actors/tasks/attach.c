@@ -16,6 +16,7 @@ struct attachment {
     const char *id, *exec;
     bool stdin, hold;
     bool remove; /* the container goes with its end, and the answer waits for that too */
+    int64_t made;
 };
 
 /* What has come from the shim and not yet gone to the client, for lack of credit. */
@@ -94,16 +95,19 @@ static int pump_in(struct job *job, struct task_stream *stream, struct chunk **w
             bool last = chunk->end && done + part == chunk->size;
             int sent = task_stream_send(stream, bytes + done, part, last, err);
 
-            if (sent < 0)
-                break; /* the process has closed its input, or ended: output tells how */
             if (sent == 0) {
                 chunk->bytes = bytes + done;
                 chunk->size -= done;
+                if (done > 0)
+                    job_allow(job, done);
                 return 1;
             }
-            done += part;
+            /* The process has closed its input, or ended: what still comes goes nowhere, and
+               output tells how. */
+            done = sent < 0 ? chunk->size : done + part;
         } while (done < chunk->size);
-        job_allow(job, done);
+        if (done > 0)
+            job_allow(job, done);
         chunk_free(waiting);
     }
 }
@@ -116,7 +120,7 @@ static int pump_in(struct job *job, struct task_stream *stream, struct chunk **w
 static int end_of(struct job *job, const struct attachment *want, struct error *err)
 {
     struct tasks_get_request which = { .id = want->id, .exec = want->exec };
-    struct containers_remove_request gone = { .id = want->id };
+    struct containers_remove_request gone = { .id = want->id, .created = want->made, .has_created = want->made != 0 };
     struct error ignored = { 0 };
     struct task_info info;
 
@@ -166,10 +170,13 @@ int on_attach(void *self, struct request *request, struct error *err)
     process = task_process(task, in->exec);
     if (process == NULL)
         return error_set(err, ERROR_NOT_FOUND, "container %s has no process %s", in->id, in->exec);
+    if (task->init.status == TASK_STOPPED)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is not running (it is exited)", in->id);
     snprintf(want->folder, sizeof(want->folder), "%s", task->folder);
     want->id = arena_str(request_arena(request), task->id);
     want->exec = in->exec;
     want->remove = task->remove && process == &task->init;
+    want->made = task->made;
     want->stdin = in->has_stdin && in->stdin && process->stdin;
     want->hold = in->has_hold && in->hold;
     return request_run_on(request, attach_job, want, err);

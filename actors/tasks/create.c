@@ -9,6 +9,8 @@
 #include "platform/scope.h"
 #include "protocol/oci/draft.h"
 
+#define UNDO_MS 30000
+
 struct creation {
     struct container_info container; /* spec included */
     const struct window *window;
@@ -23,13 +25,15 @@ static const char *runtime_program(const struct tasks_config *config, const char
     return name;
 }
 
-static int root_mounts(struct job *job, const struct container_info *container, struct list *mounts, struct error *err)
+static int root_mounts(struct job *job, const struct container_info *container, struct list *mounts,
+                       struct error *err)
 {
     struct snapshots_key_request want = { .key = container->snapshot, .driver = container->driver };
     struct snapshots_mounts_reply reply;
 
     if (container->snapshot == NULL)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s has no root file system", container->id);
+        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s has no root file system",
+                         container->id);
     if (call(job, &op_snapshots_mounts, &want, &reply, err) < 0)
         return error_wrap(err, "root file system of container %s", container->id);
     *mounts = reply.mounts;
@@ -41,13 +45,14 @@ static bool is_rshared(const json_t *mount)
     const json_t *options = json_object_get(mount, "options"), *option;
     size_t i;
 
-    json_array_foreach(options, i, option)
+    json_array_foreach (options, i, option)
         if (json_is_string(option) && strcmp(json_string_value(option), "rshared") == 0)
             return true;
     return false;
 }
 
-/* What the shim has to know of the spec: its control group, and the sources whose mounts go both ways. */
+/* What the shim has to know of the spec: its control group, and the sources whose mounts go both
+ * ways. */
 static int read_spec(struct job *job, const char *spec, struct shim_task *task, struct error *err)
 {
     struct arena *arena = job_arena(job);
@@ -57,10 +62,11 @@ static int read_spec(struct job *job, const char *spec, struct shim_task *task, 
 
     if (root == NULL)
         return error_wrap(err, "the container's spec");
-    task->cgroup = arena_str(arena, json_string_value(json_object_get(json_object_get(root, "linux"), "cgroupsPath")));
-    task->shared.items = arena_alloc(arena, (json_array_size(mounts) + 1) * sizeof(*task->shared.items));
-    json_array_foreach(mounts, i, mount)
-    {
+    task->cgroup = arena_str(
+        arena, json_string_value(json_object_get(json_object_get(root, "linux"), "cgroupsPath")));
+    task->shared.items =
+        arena_alloc(arena, (json_array_size(mounts) + 1) * sizeof(*task->shared.items));
+    json_array_foreach (mounts, i, mount) {
         const char *source = json_string_value(json_object_get(mount, "source"));
 
         if (source != NULL && is_rshared(mount))
@@ -70,8 +76,20 @@ static int read_spec(struct job *job, const char *spec, struct shim_task *task, 
     return 0;
 }
 
-static int create(struct job *job, const struct creation *creation, struct task_starting *starting, uint64_t *pid,
-                  struct error *err)
+/* Nobody wants the container any more.  A shim whose answer finds no reader undoes what it has
+   made; one whose answer was on its way already is told to. */
+static void abandon(struct job *job, struct task_starting *starting)
+{
+    struct error err = { 0 };
+
+    job_finish(job, UNDO_MS);
+    task_starting_drop(starting);
+    if (task_folder_undo(job, starting->folder, &err) < 0)
+        log_warn("tasks", "give up %s: %s; the next start tries again", starting->folder, err.text);
+}
+
+static int create(struct job *job, const struct creation *creation, struct task_starting *starting,
+                  uint64_t *pid, struct error *err)
 {
     const struct tasks *tasks = job_self(job);
     const struct tasks_config *config = tasks->config;
@@ -92,20 +110,26 @@ static int create(struct job *job, const struct creation *creation, struct task_
         SET(log_files, config->log_files),
         .window = creation->window,
     };
-    struct task_start start = { .state = config->state, .task = &task, .spec = container->spec,
+    struct task_start start = { .state = config->state,
+                                .task = &task,
+                                .spec = container->spec,
                                 .spec_size = strlen(container->spec) };
-    const char *name = runtime_program(config, container->runtime ? container->runtime : config->default_runtime);
+    const char *name =
+        runtime_program(config, container->runtime ? container->runtime : config->default_runtime);
     int got;
 
     if (program_look_up(name, program, &missing) < 0)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "OCI runtime %s: %.250s", name, missing.text);
+        return error_set(err, ERROR_FAILED_PRECONDITION, "OCI runtime %s: %.250s", name,
+                         missing.text);
     if (path_format(runtime_root, err, "%s/oci", config->state) < 0 ||
-        fs_folder_make(runtime_root, 0700, err) < 0 || read_spec(job, container->spec, &task, err) < 0 ||
-        root_mounts(job, container, &task.rootfs, err) < 0 || task_create(&start, starting, err) < 0)
+        fs_folder_make(runtime_root, 0700, err) < 0 ||
+        read_spec(job, container->spec, &task, err) < 0 ||
+        root_mounts(job, container, &task.rootfs, err) < 0 ||
+        task_create(&start, starting, err) < 0)
         return -1;
     while ((got = task_starting_take(starting, pid, err)) == 0)
         if (job_wait(job, starting->fd, JOB_FD, -1, err) < 0)
-            return -1;
+            return abandon(job, starting), -1;
     return got < 0 ? -1 : 0;
 }
 
@@ -158,8 +182,8 @@ int on_create(void *self, struct request *request, struct error *err)
         return request_keep(request, create_gone, task);
     }
     if (task != NULL)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "container %s has a task already: it is %s", in->id,
-                         container->status);
+        return error_set(err, ERROR_FAILED_PRECONDITION,
+                         "container %s has a task already: it is %s", in->id, container->status);
     creation->window = in->window;
     creation->hold = in->has_hold && in->hold;
     task = task_new(tasks, request_namespace(request), container->id);
@@ -167,6 +191,7 @@ int on_create(void *self, struct request *request, struct error *err)
     task->init.tty = container->has_tty && container->tty;
     task->init.stdin = container->has_stdin && container->stdin;
     task->remove = container->has_remove && container->remove;
+    task->made = container->has_created ? container->created : 0;
     if (request_run_on(request, create_job, creation, err) == 0)
         return 0;
     task_free(task);
@@ -186,7 +211,7 @@ int on_adopt(void *self, struct request *request, struct error *err)
         return error_set(err, ERROR_INTERNAL, "container %s: nothing is being created", in->id);
     if (in->folder == NULL) {
         if (task->remove)
-            task_container_remove(tasks, task->namespace, task->id);
+            task_container_remove(tasks, task->namespace, task->id, task->made);
         task_free(task);
         return request_reply(request, &(struct task_info){ .id = in->id, .status = "stopped" });
     }
@@ -194,8 +219,10 @@ int on_adopt(void *self, struct request *request, struct error *err)
     task->init.pid = in->pid;
     task->init.status = TASK_CREATED;
     if (task_connect(task, err) < 0) {
-        task_give_up(tasks, task->namespace, task->folder);
-        task_free(task);
+        task->init.status = TASK_STOPPED; /* to nobody's knowledge, so nothing is told */
+        task->init.written = task->deleted = true;
+        task->needs_undoing = true;
+        row_settle(task);
         return -1;
     }
     row_put(task, "/tasks/create");

@@ -4,6 +4,7 @@
  * was unpacked.  All of it is short, so it is a handler.
  */
 #include "actors/base/containers.h"
+#include "actors/base/log.h"
 #include "actors/base/users.h"
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
@@ -18,11 +19,14 @@ static void exec_added(struct task *task, struct waiter *waiter, const struct sh
     (void)tell;
     if (process == NULL)
         return;
+    if (waiter->request == NULL) { /* who asked has gone, and nobody else knows of it */
+        exec_forget(task, process);
+        return;
+    }
     process->status = TASK_CREATED;
     row_event(task, "/tasks/exec-added", process);
     info = process_info_of(task, process);
-    if (waiter->request != NULL)
-        request_reply(waiter->request, &info);
+    request_reply(waiter->request, &info);
 }
 
 static int build_process(struct tasks *tasks, struct request *request, const struct container_info *info,
@@ -65,6 +69,25 @@ static void process_forget(struct task *task, struct process *process)
     free(process);
 }
 
+void exec_forget(struct task *task, struct process *process)
+{
+    struct shim_ask ask = { .what = "delete", .exec = process->exec };
+    struct error err;
+
+    if (task->link != NULL && !task->winding_up && task_ask(task, NULL, &ask, NULL, &err) < 0)
+        log_debug("tasks", "container %s: %s", task->id, err.text);
+    process_forget(task, process);
+}
+
+static void not_added(struct task *task, struct waiter *waiter, const struct error *err)
+{
+    struct process *process = task_process(task, waiter->exec);
+
+    (void)err;
+    if (process != NULL)
+        process_forget(task, process);
+}
+
 int on_exec(void *self, struct request *request, struct error *err)
 {
     const struct tasks_exec_request *in = request_body(request);
@@ -73,7 +96,7 @@ int on_exec(void *self, struct request *request, struct error *err)
     struct container_info info;
     struct process *process;
     struct task *task;
-    char file[120];
+    char file[140];
     struct shim_ask ask = { .what = "exec", .process = file, SET(tty, in->has_tty && in->tty),
                             SET(stdin, in->has_stdin && in->stdin), SET(hold, in->has_hold && in->hold), .window = in->window };
 
@@ -89,10 +112,11 @@ int on_exec(void *self, struct request *request, struct error *err)
     if (build_process(tasks, request, &info, &json, err) < 0)
         return -1;
     process = process_new(task, in);
-    snprintf(file, sizeof(file), "process.%s", process->exec);
+    /* A name of its own: the shim may still have to remove that of another one of this id. */
+    snprintf(file, sizeof(file), "process.%s.%llu", process->exec, (unsigned long long)task->last_ask);
     ask.exec = process->exec;
     if (task_process_write(task->folder, file, json.data, json.size, err) == 0 &&
-        task_ask(task, request, &ask, exec_added, err) == 0)
+        task_ask_or(task, request, &ask, exec_added, not_added, err) == 0)
         return 0;
     process_forget(task, process);
     return -1;

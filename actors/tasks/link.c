@@ -5,6 +5,7 @@
 #include "actors/base/log.h"
 #include "actors/base/wire.h"
 #include "actors/tasks/task.h"
+#include "platform/scope.h"
 
 /* ---- waiters -------------------------------------------------------------------------- */
 
@@ -53,25 +54,37 @@ void answer_nothing(struct task *task, struct waiter *waiter, const struct shim_
 int task_ask(struct task *task, struct request *request, struct shim_ask *ask,
              void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell), struct error *err)
 {
+    return task_ask_or(task, request, ask, answer, NULL, err);
+}
+
+int task_ask_or(struct task *task, struct request *request, struct shim_ask *ask,
+                void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell),
+                void (*failed)(struct task *task, struct waiter *waiter, const struct error *err), struct error *err)
+{
     struct waiter *waiter;
 
     if (task->link == NULL)
-        return error_set(err, ERROR_UNAVAILABLE, "container %s: its supervisor cannot be reached now", task->id);
+        return task->init.status == TASK_STOPPED
+                   ? error_set(err, ERROR_FAILED_PRECONDITION, "container %s is not running", task->id)
+                   : error_set(err, ERROR_UNAVAILABLE, "container %s: its supervisor cannot be reached now", task->id);
     ask->id = ++task->last_ask;
     if (task_link_send(task->link, ask, err) < 0)
         return error_wrap(err, "container %s", task->id);
     waiter = waiter_add(task, request, ask->exec);
     waiter->ask = ask->id;
     waiter->answer = answer;
+    waiter->failed = failed;
     return request != NULL ? request_keep(request, waiter_gone, waiter) : 0;
 }
 
-static void fail_waiter(struct waiter *waiter, const struct failure *failure)
+static void fail_waiter(struct task *task, struct waiter *waiter, const struct failure *failure)
 {
     struct request *request = waiter->request;
     struct error err = { 0 };
 
     wire_error(failure, &err);
+    if (waiter->failed != NULL)
+        waiter->failed(task, waiter, &err);
     waiter_drop(waiter);
     if (request != NULL)
         request_fail(request, &err);
@@ -85,7 +98,7 @@ static void take_reply(struct task *task, const struct shim_tell *tell)
         if (waiter->ask != tell->id)
             continue;
         if (strcmp(tell->what, "error") == 0) {
-            fail_waiter(waiter, tell->failure != NULL ? tell->failure : &no_reason);
+            fail_waiter(task, waiter, tell->failure != NULL ? tell->failure : &no_reason);
             return;
         }
         if (waiter->answer != NULL)
@@ -114,9 +127,17 @@ static void answer_waiters(struct task *task, const struct process *process)
     }
 }
 
-/* The shim has undone all and goes; what is left is the row. */
-static void wound_up(struct task *task)
+static void on_wound_up(struct task *task, struct waiter *waiter, const struct shim_tell *tell)
 {
+    (void)waiter, (void)tell;
+    task->wound_up = true; /* the shim ends now, and its connection tells when */
+}
+
+static void on_not_wound_up(struct task *task, struct waiter *waiter, const struct error *err)
+{
+    (void)waiter;
+    log_warn("tasks", "container %s: its supervisor could not clear away: %s", task->id, err->text);
+    task->needs_undoing = true;
     row_settle(task);
 }
 
@@ -127,7 +148,7 @@ void task_wind_up(struct task *task)
 
     if (task->winding_up)
         return;
-    task->winding_up = task_ask(task, NULL, &ask, NULL, &err) == 0;
+    task->winding_up = task_ask_or(task, NULL, &ask, on_wound_up, on_not_wound_up, &err) == 0;
     if (task->winding_up)
         return;
     log_warn("tasks", "container %s: %s", task->id, err.text);
@@ -146,12 +167,7 @@ void task_ended(struct task *task, struct process *process, const struct shim_ex
     snprintf(process->reason, sizeof(process->reason), "%s", reason ? reason : "");
     if (strcmp(process->reason, "oom") == 0)
         row_event(task, "/tasks/oom", process);
-    if (process == &task->init && task->is_told) {
-        process->durable = true;
-        task_end_written(task, process);
-    } else {
-        row_exit(task, process);
-    }
+    row_exit(task, process);
     if (process == &task->init && task->link != NULL)
         task_wind_up(task);
 }
@@ -160,14 +176,8 @@ void task_end_written(struct task *task, struct process *process)
 {
     process->written = true;
     answer_waiters(task, process);
-    if (process == &task->init || !process->detached)
-        return;
-    for (struct process **at = &task->execs; *at != NULL; at = &(*at)->next)
-        if (*at == process) {
-            *at = process->next;
-            free(process);
-            return;
-        }
+    if (process != &task->init && process->detached)
+        exec_forget(task, process);
 }
 
 static void take_news(struct task *task, const struct shim_tell *tell)
@@ -181,33 +191,54 @@ static void take_news(struct task *task, const struct shim_tell *tell)
         task_ended(task, process, tell->exit, NULL);
 }
 
-void task_lost(struct task *task)
+/* As its file tells, if the shim came to write it; 0: that cannot be read now. */
+static int end_lost(struct task *task, struct process *process)
 {
-    struct arena *arena = arena_new();
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct shim_exit exit;
     struct error err = { 0 };
-    bool known = task_exit_read(task->folder, NULL, arena, &exit, &err) == 0;
 
+    if (task_exit_read(task->folder, process->exec[0] ? process->exec : NULL, arena, &exit, &err) == 0) {
+        task_ended(task, process, &exit, NULL);
+        return 1;
+    }
+    if (err.os != 0 && err.code != ERROR_NOT_FOUND) {
+        log_warn("tasks", "container %s: how it ended: %s", task->id, err.text);
+        return 0;
+    }
+    task_ended(task, process, NULL, "supervisor lost");
+    return 1;
+}
+
+void task_dead(struct task *task)
+{
+    if (task->init.status != TASK_STOPPED) {
+        for (struct process *process = task->execs; process != NULL; process = process->next)
+            if (process->status != TASK_STOPPED && !end_lost(task, process)) {
+                task_again(task);
+                return;
+            }
+        if (!end_lost(task, &task->init)) {
+            task_again(task);
+            return;
+        }
+    }
+    task->needs_undoing = true;
+    row_settle(task);
+}
+
+/* The shim has undone all and gone, or it has died. */
+void task_lost(struct task *task, const struct error *why)
+{
     loop_unwatch(task->home->loop, task_link_fd(task->link));
     task_link_close(&task->link);
-    if (task->winding_up) {
-        arena_free(arena);
-        wound_up(task);
+    if (task->wound_up) {
+        row_settle(task);
         return;
     }
-    if (!known && err.os != 0 && err.code != ERROR_NOT_FOUND) { /* see task_reconnect() */
-        log_warn("tasks", "container %s: how it ended: %s", task->id, err.text);
-        arena_free(arena);
-        task_again(task);
-        return;
-    }
-    log_warn("tasks", "container %s: its supervisor died%s", task->id, known ? " after the container ended" : "");
-    for (struct process *process = task->execs; process != NULL; process = process->next)
-        task_ended(task, process, NULL, "supervisor lost");
-    task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
-    arena_free(arena);
-    task->needs_reaping = true;
-    row_settle(task);
+    if (!task->winding_up)
+        log_warn("tasks", "container %s: its supervisor is lost: %s", task->id, why->text);
+    task_dead(task);
 }
 
 static void on_readable(void *self, void *arg)
@@ -231,7 +262,7 @@ static void on_readable(void *self, void *arg)
             break;
     }
     if (got < 0)
-        task_lost(task);
+        task_lost(task, &err);
 }
 
 int task_connect(struct task *task, struct error *err)

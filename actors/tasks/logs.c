@@ -22,15 +22,15 @@ struct log_wish {
 struct log_reader {
     struct job *job;
     const struct log_wish *wish;
-    int file; /* -1: none */
-    uint64_t inode_size;
+    int file;            /* -1: none */
+    uint64_t at;         /* bytes of it read */
     char out[SEND_SIZE]; /* of one stream, on its way to the client */
     size_t out_size;
     char out_stream[8];
     char pending[LINE_MAX_SIZE];
     size_t pending_size;
     uint64_t to_skip; /* whole lines, for --tail */
-    bool in_line;     /* the line before was a partial one */
+    bool in_line[2];  /* of stdout, of stderr: the line before was a partial one */
     uint64_t lines;   /* counted or sent */
     bool counting;
 };
@@ -55,12 +55,14 @@ static int flush(struct log_reader *reader, struct error *err)
 }
 
 /* Many short lines make one message. */
-static int put(struct log_reader *reader, const char *stream, const char *bytes, size_t size, struct error *err)
+static int put(struct log_reader *reader, const char *stream, const char *bytes, size_t size,
+               struct error *err)
 {
     while (size > 0) {
         size_t part;
 
-        if ((reader->out_size == SEND_SIZE || strcmp(reader->out_stream, stream) != 0) && flush(reader, err) < 0)
+        if ((reader->out_size == SEND_SIZE || strcmp(reader->out_stream, stream) != 0) &&
+            flush(reader, err) < 0)
             return -1;
         snprintf(reader->out_stream, sizeof(reader->out_stream), "%s", stream);
         part = SEND_SIZE - reader->out_size < size ? SEND_SIZE - reader->out_size : size;
@@ -78,17 +80,22 @@ static int take_line(struct log_reader *reader, char *line, size_t size, struct 
     const struct tasks_logs_request *want = reader->wish->want;
     char *stream = memchr(line, ' ', size), *flag, *text;
     size_t text_size;
-    bool partial;
+    bool partial, *in_line;
     int64_t time;
 
-    if (stream == NULL || (flag = memchr(stream + 1, ' ', size - (size_t)(stream + 1 - line))) == NULL ||
+    if (stream == NULL ||
+        (flag = memchr(stream + 1, ' ', size - (size_t)(stream + 1 - line))) == NULL ||
         (size_t)(flag - line) + 3 > size)
         return 0; /* cut off by a full disk or a crash: not a line */
     *stream++ = *flag++ = '\0';
+    if (strcmp(stream, "stdout") != 0 && strcmp(stream, "stderr") != 0)
+        return 0;
+    in_line = &reader->in_line[strcmp(stream, "stderr") == 0];
     partial = *flag == 'P';
     text = flag + 2;
     text_size = size - (size_t)(text - line);
-    if (time_parse(line, &time) < 0 || (want->has_since && time < want->since) || (want->has_until && time > want->until))
+    if (time_parse(line, &time) < 0 || (want->has_since && time < want->since) ||
+        (want->has_until && time > want->until))
         return 0;
     if (!partial)
         reader->lines++;
@@ -98,12 +105,12 @@ static int take_line(struct log_reader *reader, char *line, size_t size, struct 
         reader->to_skip -= partial ? 0 : 1;
         return 0;
     }
-    if (want->has_timestamps && want->timestamps && !reader->in_line) {
+    if (want->has_timestamps && want->timestamps && !*in_line) {
         stream[-1] = ' ';
         if (put(reader, stream, line, (size_t)(stream - line), err) < 0)
             return -1;
     }
-    reader->in_line = partial;
+    *in_line = partial;
     if (!partial)
         text[text_size++] = '\n'; /* there is room: the line's own end stood here */
     return put(reader, stream, text, text_size, err);
@@ -113,16 +120,18 @@ static int take_line(struct log_reader *reader, char *line, size_t size, struct 
 static int read_on(struct log_reader *reader, struct error *err)
 {
     for (;;) {
-        int64_t got = file_read(reader->file, reader->pending + reader->pending_size,
-                                sizeof(reader->pending) - reader->pending_size, err);
+        int64_t got = file_read_at(reader->file, reader->pending + reader->pending_size,
+                                   sizeof(reader->pending) - reader->pending_size, reader->at, err);
         char *start = reader->pending, *end;
 
         if (got < 0)
             return -1;
         if (got == 0)
             return flush(reader, err);
+        reader->at += (uint64_t)got;
         reader->pending_size += (size_t)got;
-        while ((end = memchr(start, '\n', (size_t)(reader->pending + reader->pending_size - start))) != NULL) {
+        while ((end = memchr(start, '\n',
+                             (size_t)(reader->pending + reader->pending_size - start))) != NULL) {
             if (take_line(reader, start, (size_t)(end - start), err) < 0)
                 return -1;
             start = end + 1;
@@ -136,73 +145,158 @@ static int read_on(struct log_reader *reader, struct error *err)
     }
 }
 
-static int open_next(struct log_reader *reader, uint64_t number, struct error *err)
+/* ---- which file ----------------------------------------------------------------------- */
+
+/*
+ * The shim renames log to log.1 and so on when it is full, while we read.  So a file is known by
+ * itself, not by its name: what follows on it is the one that is named a number less then.
+ */
+static int log_path(const struct log_reader *reader, uint64_t number, char path[PATH_SIZE],
+                    struct error *err)
+{
+    return path_format(path, err, number > 0 ? "%s.%llu" : "%s", reader->wish->log,
+                       (unsigned long long)number);
+}
+
+/* The number of the file being read; -1: it is not there any more. */
+static int64_t number_of(const struct log_reader *reader, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    for (uint64_t number = 0; number < reader->wish->files; number++)
+        if (log_path(reader, number, path, err) == 0 && file_is_at(reader->file, path))
+            return (int64_t)number;
+    return -1;
+}
+
+/* 1: opened, from its beginning; 0: there is none of that number. */
+static int open_number(struct log_reader *reader, uint64_t number, struct error *err)
 {
     char path[PATH_SIZE];
     struct error missing;
+    int file;
 
-    file_close(&reader->file);
-    reader->pending_size = 0;
-    if (path_format(path, err, number > 0 ? "%s.%llu" : "%s", reader->wish->log, (unsigned long long)number) < 0)
+    if (log_path(reader, number, path, err) < 0)
         return -1;
-    return file_open_read(path, &reader->file, &missing) < 0 ? 0 : 1;
+    if (file_open_read(path, &file, &missing) < 0)
+        return 0;
+    file_close(&reader->file);
+    reader->file = file;
+    reader->at = reader->pending_size = 0;
+    return 1;
 }
 
-static int read_files(struct log_reader *reader, struct error *err)
+static int open_oldest(struct log_reader *reader, struct error *err)
 {
-    for (uint64_t number = reader->wish->files; number-- > 0;) {
-        int opened = open_next(reader, number, err);
+    int opened = 0;
 
-        if (opened < 0 || (opened == 1 && read_on(reader, err) < 0))
-            return -1;
-    }
-    return 0;
+    for (uint64_t number = reader->wish->files; opened == 0 && number-- > 0;)
+        opened = open_number(reader, number, err);
+    return opened;
 }
 
-/* The current file, or the new one when it has been rotated meanwhile. */
-static int read_news(struct log_reader *reader, struct error *err)
+/* The only file of one: it begins anew instead of being renamed. */
+static bool was_emptied(struct log_reader *reader)
 {
     struct fs_info now;
-    struct error missing;
-    uint64_t size = 0;
+    struct error ignored;
 
-    if (reader->file >= 0) {
-        if (read_on(reader, err) < 0)
-            return -1;
-        size = reader->inode_size;
-    }
-    if (fs_stat(reader->wish->log, &now, &missing) < 0)
-        return 0;
-    if (reader->file < 0 || now.size < size) {
-        if (open_next(reader, 0, err) < 0 || (reader->file >= 0 && read_on(reader, err) < 0))
-            return -1;
-    }
-    reader->inode_size = now.size;
-    return 0;
+    if (fs_stat(reader->wish->log, &now, &ignored) < 0 || now.size >= reader->at)
+        return false;
+    reader->at = reader->pending_size = 0;
+    return true;
 }
 
-static int follow(struct log_reader *reader, struct task_stream *stream, struct error *err)
+/* 1: there is another file to read on in; 0: this is the newest. */
+static int step(struct log_reader *reader, struct error *err)
 {
-    struct task_item item = { .kind = TASK_ITEM_DATA };
+    int64_t number = reader->file >= 0 ? number_of(reader, err) : -1;
+
+    if (number < 0)
+        return open_oldest(reader, err);
+    if (number == 0)
+        return was_emptied(reader);
+    /* Its name says that nothing more is written to it; before we asked, something may have been.
+     */
+    if (read_on(reader, err) < 0)
+        return -1;
+    number = number_of(reader, err); /* it may have been renamed again */
+    return number > 0 ? open_number(reader, (uint64_t)number - 1, err) : open_oldest(reader, err);
+}
+
+/* All that is there now and has not been read. */
+static int read_news(struct log_reader *reader, struct error *err)
+{
+    int more;
+
+    do
+        if (reader->file >= 0 && read_on(reader, err) < 0)
+            return -1;
+    while ((more = step(reader, err)) == 1);
+    return more;
+}
+
+/* ---- following ---------------------------------------------------------------------------- */
+
+/* 1: there may be more later; 0: the process has ended; -1: cut off, for we did not read while
+   our client had no credit. */
+static int take_notice(struct task_stream *stream)
+{
+    struct task_item item;
     struct error gone;
     int got;
 
+    while ((got = task_stream_receive(stream, &item, &gone)) == 1)
+        if (item.kind == TASK_ITEM_TELL && strcmp(item.tell.what, "ok") != 0)
+            return strcmp(item.tell.what, "error") == 0 ? -1 : 0;
+    return got == 0;
+}
+
+static int follow(struct log_reader *reader, struct task_stream **stream, struct error *err)
+{
+    const struct shim_ask ask = { .id = 1, .what = "attach" };
+    struct error gone;
+
     for (;;) {
-        while ((got = task_stream_receive(stream, &item, &gone)) == 1 &&
-               (item.kind == TASK_ITEM_DATA || strcmp(item.tell.what, "ok") == 0))
-            ;
+        int notice = take_notice(*stream);
+
+        if (notice < 0) {
+            task_stream_close(stream);
+            *stream = task_stream_open(reader->wish->folder, &ask, &gone);
+        }
         if (read_news(reader, err) < 0)
             return -1;
-        if (got != 0)
-            return 0; /* the process has ended */
-        if (job_wait(reader->job, task_stream_fd(stream), JOB_FD, -1, err) < 0)
+        if (notice == 0 || *stream == NULL)
+            return 0;
+        if (job_wait(reader->job, task_stream_fd(*stream), JOB_FD, -1, err) < 0)
             return -1;
     }
+}
+
+/* ---- the job --------------------------------------------------------------------------------- */
+
+/* From the oldest line on. */
+static void begin(struct log_reader *reader)
+{
+    file_close(&reader->file);
+    reader->in_line[0] = reader->in_line[1] = false;
+}
+
+static int count_lines(struct log_reader *reader, uint64_t tail, struct error *err)
+{
+    reader->counting = true;
+    if (read_news(reader, err) < 0)
+        return -1;
+    reader->to_skip = reader->lines > tail ? reader->lines - tail : 0;
+    reader->counting = false;
+    begin(reader);
+    return 0;
 }
 
 static int logs_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct log_wish *wish = in;
+    const struct tasks_logs_request *want = wish->want;
     const struct shim_ask ask = { .id = 1, .what = "attach" };
     CLEANUP(task_stream_close) struct task_stream *stream = NULL;
     struct log_reader *reader = arena_alloc(job_arena(job), sizeof(*reader));
@@ -211,18 +305,14 @@ static int logs_job(struct job *job, const void *in, void *out, struct error *er
 
     (void)out;
     *reader = (struct log_reader){ .job = job, .wish = wish, .file = -1 };
-    if (wish->want->has_follow && wish->want->follow && wish->folder[0] != '\0')
-        stream = task_stream_open(wish->folder, &ask, &gone); /* before reading: nothing falls between */
-    if (wish->want->has_tail) {
-        reader->counting = true;
-        if (read_files(reader, err) < 0)
-            return -1;
-        reader->to_skip = reader->lines > wish->want->tail ? reader->lines - wish->want->tail : 0;
-        reader->counting = false;
-    }
-    result = read_files(reader, err);
+    if (want->has_follow && want->follow && wish->folder[0] != '\0')
+        stream =
+            task_stream_open(wish->folder, &ask, &gone); /* before reading: nothing falls between */
+    result = want->has_tail ? count_lines(reader, want->tail, err) : 0;
+    if (result == 0)
+        result = read_news(reader, err);
     if (result == 0 && stream != NULL)
-        result = follow(reader, stream, err);
+        result = follow(reader, &stream, err);
     file_close(&reader->file);
     return result;
 }
@@ -235,7 +325,8 @@ int on_logs(void *self, struct request *request, struct error *err)
     struct container_info info;
     const struct task *task;
 
-    if (container_find(tasks->db, request_namespace(request), in->id, false, request_arena(request), &info, err) < 0)
+    if (container_find(tasks->db, request_namespace(request), in->id, false, request_arena(request),
+                       &info, err) < 0)
         return -1;
     if (info.log == NULL)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s keeps no log", in->id);

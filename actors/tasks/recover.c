@@ -8,88 +8,16 @@
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
 
-#define DYING_TRIES 100 /* so often a dying shim is looked at again, */
-#define DYING_MS    50  /* with so much time between */
-#define TRIES       5
-#define TRY_MS      100 /* before the second try; each wait is twice the one before */
-#define QUITTING_MS 10000
-
-struct folder {
-    char path[PATH_SIZE];
-    bool quit; /* a shim that lives there is told to */
-};
-
-/* It hangs up when nothing is left. */
-static int quit(struct job *job, const char *folder, struct error *err)
-{
-    CLEANUP(arena_drop) struct arena *arena = arena_new();
-    CLEANUP(task_link_close) struct task_link *link = task_link_open(folder, err);
-    const struct shim_ask ask = { .id = 1, .what = "quit" };
-    struct error hung_up;
-    struct shim_tell tell;
-    int got, there;
-
-    if (link == NULL || task_link_send(link, &ask, err) < 0)
-        return -1;
-    while ((got = task_link_receive(link, arena, &tell, &hung_up)) >= 0) {
-        if (got == 1)
-            continue;
-        there = job_wait(job, task_link_fd(link), JOB_FD, QUITTING_MS, err);
-        if (there <= 0)
-            return there < 0 ? -1 : error_set(err, ERROR_DEADLINE_EXCEEDED, "%s: does not quit", folder);
-    }
-    return 0;
-}
-
-static int clear_up(struct job *job, const struct folder *folder, struct error *err)
-{
-    if (folder->quit && task_shim_is_alive(folder->path) && quit(job, folder->path, err) < 0)
-        return -1;
-    /* A shim that was killed lets go of its socket a moment before it is dead. */
-    for (int tries = 0; task_reap_dead(folder->path, err) < 0; tries++)
-        if (err->code != ERROR_FAILED_PRECONDITION || tries == DYING_TRIES || job_wait(job, -1, 0, DYING_MS, err) < 0)
-            return -1;
-    return task_folder_remove(folder->path, err);
-}
-
-static int clear_up_job(struct job *job, const void *in, void *out, struct error *err)
-{
-    const struct folder *folder = in;
-    struct error stop = { 0 };
-
-    (void)out;
-    for (int tries = 0; clear_up(job, folder, err) < 0; tries++)
-        if (tries + 1 == TRIES || job_wait(job, -1, 0, TRY_MS << tries, &stop) < 0)
-            return -1;
-    return 0;
-}
-
-static void run_clear_up(struct tasks *tasks, const char *namespace, const char *path, bool quit_first)
-{
-    struct folder folder = { .quit = quit_first };
-    struct error err;
-
-    snprintf(folder.path, sizeof(folder.path), "%s", path);
-    if (loop_run(tasks->loop, namespace, clear_up_job, NULL, &folder, sizeof(folder), &err) < 0)
-        log_warn("tasks", "clear up %s: %s", path, err.text);
-}
-
-void task_clear_up(struct tasks *tasks, const char *namespace, const char *path)
-{
-    run_clear_up(tasks, namespace, path, false);
-}
-
-void task_give_up(struct tasks *tasks, const char *namespace, const char *path)
-{
-    run_clear_up(tasks, namespace, path, true);
-}
-
 static void take_process(struct task *task, const struct shim_process *told)
 {
     struct process *process = task_process(task, told->exec);
+    /* News may have been quicker than this answer: what has ended stays so. */
+    bool has_ended = process != NULL && process->status == TASK_STOPPED;
     struct shim_exit exit = { .exec = told->exec, .status = told->exit_status, .time = told->exited,
                               .oom = told->oom, .has_oom = told->has_oom };
 
+    if (has_ended)
+        return;
     if (process == NULL) {
         process = zmalloc(sizeof(*process));
         snprintf(process->exec, sizeof(process->exec), "%s", told->exec);
@@ -136,67 +64,65 @@ static int ask_state(struct task *task, struct error *err)
     return 0;
 }
 
-static bool has_container(struct tasks *tasks, const char *namespace, const char *id)
+/* When it was created; 0: there is none. */
+static int64_t container_made(struct tasks *tasks, const char *namespace, const char *id)
 {
     CLEANUP(query_done) struct query query = { 0 };
     struct error err;
 
-    return db_query(tasks->db, &query, &err, "SELECT 1 FROM containers_container WHERE namespace = ? AND id = ?", "ss",
-                    namespace, id) == 0 && query_next(&query, &err) == 1;
+    if (db_query(tasks->db, &query, &err, "SELECT created FROM containers_container WHERE namespace = ? AND id = ?",
+                 "ss", namespace, id) < 0 || query_next(&query, &err) != 1)
+        return 0;
+    return query_int(&query, 0);
 }
 
-/* What the row says of this folder: nothing (-1), that another one is meant (0), that what was
-   made in it runs (1) or has ended (2). */
-static int row_says(struct tasks *tasks, const char *namespace, const char *id, const char *path)
+/* The container has a row, of another folder that is there too. */
+static bool is_of_earlier_run(struct tasks *tasks, const char *namespace, const char *id, const char *path)
 {
     CLEANUP(query_done) struct query query = { 0 };
     struct error err;
 
-    if (db_query(tasks->db, &query, &err, "SELECT folder, status FROM tasks_task WHERE namespace = ? AND id = ?", "ss",
-                 namespace, id) < 0 || query_next(&query, &err) != 1 || query_is_null(&query, 0))
-        return -1;
-    if (!streq(query_text(&query, 0), path))
-        return fs_exists(query_text(&query, 0)) ? 0 : -1;
-    return streq(query_text(&query, 1), "stopped") ? 2 : 1;
+    return db_query(tasks->db, &query, &err, "SELECT folder FROM tasks_task WHERE namespace = ? AND id = ?", "ss",
+                    namespace, id) == 0 &&
+           query_next(&query, &err) == 1 && !query_is_null(&query, 0) && !streq(query_text(&query, 0), path) &&
+           fs_exists(query_text(&query, 0));
 }
 
-static void shim_is_dead(struct task *task, struct arena *arena)
+static bool was_born(const struct task *task)
 {
-    struct shim_exit exit;
-    struct error err = { 0 };
-    bool known = task_exit_read(task->folder, NULL, arena, &exit, &err) == 0;
+    struct error err;
+    char pid[PATH_SIZE], exit[PATH_SIZE];
 
-    if (!known && err.os != 0 && err.code != ERROR_NOT_FOUND) { /* it is there, and cannot be read now */
-        log_warn("tasks", "container %s: how it ended: %s", task->id, err.text);
-        task_again(task);
-        return;
-    }
-    task_ended(task, &task->init, known ? &exit : NULL, known ? NULL : "supervisor lost");
-    task->needs_reaping = true;
-    row_settle(task);
+    return path_format(pid, &err, "%s/pid", task->folder) < 0 || fs_exists(pid) ||
+           path_format(exit, &err, "%s/exit", task->folder) < 0 || fs_exists(exit);
 }
 
-void task_reconnect(struct task *task, struct arena *arena)
+void task_reconnect(struct task *task)
 {
-    struct shim_ask quit = { .what = "quit" };
     struct error why = { 0 };
 
-    if (ask_state(task, &why) < 0) {
-        if (task->link != NULL) {
-            loop_unwatch(task->home->loop, task_link_fd(task->link));
-            task_link_close(&task->link);
-        }
-        /* One that lives and does not listen was not born yet, or goes already: it ends by itself. */
-        if (why.code == ERROR_NOT_FOUND || !task_shim_is_alive(task->folder)) {
-            shim_is_dead(task, arena);
-            return;
-        }
+    if (ask_state(task, &why) == 0) {
+        struct shim_ask end = { .what = "kill", SET(signal, 9), SET(all, true) };
+
+        if (task->made == 0)
+            task_ask(task, NULL, &end, NULL, &why);
+        return;
+    }
+    if (task->link != NULL) {
+        loop_unwatch(task->home->loop, task_link_fd(task->link));
+        task_link_close(&task->link);
+    }
+    /* One that lives and does not listen was not born yet, or goes already: it ends by itself. */
+    if (why.code != ERROR_NOT_FOUND && task_shim_is_alive(task->folder)) {
         log_warn("tasks", "container %s: its supervisor cannot be reached now: %s", task->id, why.text);
         task_again(task);
         return;
     }
-    if (!has_container(task->home, task->namespace, task->id))
-        task_ask(task, NULL, &quit, NULL, &why);
+    if (!was_born(task)) { /* so nobody was told of it */
+        task->init.status = TASK_STOPPED;
+        task->init.written = task->deleted = true;
+    }
+    task_dead(task);
 }
 
 static int take_folder(void *ctx, const char *path, const char *name, struct error *err)
@@ -215,19 +141,20 @@ static int take_folder(void *ctx, const char *path, const char *name, struct err
         task_clear_up(tasks, NULL, path);
         return 0;
     }
-    if (row_says(tasks, record.namespace, record.id, path) == 0) {
+    if (is_of_earlier_run(tasks, record.namespace, record.id, path)) {
         log_info("tasks", "%s: of an earlier run of container %s: it is removed", path, record.id);
-        task_give_up(tasks, record.namespace, path);
+        task_clear_up(tasks, NULL, path);
         return 0;
     }
-    if (!has_container(tasks, record.namespace, record.id))
-        log_info("tasks", "container %s has a supervisor and no record: it is ended", record.id);
     task = task_new(tasks, record.namespace, record.id);
+    task->made = container_made(tasks, task->namespace, task->id);
+    if (task->made == 0)
+        log_info("tasks", "container %s has a supervisor and no record: it is ended", record.id);
     snprintf(task->folder, sizeof(task->folder), "%s", path);
     task->init.status = TASK_RUNNING;
+    task->found = true;
     task->remove = record.has_remove && record.remove;
-    task->is_told = row_says(tasks, record.namespace, record.id, path) == 2;
-    task_reconnect(task, arena);
+    task_reconnect(task);
     return 0;
 }
 
@@ -247,16 +174,19 @@ static int put_lost(struct write *write, const void *in, void *out, struct error
                "WHERE namespace = ? AND id = ?",
                "isss", lost->now, lost->reason, write_namespace(write), lost->id) < 0)
         return -1;
-    return emit(write, "/tasks/exit", lost->id, err, "exit_status", "255", "reason", lost->reason, NULL);
+    if (emit(write, "/tasks/exit", lost->id, err, "exit_status", "255", "reason", lost->reason, NULL) < 0)
+        return -1;
+    return emit(write, "/tasks/delete", lost->id, err, NULL);
 }
 
-static bool wants_removal(struct tasks *tasks, const char *namespace, const char *id)
+static void remove_if_wanted(struct tasks *tasks, const char *namespace, const char *id)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct container_info info;
     struct error err;
 
-    return container_find(tasks->db, namespace, id, false, arena, &info, &err) == 0 && info.has_remove && info.remove;
+    if (container_find(tasks->db, namespace, id, false, arena, &info, &err) == 0 && info.has_remove && info.remove)
+        task_container_remove(tasks, namespace, id, info.has_created ? info.created : 0);
 }
 
 /* Not before the end is written: a removal looks for it, to take the row along. */
@@ -267,8 +197,8 @@ static int lost_written(void *self, struct request *request, void *ctx, void *ou
     (void)request, (void)out;
     if (err != NULL)
         log_warn("tasks", "container %s: its end could not be written: %s", lost->id, err->text);
-    else if (wants_removal(self, lost->namespace, lost->id))
-        task_container_remove(self, lost->namespace, lost->id);
+    else
+        remove_if_wanted(self, lost->namespace, lost->id);
     return 0;
 }
 
@@ -293,8 +223,8 @@ static int put_rows_right(struct tasks *tasks, struct error *err)
             continue;
         if (!stopped)
             loop_write(tasks->loop, namespace, put_lost, lost_written, &lost, sizeof(lost));
-        else if (wants_removal(tasks, namespace, lost.id))
-            task_container_remove(tasks, namespace, lost.id);
+        else
+            remove_if_wanted(tasks, namespace, lost.id);
     }
     return more;
 }

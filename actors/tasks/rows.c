@@ -5,6 +5,7 @@
  */
 #include "actors/base/log.h"
 #include "actors/tasks/task.h"
+#include "platform/scope.h"
 
 static const char *const steps[] = {
     "CREATE TABLE tasks_task ("
@@ -22,6 +23,7 @@ struct row {
     bool row_too;
     bool put_too;
     bool silent; /* the event has been written already */
+    bool found;  /* ... or may have been, before a restart: the journal knows */
 };
 
 static struct row row_of(const struct task *task, const struct process *process, const char *topic)
@@ -29,6 +31,7 @@ static struct row row_of(const struct task *task, const struct process *process,
     struct row row = { .pid = process->pid, .exit_status = process->exit_status,
                        .started = process->started, .exited = process->exited };
 
+    row.found = task->found;
     snprintf(row.namespace, sizeof(row.namespace), "%s", task->namespace);
     snprintf(row.id, sizeof(row.id), "%s", task->id);
     snprintf(row.exec, sizeof(row.exec), "%s", process->exec);
@@ -40,11 +43,41 @@ static struct row row_of(const struct task *task, const struct process *process,
     return row;
 }
 
+/* Whether the journal has this event of this process, since the task was created. */
+static int told_before(struct write *write, const char *topic, const struct row *row, bool *told, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    char pid[24];
+    int more = 0;
+
+    *told = false;
+    snprintf(pid, sizeof(pid), "%llu", (unsigned long long)row->pid);
+    if (db_query(write_db(write), &query, err,
+                 "SELECT fields FROM events_journal WHERE namespace = ?1 AND topic = ?2 AND id = ?3 AND sequence > "
+                 "(SELECT coalesce(max(sequence), 0) FROM events_journal WHERE namespace = ?1 AND id = ?3 AND "
+                 "topic = '/tasks/create')",
+                 "sss", write_namespace(write), topic, row->id) < 0)
+        return -1;
+    while (!*told && (more = query_next(&query, err)) == 1) {
+        struct map fields = query_labels(&query, 0, write_arena(write));
+        const char *exec = map_get(&fields, "exec"), *told_pid = map_get(&fields, "pid");
+
+        *told = strcmp(exec ? exec : "", row->exec) == 0 &&
+                (told_pid == NULL || row->pid == 0 || strcmp(told_pid, pid) == 0);
+    }
+    return more < 0 ? -1 : 0;
+}
+
 static int emit_row(struct write *write, const struct row *row, struct error *err)
 {
     bool is_exit = strcmp(row->topic, "/tasks/exit") == 0;
     char pid[24], status[24];
+    bool told = false;
 
+    if (row->found && told_before(write, row->topic, row, &told, err) < 0)
+        return -1;
+    if (told)
+        return 0;
     snprintf(pid, sizeof(pid), "%llu", (unsigned long long)row->pid);
     snprintf(status, sizeof(status), "%llu", (unsigned long long)row->exit_status);
     return emit(write, row->topic, row->id, err, "exec", row->exec[0] ? row->exec : NULL, "pid", row->pid ? pid : NULL,
@@ -54,8 +87,13 @@ static int emit_row(struct write *write, const struct row *row, struct error *er
 static int put(struct write *write, const void *in, void *out, struct error *err)
 {
     const struct row *row = write_ctx(write);
+    bool told = false;
 
     (void)in, (void)out;
+    if (row->found && row->topic[0] && told_before(write, row->topic, row, &told, err) < 0)
+        return -1;
+    if (told)
+        return 0; /* in the same transaction as the row */
     /* Only while the container is there: a removal that came first must not leave a row behind. */
     if (db_run(write_db(write), err,
                "INSERT INTO tasks_task (namespace, id, folder, status, pid, exit_status, started, exited, reason, boot) "
@@ -78,10 +116,14 @@ static int put_event(struct write *write, const void *in, void *out, struct erro
 
 static int drop_row(struct write *write, const struct row *row, struct error *err)
 {
+    bool told = row->silent;
+
     if (row->row_too && db_run(write_db(write), err, "DELETE FROM tasks_task WHERE namespace = ? AND id = ?", "ss",
                                write_namespace(write), row->id) < 0)
         return -1;
-    return row->silent ? 0 : emit(write, "/tasks/delete", row->id, err, NULL);
+    if (!told && row->found && told_before(write, "/tasks/delete", row, &told, err) < 0)
+        return -1;
+    return told ? 0 : emit(write, "/tasks/delete", row->id, err, NULL);
 }
 
 /* A deletion that somebody waits for. */
@@ -90,18 +132,25 @@ struct deletion {
     struct task_info info;
 };
 
+static struct task *task_of_row(struct tasks *tasks, const struct row *row)
+{
+    struct task *task = task_find(tasks, row->namespace, row->id);
+
+    return task != NULL && streq(task->folder, row->folder) ? task : NULL;
+}
+
 static int row_written(void *self, struct request *request, void *ctx, void *out, struct error *err)
 {
     const struct row *row = ctx;
-    struct task *task = task_find(self, row->namespace, row->id);
+    struct task *task = task_of_row(self, row);
 
     (void)request, (void)out;
     if (err != NULL)
         log_warn("tasks", "container %s: its task could not be written: %s", row->id, err->text);
-    if (task == NULL || !streq(task->folder, row->folder))
+    if (task == NULL)
         return 0;
     task->is_stale = err != NULL;
-    if (err != NULL)
+    if (task->is_stale)
         task_again(task);
     return 0;
 }
@@ -120,56 +169,12 @@ void row_event(const struct task *task, const char *topic, const struct process 
     loop_write(task->home->loop, task->namespace, put_event, NULL, &row, sizeof(row));
 }
 
-/* After the commit: all that was told of the task can be read in the table, so its folder, which
-   holds how it ended, and the entry may go. */
-static int settled(void *self, struct request *request, void *ctx, void *out, struct error *err)
-{
-    const struct row *row = ctx;
-    struct task *task = task_find(self, row->namespace, row->id);
-    struct error failed;
-
-    (void)request, (void)out;
-    if (err != NULL)
-        log_warn("tasks", "container %s: the end of its task could not be written: %s", row->id, err->text);
-    if (task == NULL)
-        return 0;
-    if (err != NULL) {
-        task_again(task);
-        return 0;
-    }
-    if (task->needs_reaping || task_folder_remove(task->folder, &failed) < 0)
-        task_clear_up(task->home, task->namespace, task->folder);
-    if (task->remove)
-        task_container_remove(task->home, task->namespace, task->id);
-    task_free(task);
-    return 0;
-}
-
-/* The row too, where that could not be written before. */
-static int settle_write(struct write *write, const void *in, void *out, struct error *err)
-{
-    const struct row *row = write_ctx(write);
-
-    if (row->put_too && put(write, in, out, err) < 0)
-        return -1;
-    return drop_row(write, row, err);
-}
-
-static void settle(struct task *task)
-{
-    struct row row = row_of(task, &task->init, "/tasks/exit");
-
-    row.silent = task->deleted;
-    row.put_too = !task->init.durable && !task->deleted;
-    loop_write(task->home->loop, task->namespace, settle_write, settled, &row, sizeof(row));
-}
-
 static int exit_written(void *self, struct request *request, void *ctx, void *out, struct error *err)
 {
-    struct tasks *tasks = self;
     const struct row *row = ctx;
-    struct task *task = task_find(tasks, row->namespace, row->id);
+    struct task *task = task_of_row(self, row);
     struct process *process = task != NULL ? task_process(task, row->exec) : NULL;
+    bool is_init = row->exec[0] == '\0';
 
     (void)request, (void)out;
     if (err != NULL)
@@ -177,13 +182,9 @@ static int exit_written(void *self, struct request *request, void *ctx, void *ou
     if (process == NULL)
         return 0;
     process->durable = err == NULL;
-    if (process != &task->init) {
-        task_end_written(task, process); /* and it may be gone */
-        return 0;
-    }
-    task_end_written(task, process);
-    if (task->is_over)
-        settle(task);
+    task_end_written(task, process); /* and an additional one may be gone */
+    if (is_init && task->is_over)
+        row_settle(task);
     return 0;
 }
 
@@ -206,7 +207,7 @@ static int drop_and_tell(struct write *write, const void *in, void *out, struct 
     return 0;
 }
 
-int row_delete(struct request *request, const struct task_info *info, struct error *err)
+int row_delete(struct request *request, const struct task_info *info, bool silent, struct error *err)
 {
     struct deletion *deletion = arena_alloc(request_arena(request), sizeof(*deletion));
 
@@ -214,27 +215,72 @@ int row_delete(struct request *request, const struct task_info *info, struct err
     deletion->info.id = arena_str(request_arena(request), info->id);
     deletion->info.reason = arena_str(request_arena(request), info->reason);
     deletion->row.row_too = true;
+    deletion->row.silent = silent;
     snprintf(deletion->row.id, sizeof(deletion->row.id), "%s", info->id);
     return request_write(request, drop_and_tell, NULL, deletion, err);
 }
 
+/* ---- the end of a task ---------------------------------------------------------------------- */
+
+/* After the commit: all that was told of the task can be read in the table. */
+static int settled(void *self, struct request *request, void *ctx, void *out, struct error *err)
+{
+    const struct row *row = ctx;
+    struct task *task = task_of_row(self, row);
+    struct error failed;
+
+    (void)request, (void)out;
+    if (task == NULL)
+        return 0;
+    if (err != NULL) {
+        log_warn("tasks", "container %s: the end of its task could not be written: %s", row->id, err->text);
+        task->is_settling = false;
+        task_again(task);
+        return 0;
+    }
+    if (task->needs_undoing || task_folder_remove(task->folder, &failed) < 0)
+        task_clear_up(task->home, task, task->folder);
+    else
+        task_forget(task);
+    return 0;
+}
+
+/* The row too, where that could not be written before. */
+static int settle(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct row *row = write_ctx(write);
+
+    if (row->put_too && put(write, in, out, err) < 0)
+        return -1;
+    return drop_row(write, row, err);
+}
+
 void row_settle(struct task *task)
 {
+    struct row row = row_of(task, &task->init, "/tasks/exit");
+
     task->is_over = true;
-    if (task->init.written) /* else when it is */
-        settle(task);
+    if (task->is_settling || !task->init.written) /* then it is called again */
+        return;
+    task->is_settling = true;
+    row.silent = task->deleted;
+    row.put_too = !task->init.durable && !task->deleted;
+    loop_write(task->home->loop, task->namespace, settle, settled, &row, sizeof(row));
 }
 
 /* ---- removal of the container, for --rm -------------------------------------------------- */
 
 struct removal {
     char id[80];
+    int64_t made; /* 0: not known */
 };
 
 static int remove_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct removal *removal = in;
-    struct containers_remove_request want = { .id = removal->id };
+    struct containers_remove_request want = {
+        .id = removal->id, .created = removal->made, .has_created = removal->made != 0
+    };
 
     (void)out;
     if (call(job, &op_containers_remove, &want, NULL, err) < 0 && err->code != ERROR_NOT_FOUND)
@@ -242,9 +288,9 @@ static int remove_job(struct job *job, const void *in, void *out, struct error *
     return 0;
 }
 
-void task_container_remove(struct tasks *tasks, const char *namespace, const char *id)
+void task_container_remove(struct tasks *tasks, const char *namespace, const char *id, int64_t made)
 {
-    struct removal removal;
+    struct removal removal = { .made = made };
     struct error err;
 
     snprintf(removal.id, sizeof(removal.id), "%s", id);

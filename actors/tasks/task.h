@@ -31,6 +31,7 @@ struct waiter {
     uint64_t ask;
     char exec[80];
     void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell);
+    void (*failed)(struct task *task, struct waiter *waiter, const struct error *err); /* may be NULL */
     int timer;  /* -1: none */
     bool retry; /* a create that waits for the task before it to be gone */
 };
@@ -45,14 +46,17 @@ struct task {
     struct process *execs;
     struct waiter *waiters;
     uint64_t last_ask;
-    bool remove;      /* the container goes when the task ends */
-    bool winding_up;  /* the shim has been told to delete */
-    bool deleted;     /* its row is gone, and that has been told */
-    bool is_told;     /* its end is in the database already, by an earlier daemon */
-    bool is_over;     /* nothing runs any more: the entry goes when its end is written */
-    bool needs_reaping; /* its shim has died: see task_clear_up() */
-    bool is_stale;    /* the row could not be written */
-    int again;        /* timer: a step that failed is tried again; -1: none did */
+    bool remove;        /* the container goes when the task ends */
+    int64_t made;       /* when the container was created: another of its id is not meant */
+    bool winding_up;    /* the shim has been told to delete */
+    bool wound_up;      /* ... and has done it */
+    bool found;         /* after a start: what there is to tell of it may have been told before */
+    bool deleted;       /* its row is gone, and that has been told */
+    bool is_over;       /* nothing runs any more: the entry goes when its end is written */
+    bool is_settling;   /* ... and that is under way */
+    bool needs_undoing; /* its shim has not done it: see task_clear_up() */
+    bool is_stale;      /* the row could not be written */
+    int again;          /* timer: a step that failed is tried again; -1: none did */
     uint64_t again_ms;
 };
 
@@ -77,28 +81,44 @@ const char *task_status_name(enum task_status status);
 int task_connect(struct task *task, struct error *err);
 int task_ask(struct task *task, struct request *request, struct shim_ask *ask,
              void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell), struct error *err);
+/* The same, and `failed` hears of a refusal, before the request does. */
+int task_ask_or(struct task *task, struct request *request, struct shim_ask *ask,
+                void (*answer)(struct task *task, struct waiter *waiter, const struct shim_tell *tell),
+                void (*failed)(struct task *task, struct waiter *waiter, const struct error *err), struct error *err);
 void answer_nothing(struct task *task, struct waiter *waiter, const struct shim_tell *tell);
 struct waiter *waiter_add(struct task *task, struct request *request, const char *exec);
 void waiter_drop(struct waiter *waiter);
 void waiter_gone(void *self, struct request *request, void *arg); /* request_gone */
 void task_ended(struct task *task, struct process *process, const struct shim_exit *exit, const char *reason);
 void task_end_written(struct task *task, struct process *process); /* tells who waits for it */
-void task_lost(struct task *task); /* the shim is dead */
+void task_lost(struct task *task, const struct error *why); /* the shim is dead */
+void exec_forget(struct task *task, struct process *process); /* here and in the shim */
 
 /* what is kept of it (rows.c) */
 void row_put(const struct task *task, const char *topic);
 void row_exit(const struct task *task, const struct process *process);
 void row_event(const struct task *task, const char *topic, const struct process *process);
-/* Answers with `info` when the row is gone for everybody: a removal of the container comes next. */
-int row_delete(struct request *request, const struct task_info *info, struct error *err);
-/* Writes the end of it, then, after all rows before are on disk, forgets the entry. */
+/* Answers with `info` when the row is gone for everybody: a removal of the container comes next.
+   `silent`: the event of it was written already. */
+int row_delete(struct request *request, const struct task_info *info, bool silent, struct error *err);
+/* Writes the end of it; then, after all rows before are on disk, removes its folder, which holds how
+   it ended, and forgets the entry. */
 void row_settle(struct task *task);
-void task_container_remove(struct tasks *tasks, const char *namespace, const char *id); /* for --rm */
+void task_container_remove(struct tasks *tasks, const char *namespace, const char *id, int64_t made); /* for --rm */
+
+/* what a shim left behind (clear.c) */
+/* Ends a shim that still lives there, kills what a dead one left, and removes the folder. In a job. */
+int task_folder_undo(struct job *job, const char *folder, struct error *err);
+/* The same, behind; then the task, if there is one, is forgotten. Until then nobody makes another for
+   the container. */
+void task_clear_up(struct tasks *tasks, struct task *task, const char *folder);
+void task_forget(struct task *task); /* and its container, if that is to go with it */
 
 /* what failed is tried again (again.c) */
 void task_again(struct task *task);
-void task_wind_up(struct task *task);                         /* link.c: asks the shim to delete */
-void task_reconnect(struct task *task, struct arena *arena); /* recover.c */
+void task_wind_up(struct task *task);                        /* link.c: asks the shim to delete */
+void task_reconnect(struct task *task);                      /* recover.c */
+void task_dead(struct task *task);                           /* link.c: what ran ended as its files tell */
 
 /* operations with files of their own */
 int on_create(void *self, struct request *request, struct error *err);   /* create.c */
@@ -107,9 +127,5 @@ int on_attach(void *self, struct request *request, struct error *err);   /* atta
 int on_exec(void *self, struct request *request, struct error *err);     /* exec.c */
 int on_logs(void *self, struct request *request, struct error *err);     /* logs.c */
 int tasks_recover(struct tasks *tasks, struct error *err);               /* recover.c */
-/* Kills what a dead shim left and removes its folder, behind. */
-void task_clear_up(struct tasks *tasks, const char *namespace, const char *folder);
-/* Tells a shim that lives to end whatever it has, then the same. */
-void task_give_up(struct tasks *tasks, const char *namespace, const char *folder);
 
 #endif

@@ -15,6 +15,7 @@
 
 #define SIGNAL_KILL 9
 #define SIGNAL_TERM 15
+#define STOP_MAX_S  (365ull * 24 * 3600) /* whoever waits longer, waits for ever */
 
 /* ---- entries ------------------------------------------------------------------------ */
 
@@ -126,6 +127,13 @@ static int find_container(struct tasks *tasks, struct request *request, const ch
     return container_find(tasks->db, request_namespace(request), text, false, request_arena(request), info, err);
 }
 
+static int just_being_created(const char *id, struct error *err)
+{
+    error_set(err, ERROR_UNAVAILABLE, "container %s is just being created", id);
+    err->retry_ms = 100;
+    return -1;
+}
+
 struct task *task_of_request(struct tasks *tasks, struct request *request, const char *text, struct error *err)
 {
     struct task *task = task_find(tasks, request_namespace(request), text);
@@ -140,11 +148,7 @@ struct task *task_of_request(struct tasks *tasks, struct request *request, const
             return NULL;
         }
     }
-    if (task->init.status == TASK_CREATING) {
-        error_set(err, ERROR_UNAVAILABLE, "container %s is just being created", text);
-        return NULL;
-    }
-    return task;
+    return task->init.status != TASK_CREATING ? task : (just_being_created(text, err), NULL);
 }
 
 static struct process *process_of_request(struct tasks *tasks, struct request *request, const char *id,
@@ -194,6 +198,16 @@ static int reply_ended(struct tasks *tasks, struct request *request, const char 
     return request_reply(request, &info);
 }
 
+/* Now, or when it has ended and that can be seen in the database. */
+static int reply_at_end(struct task *task, struct process *process, struct request *request)
+{
+    struct task_info info = process_info_of(task, process);
+
+    if (process->written)
+        return request_reply(request, &info);
+    return request_keep(request, waiter_gone, waiter_add(task, request, process->exec));
+}
+
 /* ---- start ------------------------------------------------------------------------------ */
 
 static void started(struct task *task, struct waiter *waiter, const struct shim_tell *tell)
@@ -207,7 +221,6 @@ static void started(struct task *task, struct waiter *waiter, const struct shim_
         process->pid = tell->pid;
     if (process->status == TASK_CREATED)
         process->status = TASK_RUNNING;
-    process->started = clock_now();
     if (process->status == TASK_STOPPED) /* its end was told before its start: the row says it all */
         row_event(task, process == &task->init ? "/tasks/start" : "/tasks/exec-started", process);
     else if (process == &task->init)
@@ -217,6 +230,22 @@ static void started(struct task *task, struct waiter *waiter, const struct shim_
     info = process_info_of(task, process);
     if (waiter->request != NULL)
         request_reply(waiter->request, &info);
+}
+
+/* An additional process that cannot be started has ended, as a shell would say. */
+static void not_started(struct task *task, struct waiter *waiter, const struct error *err)
+{
+    struct process *process = task_process(task, waiter->exec);
+
+    if (process == NULL || process->status != TASK_CREATED)
+        return;
+    process->started = 0;
+    if (process == &task->init)
+        return;
+    process->status = TASK_STOPPED;
+    process->exit_status = err->code == ERROR_NOT_FOUND ? 127 : err->code == ERROR_PERMISSION_DENIED ? 126 : 125;
+    process->exited = clock_now();
+    task_end_written(task, process); /* nothing began, so there is nothing to write */
 }
 
 static int on_start(void *self, struct request *request, struct error *err)
@@ -231,7 +260,10 @@ static int on_start(void *self, struct request *request, struct error *err)
     if (process->status != TASK_CREATED)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is %s already", in->id,
                          task_status_name(process->status));
-    return task_ask(task, request, &ask, started, err);
+    if (task_ask_or(task, request, &ask, started, not_started, err) < 0)
+        return -1;
+    process->started = clock_now(); /* not when we hear of it: it may have ended by then */
+    return 0;
 }
 
 /* ---- kill, stop, delete -------------------------------------------------------------------- */
@@ -297,11 +329,17 @@ static int on_stop(void *self, struct request *request, struct error *err)
     if (find_container(tasks, request, in->id, &info, err) < 0)
         return -1;
     task = task_find(tasks, request_namespace(request), info.id);
-    if (task == NULL || task->init.status == TASK_STOPPED)
+    if (task == NULL)
         return reply_ended(tasks, request, in->id, err);
+    if (task->init.status == TASK_STOPPED)
+        return reply_at_end(task, &task->init, request);
+    if (task->init.status == TASK_CREATING)
+        return just_being_created(in->id, err);
     if (signal_of(in->signal ? in->signal : info.stop_signal, SIGNAL_TERM, &number, err) < 0)
         return -1;
     seconds = in->has_timeout ? in->timeout : info.has_stop_timeout ? info.stop_timeout : 10;
+    if (seconds > STOP_MAX_S)
+        seconds = STOP_MAX_S;
     /* A container that was created and never started has nobody who could hear a signal. */
     if (send_signal(task, task->init.status == TASK_RUNNING ? number : SIGNAL_KILL, false, err) < 0)
         return -1;
@@ -310,27 +348,14 @@ static int on_stop(void *self, struct request *request, struct error *err)
     return request_keep(request, waiter_gone, waiter);
 }
 
-static void exec_forget(struct task *task, struct process *process)
-{
-    for (struct process **at = &task->execs; *at != NULL; at = &(*at)->next)
-        if (*at == process) {
-            *at = process->next;
-            free(process);
-            return;
-        }
-}
-
 static int delete_exec(struct task *task, struct process *process, struct request *request, struct error *err)
 {
     struct task_info info = process_info_of(task, process);
-    struct shim_ask ask = { .what = "delete", .exec = process->exec };
 
     if (process->status == TASK_RUNNING)
         return error_set(err, ERROR_FAILED_PRECONDITION, "process %s of container %s is running: kill it first",
                          process->exec, task->id);
-    request_reply(request, &info);
-    if (task->link != NULL && task_ask(task, NULL, &ask, NULL, err) < 0)
-        log_debug("tasks", "%s", err->text);
+    request_reply(request, &info); /* what it says is the process's */
     exec_forget(task, process);
     return 0;
 }
@@ -343,17 +368,18 @@ static int delete_ended(struct tasks *tasks, struct request *request, const char
         return err->code == ERROR_FAILED_PRECONDITION
                    ? error_set(err, ERROR_NOT_FOUND, "container %s has no task: it has not been started", text)
                    : -1;
-    return row_delete(request, &info, err);
+    return row_delete(request, &info, true, err); /* told when it was cleared away */
 }
 
 static void on_forced_end(struct task *task, struct waiter *waiter, const struct shim_tell *tell)
 {
     struct task_info info = process_info_of(task, &task->init);
+    bool silent = task->deleted;
     struct error err = { 0 };
 
     (void)tell;
     task->deleted = true;
-    if (row_delete(waiter->request, &info, &err) < 0)
+    if (row_delete(waiter->request, &info, silent, &err) < 0)
         request_fail(waiter->request, &err);
 }
 
@@ -361,9 +387,10 @@ static void on_forced_end(struct task *task, struct waiter *waiter, const struct
 static int delete_stopped(struct task *task, struct request *request, struct error *err)
 {
     struct task_info info = process_info_of(task, &task->init);
+    bool silent = task->deleted;
 
     task->deleted = true;
-    return row_delete(request, &info, err);
+    return row_delete(request, &info, silent, err);
 }
 
 static int on_delete(void *self, struct request *request, struct error *err)
@@ -386,6 +413,8 @@ static int on_delete(void *self, struct request *request, struct error *err)
         return delete_ended(tasks, request, in->id, err);
     if (task->init.status == TASK_STOPPED)
         return delete_stopped(task, request, err);
+    if (task->init.status == TASK_CREATING)
+        return just_being_created(in->id, err);
     if (!(in->has_force && in->force) && task->init.status == TASK_RUNNING)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is running: stop it, or force", in->id);
     if (send_signal(task, SIGNAL_KILL, true, err) < 0)
@@ -419,15 +448,11 @@ static int on_wait(void *self, struct request *request, struct error *err)
     const struct tasks_get_request *in = request_body(request);
     struct task *task;
     struct process *process;
-    struct task_info info;
     int found = process_or_ended(self, request, in, &task, &process, err);
 
     if (found != 0)
         return found < 0 ? -1 : reply_ended(self, request, in->id, err);
-    if (!process->written)
-        return request_keep(request, waiter_gone, waiter_add(task, request, in->exec));
-    info = process_info_of(task, process);
-    return request_reply(request, &info);
+    return reply_at_end(task, process, request);
 }
 
 static int on_get(void *self, struct request *request, struct error *err)

@@ -347,6 +347,14 @@ int64_t file_read_at(int file, void *data, size_t room, uint64_t offset, struct 
     return got < 0 ? error_sys(err, errno, "read") : got;
 }
 
+bool file_is_at(int file, const char *path)
+{
+    struct stat open_one, named;
+
+    return fstat(file, &open_one) == 0 && lstat(path, &named) == 0 &&
+           open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
+}
+
 int file_sync(int file, struct error *err)
 {
     HOOK("fsync", err);

@@ -7,6 +7,8 @@
 #ifndef TESTS_ACTORS_CONTAINER_FIXTURE_H
 #define TESTS_ACTORS_CONTAINER_FIXTURE_H
 
+#include <unistd.h>
+
 #include "tests/actors/images/pull_fixture.h"
 
 #define STRS(...)                                                                  \
@@ -193,9 +195,9 @@ static void remove_all_of(const char *namespace)
 UNUSED static void assert_no_containers(void)
 {
     COMES_TRUE(files_in("state/t") == 0);
+    COMES_TRUE(files_in("containers/default") == 0);
     assert_int_equal(count_of("containers_container"), 0);
     assert_int_equal(count_of("tasks_task"), 0);
-    assert_int_equal(files_in("containers/default"), 0);
     collect();
     assert_int_equal(count_of("snapshots_snapshot WHERE kind <> 'committed'"), 0);
     assert_int_equal(count_of("leases_lease"), 0);
