@@ -23,15 +23,15 @@
 #include "platform/platform.h"
 
 struct unpack_options {
-    const char *blob;        /* the file with the compressed layer; may still be growing */
-    const char *folder;      /* the layer folder; fs/ is made where it is not there, emptied
-                                where it is not empty */
-    const char *compression; /* none, gzip, zstd; auto: what its first bytes say */
-    bool base;               /* it has no parents: whiteouts are dropped, nothing is deferred */
+    const char *blob;          /* the file with the compressed layer; may still be growing */
+    const char *folder;        /* the layer folder; fs/ is made where it is not there, emptied
+                                  where it is not empty */
+    const char *compression;   /* none, gzip, zstd; auto: what its first bytes say */
+    bool base;                 /* it has no parents: whiteouts are dropped, nothing is deferred */
     const char *const *lowers; /* the fs folders of its parents, highest first, all complete: */
     size_t lower_count;        /* nothing is deferred either; 0 where they are not there yet */
-    uint64_t max_bytes;      /* uncompressed, 0: no limit */
-    uint64_t max_entries;    /* files and folders, 0: no limit */
+    uint64_t max_bytes;        /* uncompressed, 0: no limit */
+    uint64_t max_entries;      /* files and folders, 0: no limit */
 };
 
 enum unpack_kind { UNPACK_PROGRESS, UNPACK_DONE };

@@ -270,8 +270,8 @@ int unpack_whole(const struct unpack_options *options, uint64_t bytes, struct un
 /* ---- stitch and users --------------------------------------------------------------- */
 
 /* Runs the helper in a mode that says "ok" or "error". */
-static int helper_run(const char *mode, const char *folder, const char *const *lowers,
-                      size_t count, struct error *err)
+static int helper_run(const char *mode, const char *folder, const char *const *lowers, size_t count,
+                      struct error *err)
 {
     CLEANUP(child_drop) struct child child = { .input = -1, .output = -1 };
     CLEANUP(arguments_free) const char **arguments = arguments_new(count + 3, err);
@@ -335,8 +335,7 @@ int unpack_stitch(const char *folder, const char *const *lowers, size_t count, s
     return root_inherit(lowers[0], root, err);
 }
 
-int unpack_users(const char *out_folder, const char *const *lowers, size_t count,
-                 struct error *err)
+int unpack_users(const char *out_folder, const char *const *lowers, size_t count, struct error *err)
 {
     if (count == 0)
         return error_set(err, ERROR_INTERNAL, "users: no layers");

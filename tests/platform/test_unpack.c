@@ -182,10 +182,9 @@ static void lay_2_extended_attributes_and_capabilities_are_kept(void **state)
 static void lay_2_a_default_acl_does_not_reach_what_is_unpacked_under_it(void **state)
 {
     /* user::rwx,user:7:rwx,group::r-x,mask::rwx,other::r-x */
-    static const uint8_t acl[] = {
-        2, 0, 0, 0, 1,    0, 7, 0, 255, 255, 255, 255, 2,    0, 7, 0, 7,   0,   0,   0,   4,   0,
-        5, 0, 255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 5, 0, 255, 255, 255, 255
-    };
+    static const uint8_t acl[] = { 2, 0, 0,   0,   1,   0,   7,  0, 255, 255, 255, 255, 2,   0,  7,
+                                   0, 7, 0,   0,   0,   4,   0,  5, 0,   255, 255, 255, 255, 16, 0,
+                                   7, 0, 255, 255, 255, 255, 32, 0, 5,   0,   255, 255, 255, 255 };
     struct place *place = *state;
     struct bytes tar = { 0 }, records = { 0 };
     char value[256];
@@ -434,7 +433,8 @@ static void lay_14_of_two_entries_the_last_one_wins(void **state)
     assert_int_equal(place->news.inodes, 2);
 }
 
-/* ---- LAY-5 .. LAY-9: whiteouts ---------------------------------------------------------------- */
+/* ---- LAY-5 .. LAY-9: whiteouts ----------------------------------------------------------------
+ */
 
 static void lay_5_a_whiteout_leaves_this_layers_own_file_whatever_the_order(void **state)
 {
@@ -498,8 +498,8 @@ static void lay_6_an_opaque_folder_keeps_this_layers_children_whatever_the_order
 
 static void lay_7_whiteouts_of_nothing_and_tricks_are_refused(void **state)
 {
-    static const char *const names[] = { ".wh.",        "a/.wh.",    ".wh..",  "a/.wh...",
-                                         "a/.wh.b/c",   ".wh./a",    ".wh..",  "../.wh.",
+    static const char *const names[] = { ".wh.",           "a/.wh.",    ".wh..",   "a/.wh...",
+                                         "a/.wh.b/c",      ".wh./a",    ".wh..",   "../.wh.",
                                          ".wh..wh..opq/x", "a/.wh../b", ".wh.../b" };
     struct place *place = *state;
     struct bytes tar = { 0 };
@@ -547,8 +547,8 @@ static void lay_8_whiteouts_in_a_layer_without_parents_are_dropped(void **state)
 static void lay_9_an_image_cannot_set_overlays_attributes(void **state)
 {
     static const char *const keys[] = {
-        "SCHILY.xattr.trusted.overlay.opaque",   "SCHILY.xattr.trusted.overlay.redirect",
-        "SCHILY.xattr.user.overlay.whiteout",    "LIBARCHIVE.xattr.trusted.overlay.metacopy",
+        "SCHILY.xattr.trusted.overlay.opaque",       "SCHILY.xattr.trusted.overlay.redirect",
+        "SCHILY.xattr.user.overlay.whiteout",        "LIBARCHIVE.xattr.trusted.overlay.metacopy",
         "LIBARCHIVE.xattr.trusted%2eoverlay.origin", "SCHILY.xattr.trusted.gantry.implied",
     };
     struct place *place = *state;
@@ -733,7 +733,8 @@ static void lay_12_missing_folders_are_made_0755_root(void **state)
     assert_int_equal(mtime_ns(in(place, "x/fs/a/b")), 4444ll * 1000000000);
 }
 
-/* ---- LAY-15, LAY-16, IMG-15: compression and digest ------------------------------------------------ */
+/* ---- LAY-15, LAY-16, IMG-15: compression and digest
+ * ------------------------------------------------ */
 
 static void simple_tar(struct bytes *tar)
 {
@@ -897,7 +898,8 @@ static void lay_16_members_and_frames_may_be_many_and_some_empty(void **state)
 /* Real compressors, real blocks, and files larger than any buffer. */
 static void lay_16_what_gzip_and_zstd_write_is_read(void **state)
 {
-    static const char *const programs[] = { "gzip -1", "gzip -9", "zstd -q -3", "zstd -q -19 --long=25" };
+    static const char *const programs[] = { "gzip -1", "gzip -9", "zstd -q -3",
+                                            "zstd -q -19 --long=25" };
     struct place *place = *state;
     struct bytes tar = { 0 };
     size_t size = 3 << 20;
@@ -958,7 +960,8 @@ static void compressions_that_are_not_known_are_refused(void **state)
     bytes_free(&tar);
 }
 
-/* ---- LAY-18: cost ------------------------------------------------------------------------------ */
+/* ---- LAY-18: cost ------------------------------------------------------------------------------
+ */
 
 static void lay_18_limits_stop_bombs(void **state)
 {
@@ -981,7 +984,8 @@ static void lay_18_limits_stop_bombs(void **state)
 }
 
 /* The same entries twice as often may take little more than twice as long. */
-static double seconds_for(struct place *place, void (*fill)(struct bytes *tar, int count), int count)
+static double seconds_for(struct place *place, void (*fill)(struct bytes *tar, int count),
+                          int count)
 {
     struct bytes tar = { 0 };
     int64_t start;

@@ -276,7 +276,8 @@ static void lay_14_what_replaces_a_deferred_link_stays(void **state)
     expect_text(in(place, "1/fs/z"), "other");
 }
 
-/* ---- layers that reach through links of their parents ------------------------------------------- */
+/* ---- layers that reach through links of their parents -------------------------------------------
+ */
 
 static void a_layer_that_writes_through_a_parents_link_is_unpacked_again(void **state)
 {
@@ -382,7 +383,8 @@ static void stitching_may_be_repeated(void **state)
     assert_int_equal(stat_of(in(place, "1/fs/d")).st_mode, S_IFDIR | 0700);
 }
 
-/* ---- the property: apart and stitched is the same as one after the other ---------------------------- */
+/* ---- the property: apart and stitched is the same as one after the other
+ * ---------------------------- */
 
 /*
  * The reference unpacks in a mounted view, the way of those who have one: it removes what the
@@ -404,7 +406,7 @@ struct random_layer {
     char parents[16][32]; /* folders that the whiteouts are in */
     unsigned parent_count;
     bool through_link; /* one of them is not what it is called */
-    uint64_t own[64]; /* inodes of files that this layer has made or linked */
+    uint64_t own[64];  /* inodes of files that this layer has made or linked */
     unsigned own_count;
     int64_t first; /* time of the first entry */
     bool root_named;
@@ -864,8 +866,8 @@ static void random_layer(struct place *place, int number, struct bytes *tar, boo
         random_entry(&layer);
     if (number == 0 && !layer.root_named && layer.first != 0)
         futimens(layer.root, (struct timespec[]){ { layer.first, 0 }, { layer.first, 0 } });
-    *whiteouts_last = layer.whiteouts.size > 0 && any(2) == 0 && !layer.through_link &&
-                      may_be_last(&layer);
+    *whiteouts_last =
+        layer.whiteouts.size > 0 && any(2) == 0 && !layer.through_link && may_be_last(&layer);
     close(layer.root);
     assert_int_equal(umount2(in(place, "work"), 0), 0);
     bytes_add(tar, (*whiteouts_last ? &layer.tar : &layer.whiteouts)->at,
@@ -959,7 +961,8 @@ static void apart_and_stitched_is_the_same_as_one_after_the_other(void **state)
         one_stack(place, &tally);
         empty_place(place);
     }
-    print_message("first seed %" PRIu64 ": %u layers stitched, %u unpacked again, %u stacks left out\n",
+    print_message("first seed %" PRIu64
+                  ": %u layers stitched, %u unpacked again, %u stacks left out\n",
                   first, tally.stitched, tally.again, tally.left_out);
 }
 

@@ -147,7 +147,8 @@ int attributes_copy(struct tree *tree, int from, const struct stat *st, int to, 
     static char names[NAMES_SIZE], value[VALUE_SIZE];
     ssize_t length, size;
 
-    if (fchown(to, st->st_uid, st->st_gid) < 0 || attributes_plain(to, st->st_mode & 07777, err) < 0)
+    if (fchown(to, st->st_uid, st->st_gid) < 0 ||
+        attributes_plain(to, st->st_mode & 07777, err) < 0)
         return error_sys(err, errno, "copy owner and mode");
     length = flistxattr(from, names, sizeof(names));
     if (length < 0 && errno != EOPNOTSUPP)

@@ -29,8 +29,7 @@ int attributes_clear(int fd, struct error *err);
 int attributes_plain(int fd, mode_t mode, struct error *err);
 
 /* Owner, mode and extended attributes of `from` (whose stat is `st`) for `to`. */
-int attributes_copy(struct tree *tree, int from, const struct stat *st, int to,
-                    struct error *err);
+int attributes_copy(struct tree *tree, int from, const struct stat *st, int to, struct error *err);
 /* The same for a folder, and its time. */
 int attributes_inherit(struct tree *tree, int from, const struct stat *st, struct folder *to,
                        struct error *err);

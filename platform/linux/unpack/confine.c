@@ -107,8 +107,8 @@ static int root_make(const char *folder, int *root, struct error *err)
 
 static int root_enter(int root, struct error *err)
 {
-    if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
-        umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+    if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+        chdir("/") < 0)
         return error_sys(err, errno, "enter the root");
     if (mount(NULL, "/folder", NULL, MS_REMOUNT | MS_BIND | FLAGS | MS_NOATIME, NULL) < 0 ||
         mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | FLAGS, NULL) < 0)
@@ -116,8 +116,8 @@ static int root_enter(int root, struct error *err)
     return 0;
 }
 
-int confine_mounts(const char *folder, char *const *lowers, size_t count,
-                   struct confined *confined, struct error *err)
+int confine_mounts(const char *folder, char *const *lowers, size_t count, struct confined *confined,
+                   struct error *err)
 {
     char option[4096]; /* a page, as mount() takes */
     int root = -1, at;

@@ -23,8 +23,8 @@ int confine_descriptors(struct error *err);
 /* Takes the lock of the layer folder. */
 int confine_lock(const char *folder, struct confined *confined, struct error *err);
 /* The mount namespace; afterwards / holds two folders, `folder` and `lower`. */
-int confine_mounts(const char *folder, char *const *lowers, size_t count,
-                   struct confined *confined, struct error *err);
+int confine_mounts(const char *folder, char *const *lowers, size_t count, struct confined *confined,
+                   struct error *err);
 /* Capabilities and limits; afterwards threads may be started. */
 int confine_powers(struct error *err);
 /* The system call filter, for all threads.  There is no way back from here. */

@@ -95,8 +95,7 @@ static int guess_next(void *state, struct input *input, uint8_t *to, size_t room
     return decompress->next(decompress->state, input, to, room, got, err);
 }
 
-struct decompress *decompress_new(struct source *source, const char *compression,
-                                  struct error *err)
+struct decompress *decompress_new(struct source *source, const char *compression, struct error *err)
 {
     static const char *const formats[] = { "none", "gzip", "zstd", "auto" };
     struct decompress *decompress = calloc(1, sizeof(*decompress));

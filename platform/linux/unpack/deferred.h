@@ -35,8 +35,8 @@ uint64_t deferred_count(const struct deferred *deferred);
 int deferred_flush(struct deferred *deferred, struct error *err);
 
 /* Reads the list: each line's kind (F, L, A), number (from 1), path, and target if it is L. */
-typedef int deferred_fn(void *ctx, char kind, uint64_t number, const char *path,
-                        const char *target, struct error *err);
+typedef int deferred_fn(void *ctx, char kind, uint64_t number, const char *path, const char *target,
+                        struct error *err);
 int deferred_each(int layer, deferred_fn *each, void *ctx, struct error *err);
 /* The list is done with. */
 int deferred_remove(int layer, struct error *err);

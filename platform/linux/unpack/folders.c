@@ -99,8 +99,8 @@ struct folder *folder_cached(struct tree *tree, const char *path, size_t length)
     return NULL;
 }
 
-int folder_keep(struct tree *tree, int fd, const char *path, size_t length,
-                struct folder **folder, struct error *err)
+int folder_keep(struct tree *tree, int fd, const char *path, size_t length, struct folder **folder,
+                struct error *err)
 {
     struct folder *slot = slot_take(tree, err);
     struct stat st;

@@ -7,8 +7,8 @@
 /* The slot of this path, NULL when it is not open. */
 struct folder *folder_cached(struct tree *tree, const char *path, size_t length);
 /* Puts an open folder into a slot; takes `fd` in any case. */
-int folder_keep(struct tree *tree, int fd, const char *path, size_t length,
-                struct folder **folder, struct error *err);
+int folder_keep(struct tree *tree, int fd, const char *path, size_t length, struct folder **folder,
+                struct error *err);
 /* Closes it and gives it its time. */
 int folder_release(struct folder *folder, struct error *err);
 /* Closes it only. */

@@ -139,9 +139,9 @@ static int archive_failed(struct layer *layer, struct error *err)
         *err = layer->stream_error;
         return -1;
     }
-    return error_set(err, archive_errno(layer->archive) == ENOMEM ? ERROR_RESOURCE_EXHAUSTED
-                                                                  : ERROR_DATA_LOSS,
-                     "tar: %s", text != NULL ? text : "damaged");
+    return error_set(
+        err, archive_errno(layer->archive) == ENOMEM ? ERROR_RESOURCE_EXHAUSTED : ERROR_DATA_LOSS,
+        "tar: %s", text != NULL ? text : "damaged");
 }
 
 static la_ssize_t stream_read(struct archive *archive, void *self, const void **block)

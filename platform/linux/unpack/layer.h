@@ -15,7 +15,6 @@
 /* Before the process is confined: what the reader wants of the system. */
 int layer_prepare(struct error *err);
 /* All entries.  `max_entries`: 0 is no limit. */
-int layer_apply(struct stream *stream, struct tree *tree, uint64_t max_entries,
-                struct error *err);
+int layer_apply(struct stream *stream, struct tree *tree, uint64_t max_entries, struct error *err);
 
 #endif

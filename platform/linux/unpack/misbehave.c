@@ -4,17 +4,17 @@
 #ifdef GANTRY_TEST_HOOKS
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "platform/linux/unpack/report.h"
@@ -39,9 +39,10 @@ static void device(void)
 
 static void escape(void)
 {
-    static const char *const paths[] = { "/etc/passwd", "../../../../etc/passwd", "/proc/self/root",
-                                         "/dev/null", "/folder/../../etc/passwd",
-                                         "/folder/fs/out/etc/passwd" };
+    static const char *const paths[] = {
+        "/etc/passwd", "../../../../etc/passwd",   "/proc/self/root",
+        "/dev/null",   "/folder/../../etc/passwd", "/folder/fs/out/etc/passwd"
+    };
     int fd = -1;
 
     symlinkat("/../../../..", AT_FDCWD, "/folder/fs/out");

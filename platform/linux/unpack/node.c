@@ -234,8 +234,8 @@ static bool is_same(const struct folder *a, const char *a_name, const struct fol
            st.st_ino == other.st_ino;
 }
 
-int node_link_make(struct tree *tree, struct folder *from, const char *from_name,
-                   struct folder *to, const char *to_name, struct error *err)
+int node_link_make(struct tree *tree, struct folder *from, const char *from_name, struct folder *to,
+                   const char *to_name, struct error *err)
 {
     if (linkat(from->fd, from_name, to->fd, to_name, 0) < 0) {
         if (errno != EEXIST)

@@ -15,8 +15,8 @@ int node_special(struct tree *tree, const struct entry *entry, struct error *err
 /* A hard link; deferred when its target is not in this layer. */
 int node_link(struct tree *tree, const struct entry *entry, struct error *err);
 /* The last step of it: `to_name` becomes another name of the thing `from_name`. */
-int node_link_make(struct tree *tree, struct folder *from, const char *from_name,
-                   struct folder *to, const char *to_name, struct error *err);
+int node_link_make(struct tree *tree, struct folder *from, const char *from_name, struct folder *to,
+                   const char *to_name, struct error *err);
 
 /* A file is made open and empty, filled by the caller, and finished (or closed). */
 struct node_file {

@@ -32,8 +32,8 @@ void report_progress(uint64_t uncompressed, uint64_t entries)
     if (time < next)
         return;
     next = time + PROGRESS_STEP;
-    length = snprintf(line, sizeof(line), "progress %" PRIu64 " %" PRIu64 "\n", uncompressed,
-                      entries);
+    length =
+        snprintf(line, sizeof(line), "progress %" PRIu64 " %" PRIu64 "\n", uncompressed, entries);
     if (poll(&room, 1, 0) != 1)
         return;
     if (write(STDOUT_FILENO, line, (size_t)length) < 0)

@@ -92,9 +92,8 @@ int source_read(struct source *source, void *to, size_t room, size_t *got, struc
     if (size < 0)
         return error_sys(err, errno, "read the blob");
     if (size == 0)
-        return error_set(err, ERROR_DATA_LOSS,
-                         "the blob has only %" PRIu64 " of %" PRIu64 " bytes", source->offset,
-                         source->allowed);
+        return error_set(err, ERROR_DATA_LOSS, "the blob has only %" PRIu64 " of %" PRIu64 " bytes",
+                         source->offset, source->allowed);
     source->offset += (uint64_t)size;
     *got = (size_t)size;
     return 0;

@@ -140,8 +140,8 @@ static int target_make(struct stitch *stitch, const char *target, char folder[PA
     return remember(stitch, found, *name, err);
 }
 
-static int stitch_link(struct stitch *stitch, uint64_t number, const char *path,
-                       const char *target, struct error *err)
+static int stitch_link(struct stitch *stitch, uint64_t number, const char *path, const char *target,
+                       struct error *err)
 {
     struct tree *tree = stitch->tree;
     char parent[PATH_MAX], from[PATH_MAX];
@@ -160,8 +160,8 @@ static int stitch_link(struct stitch *stitch, uint64_t number, const char *path,
     return node_link_make(tree, folder, from_name, to, name, err);
 }
 
-static int stitch_one(void *self, char kind, uint64_t number, const char *path,
-                      const char *target, struct error *err)
+static int stitch_one(void *self, char kind, uint64_t number, const char *path, const char *target,
+                      struct error *err)
 {
     struct stitch *stitch = self;
     int status;
@@ -183,8 +183,7 @@ int stitch(struct tree *tree, int layer, struct error *err)
     int status;
 
     tree->stitching = true;
-    if (fd_is_opaque(tree->top.fd, &opaque, err) < 0 ||
-        (opaque && whiteout_root(tree, err) < 0))
+    if (fd_is_opaque(tree->top.fd, &opaque, err) < 0 || (opaque && whiteout_root(tree, err) < 0))
         return -1;
     status = deferred_each(layer, stitch_one, &self, err);
     inodes_free(&self.made);

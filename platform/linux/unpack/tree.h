@@ -30,11 +30,11 @@ struct folder {
     size_t length;
     size_t room;
     int fd;
-    uint64_t used;          /* the last time, in calls */
-    uint64_t id;            /* differs for every folder opened */
-    struct timespec mtime;  /* what it shall have in the end */
-    bool touched;           /* something in it was changed since it had that */
-    bool gives_group;       /* setgid: what is made in it gets its group */
+    uint64_t used;         /* the last time, in calls */
+    uint64_t id;           /* differs for every folder opened */
+    struct timespec mtime; /* what it shall have in the end */
+    bool touched;          /* something in it was changed since it had that */
+    bool gives_group;      /* setgid: what is made in it gets its group */
 };
 
 struct deferred;
@@ -56,7 +56,7 @@ struct tree {
     struct folder folders[FOLDERS];
     struct {
         char path[PATH_MAX]; /* a folder's path as the layer last wrote it ... */
-        uint64_t id; /* ... and the folder that it means; 0: none */
+        uint64_t id;         /* ... and the folder that it means; 0: none */
         struct folder *folder;
     } last;
 };
@@ -99,7 +99,8 @@ int fd_is_opaque(int fd, bool *opaque, struct error *err);
 int tree_hides(struct tree *tree, const char *path, bool *hides, struct error *err);
 bool is_whiteout(const struct stat *st);
 
-/* What the parents have at this real path: *fd is an O_PATH descriptor, -1 when there is nothing. */
+/* What the parents have at this real path: *fd is an O_PATH descriptor, -1 when there is nothing.
+ */
 int lower_open(struct tree *tree, const char *path, int *fd, struct stat *st, struct error *err);
 
 /* Real path of `name` in `folder`. */

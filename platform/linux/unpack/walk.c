@@ -278,14 +278,12 @@ static int walk_to(struct tree *tree, const char *path, bool make, struct folder
     return 0;
 }
 
-int tree_folder_find(struct tree *tree, const char *path, struct folder **folder,
-                     struct error *err)
+int tree_folder_find(struct tree *tree, const char *path, struct folder **folder, struct error *err)
 {
     return walk_to(tree, path, false, folder, err);
 }
 
-int tree_folder_make(struct tree *tree, const char *path, struct folder **folder,
-                     struct error *err)
+int tree_folder_make(struct tree *tree, const char *path, struct folder **folder, struct error *err)
 {
     if (tree_folder(tree, path, folder, err) == 0)
         return 0;
