@@ -109,6 +109,18 @@ void news_send(struct job *job, const char *kind, const char *stream, bool end, 
     zmsg_send(&msg, job->pipe);
 }
 
+void news_send_message(struct job *job, const char *kind, const char *stream, bool end, zmq_msg_t *body)
+{
+    void *pipe = zsock_resolve(job->pipe);
+    const char *flag = end ? "e" : "";
+
+    stream = stream ? stream : "";
+    ORDER_BEFORE_SEND();
+    if (zmq_send(pipe, kind, strlen(kind), ZMQ_SNDMORE) < 0 || zmq_send(pipe, stream, strlen(stream), ZMQ_SNDMORE) < 0 ||
+        zmq_send(pipe, flag, strlen(flag), ZMQ_SNDMORE) < 0 || zmq_msg_send(body, pipe, 0) < 0)
+        zmq_msg_close(body);
+}
+
 void job_report(struct job *job, const struct progress *progress)
 {
     int64_t now = clock_monotonic();
@@ -123,9 +135,14 @@ void job_report(struct job *job, const struct progress *progress)
     news_send(job, "progress", NULL, false, wire_frame(progress_record(), progress));
 }
 
-void job_send(struct job *job, const char *stream, const void *bytes, size_t size, bool end)
+void job_spend(struct job *job, size_t size)
 {
     job->credit -= size < job->credit ? size : job->credit;
+}
+
+void job_send(struct job *job, const char *stream, const void *bytes, size_t size, bool end)
+{
+    job_spend(job, size);
     news_send(job, "data", stream, end, zframe_new(bytes, size));
 }
 
@@ -228,6 +245,7 @@ static void job_close(struct job *job)
         zsock_destroy(&peer->socket);
     for (struct chunk *chunk; (chunk = job_take(job)) != NULL;)
         chunk_free(&chunk);
+    job_buffers_close(job);
     arena_free(job->arena);
 }
 

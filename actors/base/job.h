@@ -95,6 +95,18 @@ int job_send_credited(struct job *job, const char *stream, const void *bytes, si
                       struct error *err);
 void job_allow(struct job *job, uint64_t bytes); /* lets the client send more */
 
+/*
+ * For much: JOB_BUFFER_SIZE bytes to fill, which are sent from where they lie and used again
+ * when they are out.  job_send() is better for little: a buffer counts as a whole.
+ */
+#define JOB_BUFFER_SIZE (256u * 1024)
+char *job_buffer_take(struct job *job);
+void job_buffer_drop(char **bytes); /* unsent */
+/* As job_send(); takes the buffer. */
+void job_send_buffer(struct job *job, const char *stream, char **bytes, size_t size, bool end);
+bool job_buffers_spare(const struct job *job); /* there are some that job_buffers_trim() frees */
+void job_buffers_trim(struct job *job);        /* nothing more will be sent for a while */
+
 /* A random 32-digit id. */
 void job_new_id(char id[33]);
 

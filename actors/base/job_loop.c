@@ -42,19 +42,18 @@ static bool is_final(const char *kind)
     return streq(kind, "reply") || streq(kind, "error");
 }
 
-static int on_news(zloop_t *zloop, zsock_t *pipe, void *arg)
+/* False: that was the last of it, the handle is gone. */
+static bool take_news(struct job_handle *handle, zsock_t *pipe)
 {
-    struct job_handle *handle = arg;
     zmsg_t *msg = zmsg_recv(pipe);
     char kind[16], stream[32];
     zframe_t *body;
-    bool end;
+    bool end, final;
 
-    (void)zloop;
     ORDER_AFTER_RECEIVE();
     if (msg == NULL || zmsg_size(msg) != 4) { /* the thread's farewell signal */
         zmsg_destroy(&msg);
-        return 0;
+        return true;
     }
     snprintf(kind, sizeof(kind), "%.*s", (int)zframe_size(zmsg_first(msg)), (char *)zframe_data(zmsg_first(msg)));
     body = zmsg_next(msg);
@@ -62,7 +61,8 @@ static int on_news(zloop_t *zloop, zsock_t *pipe, void *arg)
     end = zframe_size(zmsg_next(msg)) > 0;
     body = zmsg_last(msg);
     zmsg_remove(msg, body);
-    if (!is_final(kind)) {
+    final = is_final(kind);
+    if (!final) {
         if (handle->request != NULL)
             request_send(handle->request, kind, stream[0] ? stream : NULL, end, &body);
     } else if (handle->request != NULL) {
@@ -77,6 +77,15 @@ static int on_news(zloop_t *zloop, zsock_t *pipe, void *arg)
     }
     zframe_destroy(&body);
     zmsg_destroy(&msg);
+    return !final;
+}
+
+/* Several at a time: each turn of the loop looks at all of its sockets. */
+static int on_news(zloop_t *zloop, zsock_t *pipe, void *arg)
+{
+    (void)zloop;
+    for (int i = 0; i < 16 && take_news(arg, pipe) && (zsock_events(pipe) & ZMQ_POLLIN); i++)
+        ;
     return 0;
 }
 

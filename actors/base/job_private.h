@@ -34,6 +34,7 @@ struct job {
     bool dismissed; /* whoever started it has its result, or goes away */
     uint64_t credit;
     struct chunk *first, **last;
+    struct job_buffers *buffers; /* NULL: none were wanted */
     int64_t reported; /* monotonic ns of the last progress */
     char reported_what[200];
 };
@@ -70,6 +71,12 @@ void order_send(zactor_t *thread, const struct order *order);
 void take_orders(struct job *job);
 int told_to_end(struct job *job, struct error *err);
 void news_send(struct job *job, const char *kind, const char *stream, bool end, zframe_t *body);
+/* Takes the message. */
+void news_send_message(struct job *job, const char *kind, const char *stream, bool end, zmq_msg_t *body);
+void job_spend(struct job *job, size_t size); /* of the credit */
 zactor_t *thread_start(struct birth *birth);
+
+/* job_buffer.c */
+void job_buffers_close(struct job *job); /* those that are out come home later, to nobody */
 
 #endif

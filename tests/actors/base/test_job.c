@@ -20,6 +20,7 @@ OP(ask_keep, "asker.keep", nothing, nothing)
 OP(each, "asker.each", nothing, content_read_reply)
 OP(report, "asker.report", nothing, nothing)
 OP(stream, "asker.stream", nothing, content_read_reply)
+OP(much, "asker.much", nothing, content_read_reply)
 OP(quick, "asker.quick", nothing, nothing)
 OP(behind, "asker.behind", nothing, content_read_reply)
 OP(answer, "answerer.answer", content_stat_request, content_info)
@@ -163,6 +164,33 @@ static int stream_job(struct job *job, const void *in, void *out, struct error *
     return 0;
 }
 
+#define MUCH 40 /* buffers, each full of its number */
+
+/* Never more on the way than the credit, so that few buffers are enough for all. */
+static int much_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    char *unsent;
+
+    (void)in, (void)out;
+    for (int i = 0; i < MUCH; i++) {
+        char *buffer = job_buffer_take(job);
+
+        memset(buffer, i, JOB_BUFFER_SIZE);
+        while (job_credit(job) == 0)
+            if (job_wait(job, -1, JOB_CREDIT, -1, err) < 0) {
+                job_buffer_drop(&buffer);
+                return -1;
+            }
+        job_send_buffer(job, "stdout", &buffer, JOB_BUFFER_SIZE - (size_t)i, i == MUCH - 1);
+        assert_null(buffer);
+        if (i == MUCH / 2)
+            job_buffers_trim(job);
+    }
+    unsent = job_buffer_take(job);
+    job_buffer_drop(&unsent);
+    return 0;
+}
+
 static int quick_job(struct job *job, const void *in, void *out, struct error *err)
 {
     (void)job, (void)in, (void)out, (void)err;
@@ -212,13 +240,13 @@ RUNS(ask_keep)
 RUNS(each)
 RUNS(report)
 RUNS(stream)
+RUNS(much)
 RUNS(quick)
 
 static const struct route asks[] = {
-    { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep },
-    { &op_each, on_each },     { &op_report, on_report },
-    { &op_stream, on_stream }, { &op_quick, on_quick },
-    { &op_behind, on_behind }, { 0 },
+    { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep }, { &op_each, on_each },
+    { &op_report, on_report }, { &op_stream, on_stream },     { &op_quick, on_quick },
+    { &op_behind, on_behind }, { &op_much, on_much },         { 0 },
 };
 static const struct route answers[] = {
     { &op_answer, on_answer }, { &op_refuse, on_refuse }, { &op_keep, on_keep }, { 0 }
@@ -359,6 +387,44 @@ static void streams_go_both_ways_as_far_as_credit_goes(void **state)
     assert_int_equal(((struct content_read_reply *)answer.body)->size, 6);
 }
 
+static void expect_buffer(int number)
+{
+    assert_true(peer_receive(&peer, &op_much, &answer));
+    assert_string_equal(answer.envelope.kind, "data");
+    assert_int_equal(answer.size, JOB_BUFFER_SIZE - (unsigned)number);
+    assert_int_equal(((const unsigned char *)answer.bytes)[0], number);
+    assert_memory_equal(answer.bytes, (const char *)answer.bytes + 1, answer.size - 1);
+    assert_int_equal(answer.envelope.end, number == MUCH - 1);
+}
+
+static void large_messages_go_from_buffers_that_are_used_again(void **state)
+{
+    uint64_t id;
+
+    (void)state;
+    id = peer_send(&peer, &op_much, &nothing);
+    for (int i = 0; i < MUCH; i++) {
+        peer_credit(&peer, id, 1); /* one at a time: the one before is back by then, or almost */
+        expect_buffer(i);
+    }
+    assert_int_equal(peer_finish(&peer, &op_much, &answer), ERROR_NONE);
+}
+
+static void buffers_outlive_their_job(void **state)
+{
+    struct stats *stats = stats_of("asker");
+    uint64_t id, before = atomic_load(&stats->handled);
+
+    (void)state;
+    id = peer_send(&peer, &op_much, &nothing);
+    peer_credit(&peer, id, UINT32_MAX);
+    while (atomic_load(&stats->handled) == before || atomic_load(&stats->open) > 0)
+        zclock_sleep(1); /* all of it lies in our queue, and the job is gone */
+    for (int i = 0; i < MUCH; i++)
+        expect_buffer(i);
+    assert_int_equal(peer_finish(&peer, &op_much, &answer), ERROR_NONE);
+}
+
 /* What is on its way to a job that ends must not be lost memory (AddressSanitizer looks). */
 static void what_comes_too_late_is_dropped(void **state)
 {
@@ -392,6 +458,8 @@ int main(void)
         T(the_first_failure_cancels_the_rest),
         T(progress_is_thinned_but_its_end_is_told),
         T(streams_go_both_ways_as_far_as_credit_goes),
+        T(large_messages_go_from_buffers_that_are_used_again),
+        T(buffers_outlive_their_job),
         T(what_comes_too_late_is_dropped),
         T(a_background_job_is_heard_of_on_the_loop),
     };
