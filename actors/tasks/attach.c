@@ -2,6 +2,10 @@
  * Attaching: a job per client, which pumps bytes between the shim and the client as
  * far as the client's credit goes.  With hold, not reading is how the container is
  * held back; without, the shim cuts off who falls behind.
+ *
+ * Every message on its way to the client wakes four threads, so packets of the shim are
+ * gathered: what is there at once goes into one message.  After a packet that is as large
+ * as packets get the next is waited for, a millisecond at most.
  */
 #include "actors/base/containers.h"
 #include "actors/base/log.h"
@@ -10,6 +14,9 @@
 
 #define INPUT_WINDOW (256u * 1024) /* bytes of standard input on their way */
 #define FULL_WAIT_MS 5             /* before the shim is offered input again */
+#define MORE_WAIT_MS 1             /* for the packet after a full one */
+#define IDLE_MS      1000          /* before buffers are given up */
+#define WORTHWHILE   (32u * 1024)  /* bytes that are sent from where they lie; fewer are copied */
 
 struct attachment {
     char folder[PATH_SIZE];
@@ -19,30 +26,56 @@ struct attachment {
     int64_t made;
 };
 
-/* What has come from the shim and not yet gone to the client, for lack of credit. */
-struct unsent {
-    const char *stream;
-    const char *bytes; /* in the stream's buffer: holds until the next receive */
-    size_t size;
+/* What has come from the shim and not yet gone to the client. */
+struct outgoing {
+    char *buffer; /* NULL: none */
+    char stream[8];
+    size_t start, end; /* of what is in it */
     bool is_last;
-    bool is_there;
+    bool is_flowing; /* the packet before was a full one */
+    int held;        /* 1: `item` has come and is not taken yet; -1: nothing comes any more, `gone` */
+    struct task_item item;
+    struct error gone;
 };
 
-/* True: all of it has gone. */
-static bool send_unsent(struct job *job, struct unsent *unsent)
+/* True: all of it has gone.  False: there is no credit for it. */
+static bool flush(struct job *job, struct outgoing *out)
 {
-    uint64_t credit = job_credit(job);
-    size_t part = unsent->size < credit ? unsent->size : (size_t)credit;
+    while (out->start < out->end || out->is_last) {
+        size_t left = out->end - out->start, credit = job_credit(job);
+        size_t part = left < credit ? left : credit;
+        bool is_last = out->is_last && part == left;
 
-    if (!unsent->is_there)
-        return true;
-    if (credit == 0 && unsent->size > 0)
+        if (credit == 0 && left > 0)
+            return false;
+        out->is_last = out->is_last && !is_last;
+        if (part == left && out->start == 0 && part >= WORTHWHILE)
+            job_send_buffer(job, out->stream, &out->buffer, part, is_last);
+        else
+            job_send(job, out->stream, part > 0 ? out->buffer + out->start : NULL, part, is_last);
+        out->start += part;
+    }
+    out->start = out->end = 0;
+    return true;
+}
+
+/* False: what is there has to go first. */
+static bool gather(struct job *job, struct outgoing *out)
+{
+    const struct task_item *item = &out->item;
+
+    if ((out->end > 0 || out->is_last) &&
+        (out->is_last || strcmp(out->stream, item->stream) != 0 || item->size > JOB_BUFFER_SIZE - out->end))
         return false;
-    unsent->is_there = part < unsent->size;
-    job_send(job, unsent->stream, unsent->bytes, part, unsent->is_last && !unsent->is_there);
-    unsent->bytes += part;
-    unsent->size -= part;
-    return !unsent->is_there;
+    if (out->buffer == NULL)
+        out->buffer = job_buffer_take(job);
+    snprintf(out->stream, sizeof(out->stream), "%s", item->stream);
+    if (item->size > 0)
+        memcpy(out->buffer + out->end, item->bytes, item->size);
+    out->end += item->size;
+    out->is_last = item->is_last;
+    out->is_flowing = item->size == TASK_DATA_MAX && out->end + TASK_DATA_MAX <= JOB_BUFFER_SIZE;
+    return true;
 }
 
 static int take_end(const struct shim_tell *tell, struct tasks_attach_reply *reply)
@@ -56,26 +89,49 @@ static int take_end(const struct shim_tell *tell, struct tasks_attach_reply *rep
     return 1;
 }
 
-/* 1: over; 0: nothing more now, or no credit for it. */
-static int pump_out(struct job *job, struct task_stream *stream, struct unsent *unsent,
+/* 1: over; 0: an answer to attach, or news of no interest. */
+static int take_tell(const struct outgoing *out, struct tasks_attach_reply *reply, struct error *err)
+{
+    const struct shim_tell *tell = &out->item.tell;
+
+    if (strcmp(tell->what, "end") == 0)
+        return take_end(tell, reply);
+    if (strcmp(tell->what, "error") == 0)
+        return error_set(err, error_code_of_name(tell->failure ? tell->failure->code : NULL), "%s",
+                         tell->failure ? tell->failure->message : "cut off");
+    return 0;
+}
+
+enum { OVER = 1, NOTHING_NOW, NO_CREDIT };
+
+/* -1: failed. */
+static int pump_out(struct job *job, struct task_stream *stream, struct outgoing *out,
                     struct tasks_attach_reply *reply, struct error *err)
 {
-    struct task_item item;
-    int got;
+    for (;;) {
+        int over;
 
-    while (send_unsent(job, unsent)) {
-        got = task_stream_receive(stream, &item, err);
-        if (got <= 0)
-            return got;
-        if (item.kind == TASK_ITEM_DATA)
-            *unsent = (struct unsent){ item.stream, item.bytes, item.size, item.is_last, true };
-        else if (strcmp(item.tell.what, "end") == 0)
-            return take_end(&item.tell, reply);
-        else if (strcmp(item.tell.what, "error") == 0)
-            return error_set(err, error_code_of_name(item.tell.failure ? item.tell.failure->code : NULL), "%s",
-                             item.tell.failure ? item.tell.failure->message : "cut off");
+        if (out->held == 0)
+            out->held = task_stream_receive(stream, &out->item, &out->gone);
+        if (out->held == 1 && out->item.kind == TASK_ITEM_DATA && gather(job, out)) {
+            out->held = 0;
+            continue;
+        }
+        if (out->held == 0 && out->is_flowing)
+            return NOTHING_NOW;
+        if (!flush(job, out))
+            return NO_CREDIT;
+        if (out->held == 0)
+            return NOTHING_NOW;
+        if (out->held == 1 && out->item.kind == TASK_ITEM_DATA)
+            continue;
+        if (out->held < 0)
+            *err = out->gone;
+        over = out->held < 0 ? -1 : take_tell(out, reply, err);
+        if (over != 0)
+            return over;
+        out->held = 0;
     }
-    return 0;
 }
 
 /* 1: the shim takes no more now. */
@@ -132,30 +188,59 @@ static int end_of(struct job *job, const struct attachment *want, struct error *
     return 0;
 }
 
+/* Nothing has come for a while: no memory for it. */
+static void let_go(struct job *job, struct outgoing *outgoing)
+{
+    if (outgoing->end == 0)
+        job_buffer_drop(&outgoing->buffer);
+    job_buffers_trim(job);
+}
+
+/* Returns when the process has ended. */
+static int pump(struct job *job, const struct attachment *want, struct task_stream *stream,
+                struct outgoing *outgoing, struct tasks_attach_reply *reply, struct error *err)
+{
+    CLEANUP(chunk_free) struct chunk *waiting = NULL;
+
+    for (;;) {
+        int full = want->stdin ? pump_in(job, stream, &waiting, err) : 0;
+        int state = pump_out(job, stream, outgoing, reply, err);
+        bool is_idle = outgoing->buffer != NULL || job_buffers_spare(job);
+        int there;
+
+        if (state < 0 || state == OVER)
+            return state == OVER ? 0 : -1;
+        /* Without credit the stream is not read, and its descriptor says nothing: wait for credit. */
+        there = job_wait(job, task_stream_fd(stream),
+                         (state == NO_CREDIT ? JOB_CREDIT : JOB_FD) | (want->stdin && !full ? JOB_INPUT : 0),
+                         outgoing->is_flowing ? MORE_WAIT_MS
+                         : full               ? FULL_WAIT_MS
+                         : is_idle            ? IDLE_MS
+                                              : -1,
+                         err);
+        if (there < 0)
+            return -1;
+        if (there == 0 && !outgoing->is_flowing && !full)
+            let_go(job, outgoing);
+        outgoing->is_flowing = outgoing->is_flowing && there != 0;
+    }
+}
+
 static int attach_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct attachment *want = in;
     const struct shim_ask ask = { .id = 1, .what = "attach", .exec = want->exec, SET(stdin, want->stdin), SET(hold, want->hold) };
     CLEANUP(task_stream_close) struct task_stream *stream = task_stream_open(want->folder, &ask, err);
-    CLEANUP(chunk_free) struct chunk *waiting = NULL;
-    struct unsent unsent = { 0 };
+    struct outgoing outgoing = { 0 };
+    int result;
 
     if (stream == NULL)
         return -1;
     if (want->stdin)
         job_allow(job, INPUT_WINDOW);
-    for (;;) {
-        int full = want->stdin ? pump_in(job, stream, &waiting, err) : 0;
-        int over = pump_out(job, stream, &unsent, out, err);
-
-        if (over != 0)
-            return over == 1 ? end_of(job, want, err) : -1;
-        /* Without credit the stream is not read, and its descriptor says nothing: wait for credit. */
-        if (job_wait(job, task_stream_fd(stream),
-                     (unsent.is_there ? JOB_CREDIT : JOB_FD) | (want->stdin && !full ? JOB_INPUT : 0),
-                     full ? FULL_WAIT_MS : -1, err) < 0)
-            return -1;
-    }
+    result = pump(job, want, stream, &outgoing, out, err);
+    job_buffer_drop(&outgoing.buffer);
+    return result == 0 ? end_of(job, want, err) : -1;
 }
 
 int on_attach(void *self, struct request *request, struct error *err)
