@@ -162,6 +162,7 @@ static int on_attach(struct asking *asking, struct error *err)
         return error_set(err, ERROR_FAILED_PRECONDITION,
                          "the process was made without standard input");
     client->is_stream = true;
+    client_widen(client);
     client->sends_input = asking->ask->stdin;
     client->holds = asking->ask->hold;
     answer_ok(asking->shim, asking->asker);

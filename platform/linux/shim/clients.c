@@ -19,7 +19,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LAST_WORDS_ROOM (512 * 1024) /* the kernel takes what the system allows of it */
+#define STREAM_ROOM     (512 * 1024) /* in the socket: it counts as writable when a quarter is used */
+#define LAST_WORDS_ROOM (1024 * 1024) /* more than that, so that an error still fits in */
 
 /* ---- sending --------------------------------------------------------------- */
 
@@ -66,6 +67,15 @@ static void queue_clear(struct client *client)
     client->queued = 0;
 }
 
+/* Only root may take more than the system allows everybody. */
+void client_widen(struct client *client)
+{
+    const int room = STREAM_ROOM / 2; /* the kernel doubles it */
+
+    if (setsockopt(client->source.fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+        return; /* what it has does as well */
+}
+
 /* The socket gets more room than it had while it filled up, so this fits in. */
 static void cut_off(struct client *client)
 {
@@ -76,13 +86,14 @@ static void cut_off(struct client *client)
                                    "attach again, or attach with hold to make the container wait" };
     const struct shim_tell tell = { .what = "error", .failure = &failure };
     struct buffer packet = { 0 };
-    int room = LAST_WORDS_ROOM;
+    const int room = LAST_WORDS_ROOM / 2;
 
     queue_clear(client);
-    setsockopt(client->source.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    if (setsockopt(client->source.fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+        setsockopt(client->source.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     shim_packet_add(SHIM_TELL, &tell, &packet);
-    if (send(client->source.fd, packet.data, packet.size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        room = 0; /* it learns from the end of the connection */
+    /* if this fails, it learns from the end of the connection */
+    send(client->source.fd, packet.data, packet.size, MSG_DONTWAIT | MSG_NOSIGNAL);
     buffer_free(&packet);
     client_lose(client);
 }

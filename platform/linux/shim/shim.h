@@ -225,6 +225,7 @@ int clients_listen(struct shim *shim, struct error *err);
 void clients_sweep(struct shim *shim);
 bool clients_are_served(const struct shim *shim); /* nothing waits to be sent */
 void client_lose(struct client *client);
+void client_widen(struct client *client); /* it will carry much */
 void client_tell(struct client *client, const struct shim_tell *tell);
 void client_send(struct client *client, const char *head, size_t head_size, const char *bytes,
                  size_t size);
