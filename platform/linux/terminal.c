@@ -20,6 +20,8 @@
 
 #include "platform/scope.h"
 
+#define PIPE_ROOM (1024 * 1024) /* as much as anybody may have */
+
 bool terminal_is(int fd)
 {
     return isatty(fd) == 1;
@@ -180,6 +182,8 @@ int output_open(int fd, struct error *err)
         output = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (output < 0)
         return error_sys(err, errno, "descriptor %d", fd);
+    if (S_ISFIFO(st.st_mode) && fcntl(output, F_GETPIPE_SZ) < PIPE_ROOM)
+        fcntl(output, F_SETPIPE_SZ, PIPE_ROOM); /* fewer wakings; a smaller one does as well */
     return output;
 }
 
