@@ -124,10 +124,11 @@ bool peer_receive(struct peer *peer, const struct op *op, struct answer *answer)
     } else if (streq(answer->envelope.kind, "data")) {
         answer->bytes = zframe_data(body);
         answer->size = zframe_size(body);
-    } else if (!streq(answer->envelope.kind, "credit")) {
+    } else {
         take_body(body,
                   streq(answer->envelope.kind, "item")       ? op->item()
                   : streq(answer->envelope.kind, "progress") ? progress_record()
+                  : streq(answer->envelope.kind, "credit")   ? credit_record()
                                                              : op->reply(),
                   answer);
     }

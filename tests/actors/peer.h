@@ -29,7 +29,7 @@ struct answer {
     enum error_code code; /* of an error; ERROR_NONE otherwise */
     const char *message;  /* of an error; "" otherwise */
     const char *hint;
-    void *body;        /* reply, item, progress: the record */
+    void *body;        /* reply, item, progress, credit: the record */
     const void *bytes; /* data */
     size_t size;
     struct arena *arena;
