@@ -240,6 +240,8 @@ static int attach_job(struct job *job, const void *in, void *out, struct error *
         job_allow(job, INPUT_WINDOW);
     result = pump(job, want, stream, &outgoing, out, err);
     job_buffer_drop(&outgoing.buffer);
+    if (result < 0 && outgoing.held < 0 && err->code == ERROR_UNAVAILABLE)
+        return error_wrap(err, "container %s: its supervisor is lost", want->id);
     return result == 0 ? end_of(job, want, err) : -1;
 }
 

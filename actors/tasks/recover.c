@@ -76,6 +76,24 @@ static int64_t container_made(struct tasks *tasks, const char *namespace, const 
     return query_int(&query, 0);
 }
 
+/* What the row says of this run, until the shim has answered: whoever asks at once is not told
+   that runs what was only created. */
+static void take_row(struct tasks *tasks, struct task *task)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    struct error err;
+
+    task->init.status = TASK_RUNNING;
+    if (db_query(tasks->db, &query, &err,
+                 "SELECT status, pid, started FROM tasks_task WHERE namespace = ? AND id = ? AND folder = ?", "sss",
+                 task->namespace, task->id, task->folder) < 0 || query_next(&query, &err) != 1)
+        return;
+    if (streq(query_text(&query, 0), "created"))
+        task->init.status = TASK_CREATED;
+    task->init.pid = (uint64_t)query_int(&query, 1);
+    task->init.started = query_int(&query, 2);
+}
+
 /* The container has a row, of another folder that is there too. */
 static bool is_of_earlier_run(struct tasks *tasks, const char *namespace, const char *id, const char *path)
 {
@@ -151,7 +169,7 @@ static int take_folder(void *ctx, const char *path, const char *name, struct err
     if (task->made == 0)
         log_info("tasks", "container %s has a supervisor and no record: it is ended", record.id);
     snprintf(task->folder, sizeof(task->folder), "%s", path);
-    task->init.status = TASK_RUNNING;
+    take_row(tasks, task);
     task->found = true;
     task->remove = record.has_remove && record.remove;
     task_reconnect(task);
