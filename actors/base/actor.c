@@ -51,6 +51,13 @@ int64_t request_deadline(const struct request *request)
     return request->deadline;
 }
 
+bool request_is_relaxed(const struct request *request)
+{
+    const struct envelope *envelope = &request->message->envelope;
+
+    return envelope->has_relaxed && envelope->relaxed;
+}
+
 bool request_is_inside(const struct request *request)
 {
     const struct envelope *envelope = &request->message->envelope;

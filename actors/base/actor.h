@@ -56,6 +56,7 @@ const char *request_lease(const struct request *request);     /* NULL: none */
 const struct op *request_op(const struct request *request);
 int64_t request_deadline(const struct request *request);      /* monotonic ns; 0: none */
 bool request_is_inside(const struct request *request);        /* asked by a job of the daemon, not by a client */
+bool request_is_relaxed(const struct request *request);       /* its writes need not wait for the disk: job_relax() */
 void *request_self(const struct request *request);
 struct loop *request_loop(const struct request *request);
 

@@ -426,6 +426,16 @@ int db_check(struct db *db, struct error *err)
     return 0;
 }
 
+int db_sync_commits(struct db *db, bool sync, struct error *err)
+{
+    return db_script(db, sync ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", err);
+}
+
+int64_t db_changes_ever(struct db *db)
+{
+    return sqlite3_total_changes64(db->handle);
+}
+
 void db_checkpoint(struct db *db)
 {
     sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);

@@ -79,6 +79,10 @@ struct map labels_merge(const struct map *labels, const struct map *changes, str
 /* For the writer: whose tables may be written now (NULL: all). */
 void db_write_as(struct db *db, const char *actor);
 
+/* Whether commits from now on wait for the disk.  One that does takes all before it along. */
+int db_sync_commits(struct db *db, bool sync, struct error *err);
+int64_t db_changes_ever(struct db *db); /* grows with every row touched */
+
 int db_check(struct db *db, struct error *err); /* PRAGMA quick_check */
 void db_checkpoint(struct db *db);
 

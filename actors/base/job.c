@@ -331,6 +331,11 @@ void job_hold(struct job *job, const char *lease)
     snprintf(job->context.lease, sizeof(job->context.lease), "%s", lease ? lease : "");
 }
 
+void job_relax(struct job *job, bool relaxed)
+{
+    job->relaxed = relaxed;
+}
+
 void *job_self(const struct job *job)
 {
     return job->context.self;

@@ -62,6 +62,12 @@ struct arena *job_arena(struct job *job);
 const char *job_namespace(const struct job *job);
 const char *job_lease(const struct job *job); /* NULL: none */
 void job_hold(struct job *job, const char *lease); /* calls from now on carry this lease */
+/*
+ * Calls from now on are answered when their writes can be seen, and do not wait for the disk: for
+ * the steps of a job whose last write does wait, which takes all before it along.  What a
+ * daemon that is killed has written so is there; a machine that loses power loses it, the newest first.
+ */
+void job_relax(struct job *job, bool relaxed);
 void *job_self(const struct job *job); /* the actor's self: only what never changes may be read */
 int64_t job_time_left_ms(const struct job *job); /* -1: no limit */
 

@@ -35,6 +35,8 @@ static int ask(struct job *job, struct peer *peer, const char *kind, const struc
         .lease = op && job->context.lease[0] ? job->context.lease : NULL,
         .inside = true,
         .has_inside = op != NULL,
+        .relaxed = true,
+        .has_relaxed = op != NULL && job->relaxed,
         .ttl_ms = left > 0 ? (uint64_t)left : 0,
         .has_ttl_ms = op && left >= 0,
     };

@@ -30,6 +30,7 @@ struct job {
     struct arena *arena;
     struct peer peers[PEERS_MAX];
     uint64_t next_id;
+    bool relaxed; /* its calls do not wait for the disk */
     enum error_code cancelled;
     bool dismissed; /* whoever started it has its result, or goes away */
     uint64_t credit;

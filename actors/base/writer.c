@@ -29,6 +29,7 @@ struct write {
     void *out;
     struct arena *arena;
     bool arena_is_own;
+    bool relaxed; /* need not be on disk when it is told */
     char reply_to[48]; /* of a job that waits: where; else "" and the loop hears it */
     struct writer *writer; /* while it runs */
     int result;
@@ -45,6 +46,7 @@ struct writer {
     zhashx_t *namespaces; /* known to have a row */
     char boot[64];
     bool has_events;
+    bool has_relaxed; /* commits that are not on disk, for all we know */
     bool has_loosened;
     unsigned commits;
     int result;
@@ -81,6 +83,7 @@ int request_write(struct request *request, write_body *body, write_after *after,
         .actor = request->loop->actor->name,
         .namespace = request_namespace(request),
         .lease = request_lease(request),
+        .relaxed = request_is_relaxed(request),
         .request = request,
         .in = request->body,
         .out = arena_alloc(arena, request->route->op->reply()->size),
@@ -91,8 +94,8 @@ int request_write(struct request *request, write_body *body, write_after *after,
     return 0;
 }
 
-void loop_write(struct loop *loop, const char *namespace, write_body *body, write_after *after,
-                const void *ctx, size_t size)
+static void write_alone(struct loop *loop, const char *namespace, write_body *body, write_after *after,
+                        const void *ctx, size_t size, bool relaxed)
 {
     struct arena *arena = arena_new();
     struct write *write = arena_alloc(arena, sizeof(*write));
@@ -106,8 +109,21 @@ void loop_write(struct loop *loop, const char *namespace, write_body *body, writ
         .namespace = arena_str(arena, namespace),
         .arena = arena,
         .arena_is_own = true,
+        .relaxed = relaxed,
     };
     write_send(loop, write);
+}
+
+void loop_write(struct loop *loop, const char *namespace, write_body *body, write_after *after,
+                const void *ctx, size_t size)
+{
+    write_alone(loop, namespace, body, after, ctx, size, false);
+}
+
+void loop_write_relaxed(struct loop *loop, const char *namespace, write_body *body, write_after *after,
+                        const void *ctx, size_t size)
+{
+    write_alone(loop, namespace, body, after, ctx, size, true);
 }
 
 int job_write(struct job *job, write_body *body, const void *in, void *out, void *ctx, struct error *err)
@@ -357,11 +373,32 @@ static void remember_namespaces(struct writer *writer, struct write **writes, si
     }
 }
 
+static bool all_relaxed(struct write **writes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!writes[i]->relaxed)
+            return false;
+    return true;
+}
+
+/* A commit that waits for the disk takes what was relaxed before it along, except when it
+   changes nothing: then SQLite has nothing to sync. */
+static void sync_relaxed(struct writer *writer, bool relaxed, bool has_changed)
+{
+    if (!relaxed && !has_changed && writer->has_relaxed)
+        db_checkpoint(writer->db);
+    writer->has_relaxed = relaxed;
+}
+
 static void commit_all(struct writer *writer, struct write **writes, size_t count)
 {
     struct error err = { 0 }, ignored;
-    int result = db_script(writer->db, "BEGIN IMMEDIATE", &err);
+    bool relaxed = all_relaxed(writes, count);
+    int64_t changes = db_changes_ever(writer->db);
+    int result = db_sync_commits(writer->db, !relaxed, &err);
 
+    if (result == 0)
+        result = db_script(writer->db, "BEGIN IMMEDIATE", &err);
     writer->has_events = writer->has_loosened = false;
     for (size_t i = 0; i < count && result == 0; i++)
         result = write_run(writer, writes[i]) < 0 ? (err = writes[i]->err, -1) : 0;
@@ -371,6 +408,8 @@ static void commit_all(struct writer *writer, struct write **writes, size_t coun
     if (result < 0) {
         log_error("writer", "commit of %zu writes: %s", count, err.text);
         db_script(writer->db, "ROLLBACK", &ignored);
+    } else {
+        sync_relaxed(writer, relaxed, db_changes_ever(writer->db) != changes);
     }
     for (size_t i = 0; i < count; i++)
         if (result < 0 && writes[i]->result == 0) {
@@ -407,6 +446,7 @@ static void checkpoint(struct writer *writer)
 {
     if (writer->commits > 0)
         db_checkpoint(writer->db);
+    writer->has_relaxed = false;
     writer->commits = 0;
     process_memory_give_back();
 }

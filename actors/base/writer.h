@@ -7,6 +7,12 @@
  * read any table and change its own actor's; emit() adds an event to the journal
  * inside it, so a change and its event are durable together or not at all.
  *
+ * A write whose answer only leads to the next one need not wait for the disk: it is relaxed
+ * (job_relax(), loop_write_relaxed()).  When all that wait are, the commit goes without
+ * fsync; the next one that is not takes them along, since the log is one file and is read
+ * up to where it is whole.  Nothing is ever lost out of order, and nothing at all
+ * when only the daemon dies.
+ *
  * A write body runs on the writer's thread: it may touch its arguments, the
  * database and nothing else of the actor.  `after` runs back on the actor's.
  */
@@ -35,6 +41,10 @@ int request_write(struct request *request, write_body *body, write_after *after,
 /* Without a request: `ctx` is copied (size bytes) into the write's arena. */
 void loop_write(struct loop *loop, const char *namespace, write_body *body, write_after *after,
                 const void *ctx, size_t size);
+/* The same, and `after` may hear of it before it is on disk: half a second later it is, or at
+   the next write that waits. */
+void loop_write_relaxed(struct loop *loop, const char *namespace, write_body *body, write_after *after,
+                        const void *ctx, size_t size);
 
 /* In a job: hands over a write and waits for its commit.  Nothing gives up in between: it is
    done, or it failed.  `in`, `out` and `ctx` are handed to the body as they are. */

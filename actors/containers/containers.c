@@ -246,6 +246,17 @@ void container_folder_remove(struct job *job, const char *id)
     }
 }
 
+static bool has_own_snapshot(const struct container_info *info, bool keep_snapshot)
+{
+    return info->snapshot != NULL && !keep_snapshot;
+}
+
+static int nothing(struct write *write, const void *in, void *out, struct error *err)
+{
+    (void)write, (void)in, (void)out, (void)err;
+    return 0;
+}
+
 /* The snapshot before the folder: as long as the folder is there nobody makes another
    container of this id, so it cannot be another's. */
 static void remove_files(struct job *job, const struct container_info *info, bool keep_snapshot)
@@ -253,9 +264,12 @@ static void remove_files(struct job *job, const struct container_info *info, boo
     struct snapshots_key_request snapshot = { .key = info->snapshot, .driver = info->driver };
     struct error why = { 0 };
 
-    if (info->snapshot != NULL && !keep_snapshot && call(job, &op_snapshots_remove, &snapshot, NULL, &why) < 0 &&
-        why.code != ERROR_NOT_FOUND)
-        log_warn("containers", "snapshot %s of removed container: %s", info->snapshot, why.text);
+    if (has_own_snapshot(info, keep_snapshot) && call(job, &op_snapshots_remove, &snapshot, NULL, &why) < 0) {
+        if (why.code != ERROR_NOT_FOUND)
+            log_warn("containers", "snapshot %s of removed container: %s", info->snapshot, why.text);
+        if (job_write(job, nothing, NULL, NULL, NULL, &why) < 0) /* takes the row's end along */
+            log_warn("containers", "removal of container %s: %s", info->id, why.text);
+    }
     container_folder_remove(job, info->id);
 }
 
@@ -284,14 +298,18 @@ static int remove_job(struct job *job, const void *in, void *out, struct error *
     const struct removal_order *order = in;
     const struct containers_remove_request *want = order->want;
     struct containers_get_request which = { .id = order->info.id };
+    bool keep_snapshot = want->has_keep_snapshot && want->keep_snapshot;
 
     (void)out;
+    job_relax(job, true); /* the last write of the removal takes the others along */
     if (end_task(job, order->info.id, want->has_force && want->force, err) < 0)
         return -1;
     job_finish(job, 30000);
+    job_relax(job, has_own_snapshot(&order->info, keep_snapshot));
     if (call(job, &op_containers_drop, &which, NULL, err) < 0)
         return -1;
-    remove_files(job, &order->info, want->has_keep_snapshot && want->keep_snapshot);
+    job_relax(job, false);
+    remove_files(job, &order->info, keep_snapshot);
     return 0;
 }
 

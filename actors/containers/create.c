@@ -114,18 +114,23 @@ static int take_user(struct making *making, struct error *err)
 
 /* ---- what it stands on ---------------------------------------------------------------------- */
 
+/* Relaxed: the record that names it is written next, and takes it along. */
 static int make_root(struct making *making, struct error *err)
 {
     struct snapshots_prepare_request want = {
         .key = making->id, .driver = making->info.driver, .parent = making->image.chain_id
     };
+    int result;
 
     if (making->want->snapshot != NULL) {
         making->info.snapshot = making->want->snapshot;
         return 0;
     }
     making->info.snapshot = making->id;
-    if (call(making->job, &op_snapshots_prepare, &want, NULL, err) == 0)
+    job_relax(making->job, true);
+    result = call(making->job, &op_snapshots_prepare, &want, NULL, err);
+    job_relax(making->job, false);
+    if (result == 0)
         return 0;
     making->info.snapshot = NULL;
     if (err->code == ERROR_ALREADY_EXISTS) {

@@ -205,6 +205,7 @@ static int forward_to(struct gateway *gateway, int index, const struct envelope 
 
     envelope.id = id;
     envelope.inside = envelope.has_inside = false;
+    envelope.relaxed = envelope.has_relaxed = false;
     atomic_fetch_add(&service->stats->queued, 1);
     if (wire_send(service->socket, NULL, &envelope, body) == 0)
         return 0;

@@ -159,14 +159,14 @@ void row_put(const struct task *task, const char *topic)
 {
     struct row row = row_of(task, &task->init, topic);
 
-    loop_write(task->home->loop, task->namespace, put, row_written, &row, sizeof(row));
+    loop_write_relaxed(task->home->loop, task->namespace, put, row_written, &row, sizeof(row));
 }
 
 void row_event(const struct task *task, const char *topic, const struct process *process)
 {
     struct row row = row_of(task, process, topic);
 
-    loop_write(task->home->loop, task->namespace, put_event, NULL, &row, sizeof(row));
+    loop_write_relaxed(task->home->loop, task->namespace, put_event, NULL, &row, sizeof(row));
 }
 
 static int exit_written(void *self, struct request *request, void *ctx, void *out, struct error *err)
@@ -191,9 +191,13 @@ static int exit_written(void *self, struct request *request, void *ctx, void *ou
 void row_exit(const struct task *task, const struct process *process)
 {
     struct row row = row_of(task, process, "/tasks/exit");
+    write_body *body = process == &task->init ? put : put_event;
 
-    loop_write(task->home->loop, task->namespace, process == &task->init ? put : put_event, exit_written, &row,
-               sizeof(row));
+    /* With --rm the row goes at once, and that is the write that waits for the disk. */
+    if (task->remove)
+        loop_write_relaxed(task->home->loop, task->namespace, body, exit_written, &row, sizeof(row));
+    else
+        loop_write(task->home->loop, task->namespace, body, exit_written, &row, sizeof(row));
 }
 
 static int drop_and_tell(struct write *write, const void *in, void *out, struct error *err)
@@ -265,7 +269,10 @@ void row_settle(struct task *task)
     task->is_settling = true;
     row.silent = task->deleted;
     row.put_too = !task->init.durable && !task->deleted;
-    loop_write(task->home->loop, task->namespace, settle, settled, &row, sizeof(row));
+    if (row.put_too)
+        loop_write(task->home->loop, task->namespace, settle, settled, &row, sizeof(row));
+    else
+        loop_write_relaxed(task->home->loop, task->namespace, settle, settled, &row, sizeof(row));
 }
 
 /* ---- removal of the container, for --rm -------------------------------------------------- */

@@ -27,6 +27,11 @@ static const struct op op_job = {
     nothing_record
 };
 
+static const struct op op_relaxed = {
+    "probe.relaxed", "", VERB_WRITE, content_stat_request_record, content_stat_request_record,
+    nothing_record
+};
+
 static const char *const steps[] = {
     "CREATE TABLE probe_row (key TEXT PRIMARY KEY) STRICT;"
     "CREATE TABLE probe_child (key TEXT REFERENCES probe_row (key) DEFERRABLE INITIALLY DEFERRED)"
@@ -40,11 +45,23 @@ static const struct db_schema *const schemas[] = {
 
 static atomic_bool go, waits;
 static atomic_int after_ran, after_failed;
+static atomic_int waited_for_disk; /* of the last write's commit: PRAGMA synchronous */
+
+static int64_t synchronous(struct db *db)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    struct error err;
+
+    return db_query(db, &query, &err, "PRAGMA synchronous", "") == 0 && query_next(&query, &err) == 1
+               ? query_int(&query, 0)
+               : -1;
+}
 
 static int act(struct write *write, const char *what, struct error *err)
 {
     struct db *db = write_db(write);
 
+    atomic_store(&waited_for_disk, (int)synchronous(db));
     if (streq(what, "wait")) { /* until the test lets it go: others gather behind it */
         atomic_store(&waits, true);
         while (!atomic_load(&go))
@@ -98,7 +115,22 @@ static int on_job(void *self, struct request *request, struct error *err)
     return request_run(request, write_job, err);
 }
 
-static const struct route routes[] = { { &op_do, on_do }, { &op_job, on_job }, { 0 } };
+/* Asks for the write as a step of its own, which another follows. */
+static int relaxed_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    job_relax(job, true);
+    return call(job, &op_do, in, out, err);
+}
+
+static int on_relaxed(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    return request_run(request, relaxed_job, err);
+}
+
+static const struct route routes[] = {
+    { &op_do, on_do }, { &op_job, on_job }, { &op_relaxed, on_relaxed }, { 0 }
+};
 static const struct actor probe = { .name = "probe", .routes = routes };
 
 static char folder[64], path[100];
@@ -292,6 +324,41 @@ static void only_a_write_that_loosens_wakes_the_collector(void **state)
     zstr_free(&word);
 }
 
+#define WAITS 2 /* PRAGMA synchronous: FULL */
+
+static void a_relaxed_write_can_be_seen_and_does_not_wait_for_the_disk(void **state)
+{
+    const struct content_stat_request in = { .digest = "step" };
+
+    (void)state;
+    assert_int_equal(peer_ask(&peer, &op_relaxed, &in, &answer), ERROR_NONE);
+    assert_true(waited_for_disk > 0 && waited_for_disk < WAITS);
+    assert_int_equal(number("SELECT count(*) FROM probe_row WHERE key = 'step'"), 1);
+    assert_int_equal(ask("last"), ERROR_NONE);
+    assert_int_equal(waited_for_disk, WAITS);
+    assert_int_equal(peer_ask(&peer, &op_job, &(struct content_stat_request){ .digest = "job" },
+                              &answer), ERROR_NONE);
+    assert_int_equal(waited_for_disk, WAITS);
+}
+
+static void one_that_waits_for_the_disk_makes_all_wait(void **state)
+{
+    const struct content_stat_request in = { .digest = "step" };
+    int before = (int)atomic_load(&stats_of("probe")->handled);
+
+    (void)state;
+    gather();
+    tell("waits");
+    handed_over(before + 2);
+    peer_send(&peer, &op_relaxed, &in);
+    handed_over(before + 4); /* the request, and its job's */
+    atomic_store(&go, true);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(peer_finish(&peer, &op_do, &answer), ERROR_NONE);
+    assert_int_equal(waited_for_disk, WAITS);
+    assert_int_equal(number("SELECT count(*) FROM probe_row"), 2);
+}
+
 /* ---- many
  * ------------------------------------------------------------------------------------------ */
 
@@ -433,6 +500,8 @@ int main(void)
         T(a_write_that_fails_leaves_nothing),
         T(tables_of_others_are_refused),
         T(a_job_waits_for_its_write),
+        T(a_relaxed_write_can_be_seen_and_does_not_wait_for_the_disk),
+        T(one_that_waits_for_the_disk_makes_all_wait),
         T(only_a_write_that_loosens_wakes_the_collector),
         T(writes_that_wait_are_one_commit),
         T(one_that_fails_does_not_touch_the_others),
