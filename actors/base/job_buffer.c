@@ -11,7 +11,7 @@
 
 #include "actors/base/job_private.h"
 
-#define SPARE_MAX 6 /* kept for the next messages; about what a client's credit lets out */
+#define SPARE_MAX 8 /* kept for the next messages; about what a client's credit lets out */
 
 struct job_buffer {
     struct job_buffer *next;
