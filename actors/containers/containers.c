@@ -14,6 +14,7 @@
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
+#include "protocol/oci/spec.h"
 
 static const char *const steps[] = {
     "CREATE TABLE containers_container ("
@@ -124,8 +125,10 @@ static int update(struct write *write, const void *in, void *out, struct error *
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is running: its spec cannot change", want->id);
     if (want->name != NULL)
         info->name = want->name;
-    if (want->spec != NULL)
+    if (want->spec != NULL) {
         info->spec = want->spec;
+        info->command = spec_command(info->spec, strlen(info->spec), write_arena(write));
+    }
     info->labels = labels_merge(&info->labels, &want->labels, write_arena(write));
     info->updated = clock_now();
     record = pack(info);
