@@ -4,6 +4,7 @@
 
 # The command itself, so that $! is its process; a script's background jobs ignore Ctrl-C unless told.
 start() {
+    : >"$work/out" >"$work/errors" # here and now: what the one before said is not waited for
     env --default-signal=INT "$GANTRY_BIN/gantry" --host "ipc://$work/s/gantry.sock" "$@" >"$work/out" 2>"$work/errors" </dev/null &
     command=$!
 }
