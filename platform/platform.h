@@ -65,6 +65,7 @@ int file_write(int file, const void *data, size_t size, struct error *err);
 int64_t file_read(int file, void *data, size_t room, struct error *err); /* 0 at the end */
 int64_t file_read_at(int file, void *data, size_t room, uint64_t offset, struct error *err);
 bool file_is_at(int file, const char *path); /* `path` is a name of the very file */
+uint64_t file_identity(int file); /* tells files of one folder apart, whatever their names; 0: none */
 int file_sync(int file, struct error *err);
 int file_mode(int file, unsigned mode, struct error *err);
 void file_close(int *file); /* for CLEANUP(); -1 is no file */

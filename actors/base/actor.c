@@ -134,15 +134,18 @@ static void request_free(struct request *request)
     note_oldest(loop);
 }
 
-void request_send(struct request *request, const char *kind, const char *stream, bool end, zframe_t **body)
+void request_send_flagged(struct request *request, const char *kind, const char *stream, const char *flag,
+                          zframe_t **body)
 {
     struct envelope envelope = {
         .version = PROTOCOL_VERSION,
         .id = request->message->envelope.id,
         .kind = kind,
         .stream = stream,
-        .end = end,
-        .has_end = end,
+        .end = flag[0] == 'e',
+        .has_end = flag[0] == 'e',
+        .at = flag[0] == '@' ? strtoull(flag + 1, NULL, 10) : 0,
+        .has_at = flag[0] == '@',
     };
 
     /* A caller that went away gets nothing: nobody waits for it. */
@@ -151,11 +154,16 @@ void request_send(struct request *request, const char *kind, const char *stream,
                   request->route ? request->route->op->name : "a request");
 }
 
+void request_send(struct request *request, const char *kind, zframe_t **body)
+{
+    request_send_flagged(request, kind, NULL, "", body);
+}
+
 void request_finish(struct request *request, const char *kind, zframe_t **body)
 {
     if (request->ended != NULL) /* before the answer: who hears it finds things let go of */
         request->ended(request->loop->self, request, request->ended_arg);
-    request_send(request, kind, NULL, false, body);
+    request_send(request, kind, body);
     request_free(request);
 }
 
@@ -183,7 +191,7 @@ int request_item(struct request *request, const void *item, struct error *err)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no credit for another item");
     request->credit--;
     body = wire_frame(request->route->op->item(), item);
-    request_send(request, "item", NULL, false, &body);
+    request_send(request, "item", &body);
     return 0;
 }
 
@@ -191,7 +199,7 @@ void request_progress(struct request *request, const struct progress *progress)
 {
     zframe_t *body = wire_frame(progress_record(), progress);
 
-    request_send(request, "progress", NULL, false, &body);
+    request_send(request, "progress", &body);
 }
 
 int request_keep(struct request *request, request_gone *gone, void *arg)

@@ -96,17 +96,23 @@ int job_check(struct job *job, struct error *err)
 
 /* ---- news, up the pipe ------------------------------------------------------------- */
 
-/* [kind][stream][flag][body]: stream and flag are empty but for data */
-void news_send(struct job *job, const char *kind, const char *stream, bool end, zframe_t *body)
+/* [kind][stream][flag][body]: stream and flag are empty but for data; flag is `e` for the end of the
+   stream, `@NUMBER` for a position of it */
+static void flagged_send(struct job *job, const char *kind, const char *stream, const char *flag, zframe_t *body)
 {
     zmsg_t *msg = zmsg_new();
 
     zmsg_addstr(msg, kind);
     zmsg_addstr(msg, stream ? stream : "");
-    zmsg_addstr(msg, end ? "e" : "");
+    zmsg_addstr(msg, flag);
     zmsg_append(msg, &body);
     ORDER_BEFORE_SEND();
     zmsg_send(&msg, job->pipe);
+}
+
+void news_send(struct job *job, const char *kind, const char *stream, bool end, zframe_t *body)
+{
+    flagged_send(job, kind, stream, end ? "e" : "", body);
 }
 
 void news_send_message(struct job *job, const char *kind, const char *stream, bool end, zmq_msg_t *body)
@@ -156,6 +162,14 @@ void job_allow(struct job *job, uint64_t bytes)
 uint64_t job_credit(const struct job *job)
 {
     return job->credit;
+}
+
+void job_send_at(struct job *job, const char *stream, uint64_t at)
+{
+    char flag[24];
+
+    snprintf(flag, sizeof(flag), "@%llu", (unsigned long long)at);
+    flagged_send(job, "data", stream, flag, zframe_new(NULL, 0));
 }
 
 int job_send_credited(struct job *job, const char *stream, const void *bytes, size_t size, bool end,

@@ -96,6 +96,8 @@ void chunk_free(struct chunk **chunk);
 uint64_t job_credit(const struct job *job); /* bytes (or items) the client still takes */
 /* Sends at once, whatever the credit; counts it.  `bytes` may be NULL with end. */
 void job_send(struct job *job, const char *stream, const void *bytes, size_t size, bool end);
+/* A message without bytes: what follows on the stream stands at this position of it. */
+void job_send_at(struct job *job, const char *stream, uint64_t at);
 /* Like job_send, but waits for the credit first. */
 int job_send_credited(struct job *job, const char *stream, const void *bytes, size_t size, bool end,
                       struct error *err);

@@ -46,9 +46,9 @@ static bool is_final(const char *kind)
 static bool take_news(struct job_handle *handle, zsock_t *pipe)
 {
     zmsg_t *msg = zmsg_recv(pipe);
-    char kind[16], stream[32];
+    char kind[16], stream[32], flag[24];
     zframe_t *body;
-    bool end, final;
+    bool final;
 
     ORDER_AFTER_RECEIVE();
     if (msg == NULL || zmsg_size(msg) != 4) { /* the thread's farewell signal */
@@ -58,13 +58,14 @@ static bool take_news(struct job_handle *handle, zsock_t *pipe)
     snprintf(kind, sizeof(kind), "%.*s", (int)zframe_size(zmsg_first(msg)), (char *)zframe_data(zmsg_first(msg)));
     body = zmsg_next(msg);
     snprintf(stream, sizeof(stream), "%.*s", (int)zframe_size(body), (char *)zframe_data(body));
-    end = zframe_size(zmsg_next(msg)) > 0;
+    body = zmsg_next(msg);
+    snprintf(flag, sizeof(flag), "%.*s", (int)zframe_size(body), (char *)zframe_data(body));
     body = zmsg_last(msg);
     zmsg_remove(msg, body);
     final = is_final(kind);
     if (!final) {
         if (handle->request != NULL)
-            request_send(handle->request, kind, stream[0] ? stream : NULL, end, &body);
+            request_send_flagged(handle->request, kind, stream[0] ? stream : NULL, flag, &body);
     } else if (handle->request != NULL) {
         struct request *request = handle->request;
 

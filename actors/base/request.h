@@ -47,7 +47,10 @@ struct request {
 };
 
 /* Sends without ending the request. */
-void request_send(struct request *request, const char *kind, const char *stream, bool end, zframe_t **body);
+void request_send(struct request *request, const char *kind, zframe_t **body);
+/* Of a stream, with a flag as in job.c. */
+void request_send_flagged(struct request *request, const char *kind, const char *stream, const char *flag,
+                          zframe_t **body);
 void request_finish(struct request *request, const char *kind, zframe_t **body);
 
 /* watch.c */

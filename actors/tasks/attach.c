@@ -9,6 +9,7 @@
  */
 #include "actors/base/containers.h"
 #include "actors/base/log.h"
+#include "actors/tasks/replay.h"
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
 
@@ -24,6 +25,8 @@ struct attachment {
     bool stdin, hold;
     bool remove; /* the container goes with its end, and the answer waits for that too */
     int64_t made;
+    bool is_back;         /* the client was attached before, and has so much already: */
+    struct replay replay;
 };
 
 /* What has come from the shim and not yet gone to the client. */
@@ -89,10 +92,34 @@ static int take_end(const struct shim_tell *tell, struct tasks_attach_reply *rep
     return 1;
 }
 
+/*
+ * Where the client comes in; what it missed goes first.  It knows by itself that a new process
+ * begins at 0.
+ */
+static int begin(struct job *job, const struct attachment *want, const struct shim_position *point, struct error *err)
+{
+    struct replay replay = want->replay;
+
+    if (want->is_back) {
+        replay.point = point;
+        if (point->has_log_file && log_replay(job, &replay, err) < 0)
+            return -1;
+    }
+    if (want->is_back || point->stdout > 0)
+        job_send_at(job, "stdout", point->stdout);
+    if (want->is_back || point->stderr > 0)
+        job_send_at(job, "stderr", point->stderr);
+    return 0;
+}
+
 /* 1: over; 0: an answer to attach, or news of no interest. */
-static int take_tell(const struct outgoing *out, struct tasks_attach_reply *reply, struct error *err)
+static int take_tell(struct job *job, const struct attachment *want, const struct outgoing *out,
+                     struct tasks_attach_reply *reply, struct error *err)
 {
     const struct shim_tell *tell = &out->item.tell;
+
+    if (tell->position != NULL)
+        return begin(job, want, tell->position, err);
 
     if (strcmp(tell->what, "end") == 0)
         return take_end(tell, reply);
@@ -105,8 +132,8 @@ static int take_tell(const struct outgoing *out, struct tasks_attach_reply *repl
 enum { OVER = 1, NOTHING_NOW, NO_CREDIT };
 
 /* -1: failed. */
-static int pump_out(struct job *job, struct task_stream *stream, struct outgoing *out,
-                    struct tasks_attach_reply *reply, struct error *err)
+static int pump_out(struct job *job, const struct attachment *want, struct task_stream *stream,
+                    struct outgoing *out, struct tasks_attach_reply *reply, struct error *err)
 {
     for (;;) {
         int over;
@@ -127,7 +154,7 @@ static int pump_out(struct job *job, struct task_stream *stream, struct outgoing
             continue;
         if (out->held < 0)
             *err = out->gone;
-        over = out->held < 0 ? -1 : take_tell(out, reply, err);
+        over = out->held < 0 ? -1 : take_tell(job, want, out, reply, err);
         if (over != 0)
             return over;
         out->held = 0;
@@ -204,7 +231,7 @@ static int pump(struct job *job, const struct attachment *want, struct task_stre
 
     for (;;) {
         int full = want->stdin ? pump_in(job, stream, &waiting, err) : 0;
-        int state = pump_out(job, stream, outgoing, reply, err);
+        int state = pump_out(job, want, stream, outgoing, reply, err);
         bool is_idle = outgoing->buffer != NULL || job_buffers_spare(job);
         int there;
 
@@ -245,13 +272,67 @@ static int attach_job(struct job *job, const void *in, void *out, struct error *
     return result == 0 ? end_of(job, want, err) : -1;
 }
 
+/* The process has ended while the client was away. */
+static int late_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct attachment *want = in;
+    struct tasks_get_request which = { .id = want->id };
+    struct tasks_attach_reply *reply = out;
+    struct replay replay = want->replay;
+    struct task_info info;
+
+    if (call(job, &op_tasks_wait, &which, &info, err) < 0)
+        return -1;
+    replay.since = info.started;
+    if (log_replay(job, &replay, err) < 0)
+        return -1;
+    reply->exit_status = info.exit_status;
+    reply->has_exit_status = info.has_exit_status;
+    reply->exited = info.exited;
+    reply->has_exited = info.has_exited;
+    reply->reason = info.reason;
+    return 0;
+}
+
+/* What the client has; its container's log. */
+static int fill_back(struct tasks *tasks, struct request *request, struct attachment *want, struct error *err)
+{
+    const struct tasks_attach_request *in = request_body(request);
+    struct container_info info;
+
+    if (!in->has_stdout_at && !in->has_stderr_at)
+        return 0;
+    if (container_find(tasks->db, request_namespace(request), in->id, false, request_arena(request), &info, err) < 0)
+        return -1;
+    want->is_back = true;
+    want->id = info.id;
+    want->replay = (struct replay){
+        .log = info.log,
+        .files = tasks->config->log_files > 0 ? tasks->config->log_files : 1,
+        .have = { in->has_stdout_at ? in->stdout_at : 0, in->has_stderr_at ? in->stderr_at : 0 },
+    };
+    return 0;
+}
+
+static bool has_ended(struct tasks *tasks, struct request *request, const struct attachment *want)
+{
+    const struct task *task = task_find(tasks, request_namespace(request), want->id);
+
+    return task == NULL || task->init.status == TASK_STOPPED;
+}
+
 int on_attach(void *self, struct request *request, struct error *err)
 {
     const struct tasks_attach_request *in = request_body(request);
     struct attachment *want = arena_alloc(request_arena(request), sizeof(*want));
-    struct task *task = task_of_request(self, request, in->id, err);
+    struct task *task;
     struct process *process;
 
+    if (fill_back(self, request, want, err) < 0)
+        return -1;
+    if (want->is_back && in->exec == NULL && has_ended(self, request, want))
+        return request_run_on(request, late_job, want, err);
+    task = task_of_request(self, request, in->id, err);
     if (task == NULL)
         return -1;
     process = task_process(task, in->exec);

@@ -355,6 +355,13 @@ bool file_is_at(int file, const char *path)
            open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
 }
 
+uint64_t file_identity(int file)
+{
+    struct stat info;
+
+    return fstat(file, &info) == 0 ? info.st_ino : 0;
+}
+
 int file_sync(int file, struct error *err)
 {
     HOOK("fsync", err);

@@ -21,7 +21,8 @@ struct incoming {
     struct incoming *next;
     enum gantry_kind kind;
     char name[16]; /* data: the stream */
-    bool end;
+    bool end, has_at;
+    uint64_t at;
     zframe_t *body;
 };
 

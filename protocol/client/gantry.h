@@ -101,6 +101,8 @@ struct gantry_message {
     const void *bytes;
     size_t size;
     bool end; /* nothing follows on this stream */
+    bool has_at;
+    uint64_t at; /* with has_at: where the next byte of the stream stands; such a message has no bytes */
     const void *body;
 };
 

@@ -82,6 +82,8 @@ static void queue_message(struct gantry_stream *stream, enum gantry_kind kind,
 
     incoming->kind = kind;
     incoming->end = envelope->has_end && envelope->end;
+    incoming->at = envelope->at;
+    incoming->has_at = envelope->has_at;
     snprintf(incoming->name, sizeof(incoming->name), "%s",
              envelope->stream ? envelope->stream : "");
     incoming->body = *body;
@@ -420,6 +422,8 @@ static int fetch(struct gantry_stream *stream, struct gantry_message *message, s
         message->bytes = zframe_data(incoming->body);
         message->size = zframe_size(incoming->body);
         message->end = incoming->end;
+        message->at = incoming->at;
+        message->has_at = incoming->has_at;
         allow_again(stream, message->size);
         return 1;
     }

@@ -10,7 +10,9 @@
 #include "tools/gantry/keys.h"
 
 #define INPUT_SIZE 32768
-#define IMPATIENT  3 /* so many interrupts that change nothing: leave */
+#define IMPATIENT  3  /* so many interrupts that change nothing: leave */
+#define AWAY_S     30 /* that a daemon may be gone: as long as one waits for another to hand over */
+#define AWAY_MS    100 /* between two attempts to find it */
 
 struct pump {
     struct cli *cli;
@@ -28,6 +30,11 @@ struct pump {
     int interrupts;
     bool detached, over;
     int status;
+    uint64_t have[2];   /* bytes of stdout and stderr that have come */
+    bool input_ended;   /* and the daemon has been told */
+    bool is_back;       /* not the first connection */
+    int64_t away_until; /* 0: there is one */
+    struct error away;  /* why there is none */
 };
 
 /* ---- before ------------------------------------------------------------- */
@@ -50,11 +57,26 @@ int attach_check(bool tty, bool input, struct error *err)
     return error_hint(err, "leave -t away when input comes from a pipe or a file");
 }
 
+static int stream_open(struct pump *pump, bool again, struct error *err)
+{
+    const struct attach *attach = &pump->attach;
+    struct tasks_attach_request want = { .id = attach->id,
+                                         .exec = attach->exec,
+                                         SET(stdin, attach->input),
+                                         SET(hold, attach->hold),
+                                         .stdout_at = pump->have[0],
+                                         .has_stdout_at = again,
+                                         .stderr_at = pump->have[1],
+                                         .has_stderr_at = again };
+
+    if (attach->logs != NULL)
+        return gantry_stream_open(pump->cli->client, &op_tasks_logs, attach->logs, &pump->stream,
+                                  err);
+    return gantry_stream_open(pump->cli->client, &op_tasks_attach, &want, &pump->stream, err);
+}
+
 int attach_open(struct cli *cli, const struct attach *attach, struct pump **pump, struct error *err)
 {
-    struct tasks_attach_request want = {
-        .id = attach->id, .exec = attach->exec, SET(stdin, attach->input), SET(hold, attach->hold)
-    };
     struct pump *new = calloc(1, sizeof(*new));
 
     if (new == NULL)
@@ -70,9 +92,7 @@ int attach_open(struct cli *cli, const struct attach *attach, struct pump **pump
     new->outputs[1] = output_open(ERRORS_FD, err);
     if (new->signals < 0 || new->outputs[0] < 0 || new->outputs[1] < 0)
         return -1;
-    if (attach->logs != NULL)
-        return gantry_stream_open(cli->client, &op_tasks_logs, attach->logs, &new->stream, err);
-    return gantry_stream_open(cli->client, &op_tasks_attach, &want, &new->stream, err);
+    return stream_open(new, false, err);
 }
 
 void attach_close(struct pump **pump)
@@ -126,6 +146,31 @@ static void take_end(struct pump *pump)
                 pump->attach.name);
 }
 
+/* Where the stream stands: what lies between that and what has come is lost. */
+static void take_position(struct pump *pump, int which)
+{
+    uint64_t at = pump->now.at, have = pump->have[which];
+
+    pump->have[which] = at;
+    if (pump->is_back && at > have) /* else a process that had written before we came */
+        fprintf(stderr,
+                "%sgantry: %" PRIu64 " bytes of %s are missing here: its log does not "
+                "have them\n",
+                pump->attach.tty ? "\r" : "", at - have, pump->now.stream);
+}
+
+static void take_data(struct pump *pump)
+{
+    pump->away_until = 0;
+    pump->target = strcmp(pump->now.stream, "stderr") == 0;
+    pump->at = pump->now.bytes;
+    pump->left = pump->now.size;
+    if (pump->now.has_at)
+        take_position(pump, pump->target);
+    else
+        pump->have[pump->target] += pump->now.size;
+}
+
 /* Takes messages until one is not written at once or none is there. */
 static int take_messages(struct pump *pump, struct error *err)
 {
@@ -138,9 +183,7 @@ static int take_messages(struct pump *pump, struct error *err)
             take_end(pump);
         if (pump->now.kind != GANTRY_DATA)
             continue;
-        pump->at = pump->now.bytes;
-        pump->left = pump->now.size;
-        pump->target = strcmp(pump->now.stream, "stderr") == 0;
+        take_data(pump);
         if (write_pending(pump, err) < 0)
             return -1;
     }
@@ -170,6 +213,7 @@ static int read_input(struct pump *pump, struct error *err)
     if (got > 0)
         return send_input(pump, bytes, (size_t)got, err);
     pump->input_open = false; /* also a keyboard that went away */
+    pump->input_ended = true;
     return gantry_stream_send(pump->stream, "stdin", NULL, 0, true, err);
 }
 
@@ -255,6 +299,114 @@ static int pump_all(struct pump *pump, struct error *err)
     return 0;
 }
 
+/* ---- a daemon that goes away -------------------------------------------- */
+
+/* Not by our own output's failing, nor by the daemon's word about the container. */
+static bool is_daemon_gone(const struct pump *pump, const struct error *err)
+{
+    return err->code == ERROR_UNAVAILABLE && err->os == 0 && pump->attach.logs == NULL;
+}
+
+static bool is_removed(const struct error *err)
+{
+    return err->code == ERROR_NOT_FOUND || err->code == ERROR_FAILED_PRECONDITION;
+}
+
+/*
+ * The container goes on while one daemon ends and another starts, and the command too: it attaches
+ * anew, behind what it has.  What the person types meanwhile waits.
+ */
+static int go_on(struct pump *pump, struct error *err)
+{
+    struct gantry_fd fds[] = { { .fd = pump->signals },
+                               { .fd = pump->outputs[pump->target], .for_writing = true } };
+    const char *name;
+
+    gantry_wait(pump->cli->client, NULL, fds, pump->left > 0 ? 2 : 1,
+                pump->left > 0 ? -1 : AWAY_MS);
+    while ((name = signals_next()) != NULL)
+        if (strcmp(name, "INT") == 0 || strcmp(name, "TERM") == 0)
+            return error_set(err, ERROR_CANCELLED, "left; %s keeps running", pump->attach.name);
+    return write_pending(pump, err);
+}
+
+static int find_again(struct pump *pump, struct error *err)
+{
+    if (pump->away_until == 0) {
+        pump->away = *err;
+        pump->away_until = clock_monotonic() + AWAY_S * INT64_C(1000000000);
+        fprintf(stderr, "gantry: the daemon went away; waiting for one, %s keeps running\n",
+                pump->attach.name);
+    }
+    for (;;) {
+        if (clock_monotonic() >= pump->away_until) {
+            *err = pump->away;
+            return -1;
+        }
+        if (go_on(pump, err) < 0)
+            return -1;
+        if (pump->left > 0) /* it lies in the old stream */
+            continue;
+        gantry_stream_close(&pump->stream);
+        pump->is_back = true;
+        *err = (struct error){ 0 };
+        if (stream_open(pump, true, err) == 0)
+            break;
+        if (err->code != ERROR_UNAVAILABLE)
+            return -1;
+    }
+    return pump->input_ended ? gantry_stream_send(pump->stream, "stdin", NULL, 0, true, err) : 0;
+}
+
+/* It went, as --rm says: the journal still knows how it ended. */
+static int end_from_journal(struct pump *pump, struct error *err)
+{
+    struct events_list_request want = { 0 };
+    struct events_list_reply page;
+
+    do {
+        if (gantry_call(pump->cli->client, &op_events_list, &want, &page, pump->cli->arena, err) <
+            0)
+            return -1;
+        for (size_t i = 0; i < page.events.count; i++) {
+            const struct event *event = &((const struct event *)page.events.items)[i];
+            const char *exec = map_get(&event->fields, "exec");
+            const char *status = map_get(&event->fields, "exit_status");
+
+            if (strcmp(event->topic, "/tasks/exit") != 0 || event->id == NULL || status == NULL ||
+                strcmp(event->id, pump->attach.id) != 0 ||
+                strcmp(exec ? exec : "", pump->attach.exec ? pump->attach.exec : "") != 0)
+                continue;
+            pump->status = (int)(strtoul(status, NULL, 10) & 255);
+            pump->over = true;
+        }
+        want.since = page.last;
+        want.has_since = true;
+    } while (page.has_more && page.more);
+    return pump->over ? 0 : -1;
+}
+
+static int pump_on(struct pump *pump, struct error *err)
+{
+    for (;;) {
+        struct error why = { 0 };
+
+        if (pump_all(pump, &why) == 0)
+            return 0;
+        if (pump->away_until != 0 && is_removed(&why) && end_from_journal(pump, err) == 0) {
+            fprintf(stderr, "gantry: %s ended meanwhile; what it wrote last went with it\n",
+                    pump->attach.name);
+            return 0;
+        }
+        *err = why;
+        if (!is_daemon_gone(pump, err))
+            return -1;
+        terminal_restore();
+        if (find_again(pump, err) < 0)
+            return -1;
+    }
+}
+
 int attach_run(struct pump **pump, int *status, struct error *err)
 {
     struct gantry *client = (*pump)->cli->client;
@@ -262,7 +414,7 @@ int attach_run(struct pump **pump, int *status, struct error *err)
 
     gantry_on_interrupt(client, -1, NULL, NULL); /* signals are ours now */
     fflush(stdout);
-    result = pump_all(*pump, err);
+    result = pump_on(*pump, err);
     terminal_restore();
     if (result == 0 && (*pump)->detached)
         fprintf(stderr, "gantry: left %s running\n", (*pump)->attach.name);

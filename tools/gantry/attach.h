@@ -5,6 +5,9 @@
  * allows input), output that a slow reader holds up, and signals.  Output is taken from
  * the daemon only when the last piece is written, so a slow reader holds the container
  * back and costs no memory.
+ *
+ * A daemon that goes away, be it another that takes over, is waited for: the command comes back
+ * with the number of bytes it has, and the log makes up for what was written meanwhile.
  */
 #ifndef TOOLS_GANTRY_ATTACH_H
 #define TOOLS_GANTRY_ATTACH_H

@@ -151,6 +151,21 @@ static int on_close_stdin(struct asking *asking, struct error *err UNUSED)
     return 0;
 }
 
+/* Where a client that attaches now comes in. */
+static void answer_position(struct asking *asking)
+{
+    const struct process *process = asking->process;
+    struct shim_position position = { .stdout = process->out.seen, .stderr = process->error.seen };
+    struct shim_tell tell = { .what = "ok", .position = &position };
+    struct log *log = &asking->shim->log;
+
+    if (process->exec[0] == '\0' && log_identity(log, &position.log_file)) {
+        position.log_size = log->size;
+        position.has_log_file = position.has_log_size = true;
+    }
+    answer(asking->shim, asking->asker, &tell);
+}
+
 static int on_attach(struct asking *asking, struct error *err)
 {
     struct client *client = asking->client;
@@ -165,7 +180,7 @@ static int on_attach(struct asking *asking, struct error *err)
     client_widen(client);
     client->sends_input = asking->ask->stdin;
     client->holds = asking->ask->hold;
-    answer_ok(asking->shim, asking->asker);
+    answer_position(asking);
     if (client->is_lost)
         return 0;
     client->process = process;

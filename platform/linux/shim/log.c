@@ -52,6 +52,16 @@ int log_open(struct log *log, const struct shim_task *task, struct error *err)
     return fchmod(log->file, 0640) < 0 ? error_sys(err, errno, "log %s", log->path) : 0;
 }
 
+bool log_identity(const struct log *log, uint64_t *identity)
+{
+    struct stat found;
+
+    if (log->file < 0 || fstat(log->file, &found) < 0)
+        return false;
+    *identity = found.st_ino;
+    return true;
+}
+
 /* ---- rotation -------------------------------------------------------------- */
 
 static void numbered(const struct log *log, unsigned number, char path[PATH_MAX])

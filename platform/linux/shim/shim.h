@@ -58,6 +58,8 @@ struct log {
 };
 
 int log_open(struct log *log, const struct shim_task *task, struct error *err);
+/* Which file is being written, as file_identity() says; false: none. */
+bool log_identity(const struct log *log, uint64_t *identity);
 /* Never waits, never fails: what cannot be written is counted, and the count is written later. */
 void log_write(struct log *log, const char *stream, const char *bytes, size_t size);
 
@@ -82,6 +84,7 @@ struct stream {
     const char *name;
     bool is_terminal;
     bool is_drained; /* what was written before the process ended has been read */
+    uint64_t seen;   /* bytes read of it */
     size_t left;     /* after the end: it cannot have written more than this */
 };
 

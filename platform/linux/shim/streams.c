@@ -42,6 +42,7 @@ static void deliver(struct stream *stream, size_t size)
 {
     struct process *process = stream->process;
 
+    stream->seen += size;
     if (process->exec[0] == '\0')
         log_write(&process->shim->log, stream->name, shim_packet, size);
     if (!process->is_over)
