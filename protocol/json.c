@@ -126,14 +126,14 @@ static json_t *lossy_text(const char *s)
     return text;
 }
 
-static json_t *base64(const struct bin *bin)
+json_t *json_base64(const void *bytes, size_t size)
 {
-    char *text = malloc(bin->size / 3 * 4 + 5);
+    char *text = malloc(size / 3 * 4 + 5);
     json_t *value;
 
     if (text == NULL)
         return json_null();
-    EVP_EncodeBlock((unsigned char *)text, bin->data, (int)bin->size);
+    EVP_EncodeBlock((unsigned char *)text, bytes, (int)size);
     value = json_string(text);
     free(text);
     return value;
@@ -175,7 +175,7 @@ static json_t *field_json(const struct field *field, const void *at)
     case KIND_PATH:
         return *(const char *const *)at ? lossy_text(*(const char *const *)at) : NULL;
     case KIND_BIN:
-        return ((const struct bin *)at)->data ? base64(at) : NULL;
+        return ((const struct bin *)at)->data ? json_base64(((const struct bin *)at)->data, ((const struct bin *)at)->size) : NULL;
     case KIND_I64:
         return json_integer(*(const int64_t *)at);
     case KIND_U64:

@@ -13,6 +13,9 @@
  */
 json_t *record_json(const struct record *record, const void *in);
 
+/* A string; NULL never. */
+json_t *json_base64(const void *bytes, size_t size);
+
 /* "2026-01-02T03:04:05.000000006Z"; `out` has room for 31 bytes. */
 #define TIME_TEXT_SIZE 32
 const char *time_text(int64_t ns, char out[TIME_TEXT_SIZE]);

@@ -4,20 +4,8 @@
 
 #include "platform/scope.h"
 
-#define COLUMNS "SELECT c.record, c.spec, " CONTAINER_STATUS_COLUMNS " FROM containers_container c " CONTAINER_STATUS_JOIN
-
-int container_read(struct query *query, int record, int spec, struct arena *arena, struct container_info *info,
-                   struct error *err)
-{
-    struct bin blob = query_blob(query, record);
-
-    if (record_unpack(container_info_record(), RECORD_LENIENT, blob.data, blob.size, info, arena, err) < 0)
-        return error_set(err, ERROR_DATA_LOSS, "a container's record cannot be read: %.200s", err->text);
-    info->spec = spec >= 0 ? query_str(query, spec, arena) : NULL;
-    return 0;
-}
-
-void container_read_status(struct query *query, int first, struct arena *arena, struct container_info *info)
+/* What the task is at: the columns from `first` on. */
+static void read_status(struct query *query, int first, struct arena *arena, struct container_info *info)
 {
     const char *status = query_text(query, first);
 
@@ -35,18 +23,22 @@ void container_read_status(struct query *query, int first, struct arena *arena, 
     info->has_exited = !query_is_null(query, first + 5);
 }
 
-static int take_row(struct query *query, bool with_spec, struct arena *arena, struct container_info *info,
-                    struct error *err)
+int container_read(struct query *query, struct arena *arena, struct container_info *info, struct error *err)
 {
-    if (container_read(query, 0, with_spec ? 1 : -1, arena, info, err) < 0)
-        return -1;
-    container_read_status(query, 2, arena, info);
+    struct bin blob = query_blob(query, 0);
+
+    if (record_unpack(container_info_record(), RECORD_LENIENT, blob.data, blob.size, info, arena, err) < 0)
+        return error_set(err, ERROR_DATA_LOSS, "a container's record cannot be read: %.200s", err->text);
+    info->spec = query_str(query, 1, arena);
+    read_status(query, 2, arena, info);
     return 0;
 }
 
-static bool is_hex_start(const char *text)
+static bool may_begin_an_id(const char *text)
 {
-    return strlen(text) >= 1 && strspn(text, "0123456789abcdefABCDEFghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ._-") == strlen(text);
+    static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-";
+
+    return text[0] != '\0' && text[strspn(text, alphabet)] == '\0';
 }
 
 int container_find(struct db *db, const char *namespace, const char *text, bool with_spec, struct arena *arena,
@@ -55,21 +47,21 @@ int container_find(struct db *db, const char *namespace, const char *text, bool 
     CLEANUP(query_done) struct query query = { 0 };
     int found;
 
-    if (db_query(db, &query, err, COLUMNS " WHERE c.namespace = ? AND (c.id = ? OR c.name = ?) ORDER BY c.id = ? DESC",
-                 "ssss", namespace, text, text, text) < 0 ||
+    if (db_query(db, &query, err, CONTAINER_SELECT " WHERE c.namespace = ? AND (c.id = ? OR c.name = ?) ORDER BY c.id = ? DESC",
+                 "issss", with_spec, namespace, text, text, text) < 0 ||
         (found = query_next(&query, err)) < 0)
         return -1;
     if (found == 1)
-        return take_row(&query, with_spec, arena, info, err);
-    if (!is_hex_start(text))
+        return container_read(&query, arena, info, err);
+    if (!may_begin_an_id(text))
         return error_set(err, ERROR_NOT_FOUND, "there is no container '%.80s'", text);
-    if (db_query(db, &query, err, COLUMNS " WHERE c.namespace = ? AND c.id >= ? AND c.id < ? || char(1114111) LIMIT 2",
-                 "sss", namespace, text, text) < 0 ||
+    if (db_query(db, &query, err, CONTAINER_SELECT " WHERE c.namespace = ? AND c.id >= ? AND c.id < ? || char(1114111) LIMIT 2",
+                 "isss", with_spec, namespace, text, text) < 0 ||
         (found = query_next(&query, err)) < 0)
         return -1;
     if (found == 0)
         return error_set(err, ERROR_NOT_FOUND, "there is no container '%.80s'", text);
-    if (take_row(&query, with_spec, arena, info, err) < 0 || (found = query_next(&query, err)) < 0)
+    if (container_read(&query, arena, info, err) < 0 || (found = query_next(&query, err)) < 0)
         return -1;
     if (found == 1)
         return error_set(err, ERROR_INVALID_ARGUMENT, "several container ids begin with '%.80s': give more of it", text);

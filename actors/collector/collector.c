@@ -1,7 +1,8 @@
 /*
  * When to run.  One run at a time; who asks while one runs is answered by the next, because
  * the one that runs may have marked already.  What the writer tells is merged: a run is due
- * a moment later, so that the many commits of one removal cause one.
+ * a moment later, so that the many commits of one removal cause one, and the longer a run takes
+ * the longer is that moment: with many records, writing them costs the same.
  */
 #include "actors/collector/collector.h"
 
@@ -9,7 +10,9 @@
 #include "actors/base/log.h"
 #include "actors/collector/run.h"
 
-#define MERGE_MS 100
+#define MERGE_MS     100
+#define MERGE_MS_MAX 30000
+#define REST         20 /* so many times as long as a run took there is none after it */
 
 struct waiting {
     struct waiting *next;
@@ -22,6 +25,8 @@ struct collector {
     struct loop *loop;
     zsock_t *due;            /* PULL inproc://collector.due */
     int timer;               /* of the next run; -1: none is due */
+    int64_t began;           /* monotonic ns */
+    uint64_t wait_ms;        /* before the next run, unless somebody asks for it */
     bool again;              /* something was let go while a run is on its way */
     struct run *run;         /* NULL: none is on its way */
     struct waiting *waiting; /* who asked for a run */
@@ -45,7 +50,7 @@ static void run_soon(struct collector *collector)
 {
     collector->again = collector->run != NULL;
     if (collector->run == NULL && collector->timer < 0 && !loop_is_stopping(collector->loop))
-        collector->timer = loop_timer(collector->loop, MERGE_MS, 1, on_timer, NULL);
+        collector->timer = loop_timer(collector->loop, collector->wait_ms, 1, on_timer, NULL);
 }
 
 static void on_due(void *self, void *arg)
@@ -91,6 +96,14 @@ static void answer(struct collector *collector, const struct error *err)
     }
 }
 
+static void set_wait(struct collector *collector)
+{
+    uint64_t took_ms = (uint64_t)(clock_monotonic() - collector->began) / 1000000;
+    uint64_t wait_ms = REST * took_ms;
+
+    collector->wait_ms = wait_ms < MERGE_MS ? MERGE_MS : wait_ms > MERGE_MS_MAX ? MERGE_MS_MAX : wait_ms;
+}
+
 static void ended(void *self, const void *in, const struct error *err)
 {
     struct collector *collector = self;
@@ -106,6 +119,7 @@ static void ended(void *self, const void *in, const struct error *err)
     answer(collector, err);
     free(collector->run);
     collector->run = NULL;
+    set_wait(collector);
     if (loop_is_stopping(collector->loop))
         return;
     if (collector->waiting != NULL)
@@ -119,6 +133,7 @@ static void begin(struct collector *collector)
     struct error err = { 0 };
 
     collector->again = false;
+    collector->began = clock_monotonic();
     if (collector->timer >= 0)
         loop_timer_end(collector->loop, collector->timer);
     collector->timer = -1;
@@ -174,6 +189,7 @@ static int start(void *self, struct loop *loop, struct error *err)
 
     collector->loop = loop;
     collector->timer = -1;
+    collector->wait_ms = MERGE_MS;
     collector->due = zsock_new(ZMQ_PULL);
     if (zsock_bind(collector->due, "inproc://collector.due") < 0)
         return error_set(err, ERROR_ALREADY_EXISTS, "collector: somebody has bound its socket");

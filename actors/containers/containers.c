@@ -14,6 +14,7 @@
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
+#include "protocol/oci/spec.h"
 
 static const char *const steps[] = {
     "CREATE TABLE containers_container ("
@@ -23,6 +24,11 @@ static const char *const steps[] = {
     "CREATE UNIQUE INDEX containers_name ON containers_container (namespace, name) WHERE name IS NOT NULL;"
     "CREATE INDEX containers_image ON containers_container (namespace, image);"
     "CREATE INDEX containers_snapshot ON containers_container (namespace, driver, snapshot);",
+    "CREATE TABLE containers_spec ("
+    " namespace TEXT NOT NULL, id TEXT NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (namespace, id),"
+    " FOREIGN KEY (namespace, id) REFERENCES containers_container ON DELETE CASCADE) STRICT;"
+    "INSERT INTO containers_spec SELECT namespace, id, spec FROM containers_container;"
+    "ALTER TABLE containers_container DROP COLUMN spec;",
     NULL,
 };
 
@@ -30,7 +36,7 @@ const struct db_schema containers_schema = { "containers", steps };
 
 /* ---- rows ----------------------------------------------------------------------------- */
 
-/* What is stored: all but the spec (a column of its own) and what the task is at. */
+/* What is stored: all but the spec (a table of its own) and what the task is at. */
 static struct buffer pack(const struct container_info *info)
 {
     struct container_info stored = *info;
@@ -40,6 +46,14 @@ static struct buffer pack(const struct container_info *info)
     stored.has_pid = stored.has_exit_status = stored.has_started = stored.has_exited = false;
     record_pack(container_info_record(), &stored, &out);
     return out;
+}
+
+static int put_spec(struct write *write, const struct container_info *info, struct error *err)
+{
+    return db_run(write_db(write), err,
+                  "INSERT INTO containers_spec (namespace, id, spec) VALUES (?, ?, ?) "
+                  "ON CONFLICT (namespace, id) DO UPDATE SET spec = excluded.spec",
+                  "sss", write_namespace(write), info->id, info->spec);
 }
 
 /* Which of the two it is that somebody else has. */
@@ -63,13 +77,15 @@ static int insert(struct write *write, const void *in, void *out, struct error *
     struct buffer record = pack(info);
     int result = db_run(write_db(write), err,
                         "INSERT INTO containers_container (namespace, id, name, image, image_id, driver, snapshot, created, "
-                        "updated, record, spec) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        "sssssssiibs", write_namespace(write), info->id, info->name, info->image, info->image_id,
-                        info->driver, info->snapshot, info->created, info->updated, record.data, record.size, info->spec);
+                        "updated, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "sssssssiib", write_namespace(write), info->id, info->name, info->image, info->image_id,
+                        info->driver, info->snapshot, info->created, info->updated, record.data, record.size);
 
     buffer_free(&record);
     if (result < 0)
         return err->code == ERROR_ALREADY_EXISTS ? exists_already(write, info, err) : -1;
+    if (put_spec(write, info, err) < 0)
+        return -1;
     *(struct container_info *)out = *info;
     ((struct container_info *)out)->spec = NULL;
     return emit(write, "/containers/create", info->id, err, "image", info->image, "runtime", info->runtime, "name",
@@ -118,26 +134,29 @@ static int update(struct write *write, const void *in, void *out, struct error *
     struct buffer record;
     int result;
 
-    if (container_find(write_db(write), write_namespace(write), want->id, true, write_arena(write), info, err) < 0)
+    if (container_find(write_db(write), write_namespace(write), want->id, false, write_arena(write), info, err) < 0)
         return -1;
     if (want->spec != NULL && strcmp(info->status, "running") == 0)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is running: its spec cannot change", want->id);
     if (want->name != NULL)
         info->name = want->name;
-    if (want->spec != NULL)
+    if (want->spec != NULL) {
         info->spec = want->spec;
+        info->command = spec_command(info->spec, strlen(info->spec), write_arena(write));
+    }
     info->labels = labels_merge(&info->labels, &want->labels, write_arena(write));
     info->updated = clock_now();
     record = pack(info);
     result = db_run(write_db(write), err,
-                    "UPDATE containers_container SET name = ?, updated = ?, record = ?, spec = ? WHERE namespace = ? AND id = ?",
-                    "sibsss", info->name, info->updated, record.data, record.size, info->spec, write_namespace(write),
-                    info->id);
+                    "UPDATE containers_container SET name = ?, updated = ?, record = ? WHERE namespace = ? AND id = ?",
+                    "sibss", info->name, info->updated, record.data, record.size, write_namespace(write), info->id);
     buffer_free(&record);
     if (result < 0)
         return err->code == ERROR_ALREADY_EXISTS
                    ? exists_already(write, info, err)
                    : -1;
+    if (want->spec != NULL && put_spec(write, info, err) < 0)
+        return -1;
     return emit(write, "/containers/update", info->id, err, "name", info->name, NULL);
 }
 
@@ -167,16 +186,15 @@ static int on_get(void *self, struct request *request, struct error *err)
     return request_reply(request, &info);
 }
 
-static int read_page(struct query *query, struct page *page, bool with_spec, struct error *err)
+static int read_page(struct query *query, struct page *page, struct error *err)
 {
     int more;
 
     while ((more = query_next(query, err)) == 1 && !page_is_full(page)) {
         struct container_info info;
 
-        if (container_read(query, 0, with_spec ? 1 : -1, page->arena, &info, err) < 0)
+        if (container_read(query, page->arena, &info, err) < 0)
             return -1;
-        container_read_status(query, 2, page->arena, &info);
         page_add(page, &info, &info.labels);
     }
     return more < 0 ? -1 : 0;
@@ -207,11 +225,11 @@ static int on_list(void *self, struct request *request, struct error *err)
     if (wants_spec(in, &with_spec, err) < 0 ||
         page_filter(&page, &in->filters, container_info_record(), err) < 0 ||
         db_query(containers->db, &query, err,
-                 "SELECT c.record, c.spec, " CONTAINER_STATUS_COLUMNS " FROM containers_container c " CONTAINER_STATUS_JOIN
+                 CONTAINER_SELECT
                  " WHERE c.namespace = ? AND c.id > ? AND (? = 0 OR t.status IN ('running', 'paused')) ORDER BY c.id",
-                 "ssi", request_namespace(request), in->after ? in->after : "",
+                 "issi", with_spec, request_namespace(request), in->after ? in->after : "",
                  (int64_t)(in->has_running && in->running)) < 0 ||
-        read_page(&query, &page, with_spec, err) < 0)
+        read_page(&query, &page, err) < 0)
         return -1;
     reply = (struct containers_list_reply){ .containers = page.list, SET(more, page.more) };
     return request_reply(request, &reply);

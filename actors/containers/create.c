@@ -296,6 +296,7 @@ static int fill_record(struct making *making, struct error *err)
         signal = NULL; /* the image's nonsense is not the user's fault */
     }
     info->id = making->id;
+    info->command = spec_command(info->spec, strlen(info->spec), job_arena(making->job));
     info->name = want->name;
     info->labels = want->labels;
     info->runtime = want->runtime != NULL ? want->runtime : making->containers->config->default_runtime;

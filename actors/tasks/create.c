@@ -8,6 +8,7 @@
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
 #include "protocol/oci/draft.h"
+#include "protocol/oci/spec.h"
 
 #define UNDO_MS 30000
 
@@ -51,12 +52,35 @@ static bool is_rshared(const json_t *mount)
     return false;
 }
 
+static bool is_crun(const char *program)
+{
+    const char *name = strrchr(program, '/');
+
+    return strncmp(name != NULL ? name + 1 : program, "crun", 4) == 0;
+}
+
+/* The runtime's copy, when there is something to tell it besides. */
+static int take_spec(struct job *job, json_t *root, struct task_start *start, struct error *err)
+{
+    const struct tasks *tasks = job_self(job);
+    CLEANUP(buffer_free) struct buffer text = { 0 };
+
+    if (!is_crun(start->task->runtime) || !task_filter_add(tasks->config->state, root))
+        return 0;
+    if (draft_write(root, SPEC_BYTES_MAX, &text, err) < 0)
+        return -1;
+    start->spec = arena_copy(job_arena(job), text.data, text.size);
+    start->spec_size = text.size;
+    return 0;
+}
+
 /* What the shim has to know of the spec: its control group, and the sources whose mounts go both
  * ways. */
-static int read_spec(struct job *job, const char *spec, struct shim_task *task, struct error *err)
+static int read_spec(struct job *job, struct task_start *start, struct shim_task *task, struct error *err)
 {
     struct arena *arena = job_arena(job);
-    json_t *root = draft_read(spec, strlen(spec), err);
+    json_t *root = draft_read(start->spec, start->spec_size, err);
+    int result;
     const json_t *mounts = json_object_get(root, "mounts"), *mount;
     size_t i;
 
@@ -72,8 +96,9 @@ static int read_spec(struct job *job, const char *spec, struct shim_task *task, 
         if (source != NULL && is_rshared(mount))
             task->shared.items[task->shared.count++] = arena_str(arena, source);
     }
+    result = take_spec(job, root, start, err);
     json_decref(root);
-    return 0;
+    return result;
 }
 
 /* Nobody wants the container any more.  A shim whose answer finds no reader undoes what it has
@@ -123,7 +148,7 @@ static int create(struct job *job, const struct creation *creation, struct task_
                          missing.text);
     if (path_format(runtime_root, err, "%s/oci", config->state) < 0 ||
         fs_folder_make(runtime_root, 0700, err) < 0 ||
-        read_spec(job, container->spec, &task, err) < 0 ||
+        read_spec(job, &start, &task, err) < 0 ||
         root_mounts(job, container, &task.rootfs, err) < 0 ||
         task_create(&start, starting, err) < 0)
         return -1;

@@ -7,6 +7,7 @@
 #include "actors/base/writer.h"
 #include "actors/tasks/tasks.h"
 #include "platform/runtime.h"
+#include "protocol/oci/draft.h"
 
 enum task_status { TASK_CREATING, TASK_CREATED, TASK_RUNNING, TASK_STOPPED };
 
@@ -119,6 +120,10 @@ void task_again(struct task *task);
 void task_wind_up(struct task *task);                        /* link.c: asks the shim to delete */
 void task_reconnect(struct task *task);                      /* recover.c */
 void task_dead(struct task *task);                           /* link.c: what ran ended as its files tell */
+
+/* Adds the compiled system call filter to a spec, for a runtime that takes it; false: nothing was
+   added (filter.c). */
+bool task_filter_add(const char *state, json_t *spec);
 
 /* operations with files of their own */
 int on_create(void *self, struct request *request, struct error *err);   /* create.c */

@@ -214,3 +214,39 @@ int spec_check(const char *bytes, size_t size, struct error *err)
     json_decref(spec);
     return failed;
 }
+
+/* ---- for people ------------------------------------------------------------- */
+
+/* Not in the middle of a character. */
+static void cut(struct buffer *text, size_t most)
+{
+    if (text->size <= most)
+        return;
+    while (most > 0 && ((unsigned char)text->data[most] & 0xc0) == 0x80)
+        most--;
+    text->size = most;
+}
+
+const char *spec_command(const char *bytes, size_t size, struct arena *arena)
+{
+    struct error ignored;
+    struct buffer text = { 0 };
+    json_t *spec = draft_read(bytes, size, &ignored);
+    const json_t *args = json_object_get(json_object_get(spec, "process"), "args");
+    const char *command = NULL;
+
+    for (size_t i = 0; i < json_array_size(args) && text.size <= SPEC_COMMAND_MAX; i++) {
+        const char *word = json_string_value(json_array_get(args, i));
+
+        if (word == NULL)
+            continue;
+        buffer_add(&text, " ", i > 0 ? 1 : 0);
+        buffer_add(&text, word, strlen(word));
+    }
+    cut(&text, SPEC_COMMAND_MAX);
+    if (text.size > 0)
+        command = arena_copy(arena, text.data, text.size);
+    buffer_free(&text);
+    json_decref(spec);
+    return command;
+}

@@ -76,6 +76,11 @@ int spec_build(const struct spec_input *input, struct buffer *json, struct error
    and a process that has a command and a place.  Else INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 int spec_check(const char *bytes, size_t size, struct error *err);
 
+/* The command of a spec for people: arguments with a space between, cut off at SPEC_COMMAND_MAX
+   bytes or before.  NULL when there is none to be found. */
+#define SPEC_COMMAND_MAX 1000
+const char *spec_command(const char *bytes, size_t size, struct arena *arena);
+
 /* The host's network is shared.  INVALID_ARGUMENT for a network that is neither none nor host. */
 int spec_network_is_host(const struct container_options *options, bool *is_host, struct error *err);
 

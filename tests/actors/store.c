@@ -362,7 +362,7 @@ void store_container(struct store *store, const char *id, const char *snapshot)
     snprintf(
         sql, sizeof(sql),
         "INSERT OR REPLACE INTO containers_container (namespace, id, driver, snapshot, created,"
-        " updated, record, spec) VALUES ('%s', '%s', 'overlay', '%s', 1, 1, X'80', '{}')",
+        " updated, record) VALUES ('%s', '%s', 'overlay', '%s', 1, 1, X'80')",
         store->content.namespace ? store->content.namespace : "default", id, snapshot);
     store_sql(store, sql);
 }

@@ -60,6 +60,8 @@ run_for 0 gantry run -d --name back "$busybox" sleep 1000
 is "the id is printed" 64 ${#out}
 run_for 0 gantry ps
 has "ps" back "$out"
+has "its command" '"sleep 1000"' "$out"
+has "columns" COMMAND "$out"
 run_for 0 gantry rm -f back
 run_for 0 gantry ps -a
 [[ $out != *back* ]] || fail "back is still listed: $out"

@@ -92,6 +92,22 @@ static void states_are_shown_as_docker_shows_them(void **state)
     assert_string_equal(status_text(&container, now, arena), "Exited (host restarted)");
 }
 
+static void a_command_is_quoted_and_cut_off(void **state)
+{
+    (void)state;
+    assert_string_equal(command_text("sh -c true", 20, arena), "\"sh -c true\"");
+    assert_string_equal(command_text("12345678901234567890", 20, arena),
+                        "\"12345678901234567890\"");
+    assert_string_equal(command_text("123456789012345678901", 20, arena),
+                        "\"12345678901234567...\"");
+    assert_string_equal(
+        command_text("123456789012345\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", 20, arena),
+        "\"123456789012345\xc3\xbc\xc3\xbc...\"");
+    assert_string_equal(command_text("123456789012345678901", SIZE_MAX, arena),
+                        "\"123456789012345678901\"");
+    assert_string_equal(command_text(NULL, 20, arena), "");
+}
+
 /* ---- progress ----------------------------------------------------------- */
 
 static char *shown;
@@ -277,6 +293,7 @@ int main(void)
         T(columns_are_aligned_by_characters),
         T(a_table_does_not_steer_the_terminal),
         T(states_are_shown_as_docker_shows_them),
+        T(a_command_is_quoted_and_cut_off),
         T(plain_progress_is_a_line_for_every_stage),
         T(quiet_progress_says_nothing),
         T(bars_show_amount_total_and_speed),

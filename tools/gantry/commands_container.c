@@ -10,6 +10,8 @@
 
 /* ---- ps ----------------------------------------------------------------- */
 
+#define COMMAND_WIDTH 20 /* characters */
+
 struct ps {
     struct table *table;
     bool full, quiet;
@@ -26,6 +28,7 @@ static void ps_row(const struct container_info *container, const struct ps *ps, 
         return;
     }
     table_row(ps->table, id, container->image ? reference_short(container->image) : "",
+              command_text(container->command, ps->full ? SIZE_MAX : COMMAND_WIDTH, arena),
               ago_text(container->has_created ? container->created : 0, ps->now, ago),
               status_text(container, ps->now, arena), container->name);
 }
@@ -75,7 +78,8 @@ int command_ps(struct cli *cli, const struct args *args, struct error *err)
     want.running = want.has_running = !wants_all(args, cli->arena);
     if (filters_of_args(args, filter_container_keys, &want.filters, cli->arena, err) < 0)
         return -1;
-    ps.table = table_new(cli->arena, "CONTAINER ID", "IMAGE", "CREATED", "STATUS", "NAME", NULL);
+    ps.table = table_new(cli->arena, "CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS",
+                         "NAMES", NULL);
     result = list_containers(cli, &want, array, &ps, err);
     if (result == 0 && cli->json)
         json_print(array);

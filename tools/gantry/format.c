@@ -158,6 +158,26 @@ const char *status_text(const struct container_info *container, int64_t now, str
     return strcmp(status, "created") == 0 ? "Created" : arena_str(arena, status);
 }
 
+/* Bytes of the first `characters` of it. */
+static size_t length_of(const char *text, size_t characters)
+{
+    size_t length = 0;
+
+    while (text[length] != '\0' &&
+           (((unsigned char)text[length] & 0xc0) == 0x80 || characters-- > 0))
+        length++;
+    return length;
+}
+
+const char *command_text(const char *command, size_t most, struct arena *arena)
+{
+    if (command == NULL)
+        return "";
+    if (width_of(command) <= most)
+        return arena_printf(arena, "\"%s\"", command);
+    return arena_printf(arena, "\"%.*s...\"", (int)length_of(command, most - 3), command);
+}
+
 const char *labels_text(const struct map *labels, struct arena *arena)
 {
     struct buffer text = { 0 };

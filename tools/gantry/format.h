@@ -26,6 +26,9 @@ const char *printable(const char *text, struct arena *arena);
 /* "Up 3 seconds", "Exited (0) 2 minutes ago", "Created", "Exited (host restarted) ...". */
 const char *status_text(const struct container_info *container, int64_t now, struct arena *arena);
 
+/* In quotes, at most `most` characters of it; what is cut off is shown by dots. */
+const char *command_text(const char *command, size_t most, struct arena *arena);
+
 /* a=b,c=d in the order of the map. */
 const char *labels_text(const struct map *labels, struct arena *arena);
 

@@ -160,7 +160,7 @@ static const struct option inspect_options[] = {
 static const struct option ps_options[] = {
     FLAG('a', "all", "Also those that do not run"),
     FLAG('q', "quiet", "Print ids alone"),
-    FLAG(0, "no-trunc", "Print ids in full"),
+    FLAG(0, "no-trunc", "Print ids and commands in full"),
     EACH('f', "filter", "FILTER", "name=, id=, status=, image=, label=KEY[=VALUE], or a filter of "
                                   "the protocol; all must match"),
     END,

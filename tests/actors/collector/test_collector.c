@@ -388,8 +388,8 @@ static void write_thing(struct buffer *sql, int i)
     else if (thing->is_named)
         add(sql,
             "INSERT INTO containers_container (namespace, id, driver, snapshot, created, updated, "
-            "record, spec)"
-            " VALUES ('default', 'c-%d', 'overlay', '%s', 1, 1, X'80', '{}');",
+            "record)"
+            " VALUES ('default', 'c-%d', 'overlay', '%s', 1, 1, X'80');",
             i, key);
     if (thing->held != NOBODY)
         add(sql,

@@ -94,8 +94,8 @@ static void what_holds_something_stays(void **state)
         "0, 1, 1)",
         "INSERT INTO images_image (namespace, name, media_type, digest, size, created, updated)"
         " VALUES ('full', 'i', 'm', 'd', 1, 1, 1)",
-        "INSERT INTO containers_container (namespace, id, created, updated, record, spec)"
-        " VALUES ('full', 'c', 1, 1, X'80', '{}')",
+        "INSERT INTO containers_container (namespace, id, created, updated, record)"
+        " VALUES ('full', 'c', 1, 1, X'80')",
     };
     static const char *const names[] = { "content",   "ingests", "leases",
                                          "snapshots", "images",  "containers" };

@@ -339,6 +339,37 @@ static void a_spec_that_is_brought_along_is_looked_at(void **state)
     assert_int_equal(spec_check(fixture->text.data, fixture->text.size, &fixture->err), 0);
 }
 
+/* Of a command `first` and 800 characters of two bytes each. */
+static size_t command_size(const char *first, struct arena *arena)
+{
+    char spec[3000];
+    size_t size = (size_t)snprintf(spec, sizeof(spec), "{\"process\":{\"args\":[\"%s\",\"", first);
+    const char *command;
+
+    for (int i = 0; i < 800; i++, size += 2)
+        memcpy(spec + size, "\xc3\xbc", 2);
+    memcpy(spec + size, "\"]}}", 4);
+    command = spec_command(spec, size + 4, arena);
+    assert_non_null(command);
+    return strlen(command);
+}
+
+static void a_command_is_told_in_one_line(void **state)
+{
+    static const char *const none[] = { "{", "{}", "{\"process\":{\"args\":[1]}}",
+                                        "{\"process\":[]}" };
+    static const char said[] = "{\"process\":{\"args\":[\"sh\",\"-c\",\"a b\"]}}";
+    struct arena *arena = arena_new();
+
+    (void)state;
+    assert_string_equal(spec_command(said, strlen(said), arena), "sh -c a b");
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+        assert_null(spec_command(none[i], strlen(none[i]), arena));
+    assert_int_equal(command_size("a", arena), SPEC_COMMAND_MAX);
+    assert_int_equal(command_size("aa", arena), SPEC_COMMAND_MAX - 1); /* not half a character */
+    arena_free(arena);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -353,6 +384,7 @@ int main(void)
         TEST(processes_are_counted_when_a_number_is_said),
         TEST(labels_of_an_image_never_become_control_annotations),
         TEST(a_spec_that_is_brought_along_is_looked_at),
+        TEST(a_command_is_told_in_one_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
