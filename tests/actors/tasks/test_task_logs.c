@@ -67,16 +67,19 @@ static void let_go_on(uint64_t pid, int step)
 
 static void the_last_lines_are_found_across_files(void **state)
 {
+    char folder[64];
+
+    snprintf(folder, sizeof(folder), "containers/default/%s", own_id());
     (void)state;
-    run_box("one", LINES "lines 1 300"); /* 42 KiB with their heads: three files */
-    wait_box("one");
-    assert_lines(logs_of(.id = "one"), 1, 300);
-    assert_true(files_in("containers/default/one") >= 3);
-    assert_lines(logs_of(.id = "one", SET(tail, 1)), 300, 300);
-    assert_lines(logs_of(.id = "one", SET(tail, 250)), 51, 300);
-    assert_lines(logs_of(.id = "one", SET(tail, 100000)), 1, 300);
-    assert_lines(logs_of(.id = "one", SET(tail, 0)), 301, 300);
-    assert_lines(logs_of(.id = "one", SET(tail, 250), SET(follow, true)), 51, 300);
+    run_box(own_id(), LINES "lines 1 300"); /* 42 KiB with their heads: three files */
+    wait_box(own_id());
+    assert_lines(logs_of(.id = own_id()), 1, 300);
+    assert_true(files_in(folder) >= 3);
+    assert_lines(logs_of(.id = own_id(), SET(tail, 1)), 300, 300);
+    assert_lines(logs_of(.id = own_id(), SET(tail, 250)), 51, 300);
+    assert_lines(logs_of(.id = own_id(), SET(tail, 100000)), 1, 300);
+    assert_lines(logs_of(.id = own_id(), SET(tail, 0)), 301, 300);
+    assert_lines(logs_of(.id = own_id(), SET(tail, 250), SET(follow, true)), 51, 300);
 }
 
 static void the_oldest_file_goes(void **state)
@@ -85,9 +88,9 @@ static void the_oldest_file_goes(void **state)
     unsigned first;
 
     (void)state;
-    run_box("one", LINES "lines 1 2000");
-    wait_box("one");
-    text = logs_of(.id = "one");
+    run_box(own_id(), LINES "lines 1 2000");
+    wait_box(own_id());
+    text = logs_of(.id = own_id());
     first = (unsigned)strtoul(text, NULL, 10);
     assert_in_range(first, 1500, 1700); /* 4 files of 16 KiB hold 460 lines at most */
     assert_lines(text, first, 2000);
@@ -100,12 +103,12 @@ static void lines_are_chosen_by_their_time(void **state)
     uint64_t pid;
 
     (void)state;
-    make_box("one", LINES "lines 1 150; wait_for 1; lines 151 300");
-    must(ask(tasks_create, .id = "one"));
-    must(ask_get(tasks_start, .id = "one"));
+    make_box(own_id(), LINES "lines 1 150; wait_for 1; lines 151 300");
+    must(ask(tasks_create, .id = own_id()));
+    must(ask_get(tasks_start, .id = own_id()));
     pid = task()->pid;
     output_open(&follower, &op_tasks_logs,
-                &(struct tasks_logs_request){ .id = "one", SET(follow, true) });
+                &(struct tasks_logs_request){ .id = own_id(), SET(follow, true) });
     output_allow(&follower, 1 << 20);
     output_until(&follower, "\n150 ");
     between = clock_now();
@@ -113,12 +116,12 @@ static void lines_are_chosen_by_their_time(void **state)
     assert_int_equal(output_all(&follower), ERROR_NONE);
     assert_lines(follower.bytes[0], 1, 300);
     output_close(&follower);
-    wait_box("one");
-    assert_lines(logs_of(.id = "one", SET(since, between)), 151, 300);
-    assert_lines(logs_of(.id = "one", SET(until, between)), 1, 150);
-    assert_lines(logs_of(.id = "one", SET(since, between), SET(tail, 200)), 151, 300);
-    assert_lines(logs_of(.id = "one", SET(since, between), SET(tail, 3)), 298, 300);
-    assert_lines(logs_of(.id = "one", SET(since, between), SET(until, between)), 1, 0);
+    wait_box(own_id());
+    assert_lines(logs_of(.id = own_id(), SET(since, between)), 151, 300);
+    assert_lines(logs_of(.id = own_id(), SET(until, between)), 1, 150);
+    assert_lines(logs_of(.id = own_id(), SET(since, between), SET(tail, 200)), 151, 300);
+    assert_lines(logs_of(.id = own_id(), SET(since, between), SET(tail, 3)), 298, 300);
+    assert_lines(logs_of(.id = own_id(), SET(since, between), SET(until, between)), 1, 0);
 }
 
 static void following_goes_on_across_files(void **state)
@@ -127,13 +130,13 @@ static void following_goes_on_across_files(void **state)
     uint64_t pid;
 
     (void)state;
-    make_box("one", LINES "lines 1 100; for n in 1 2 3 4 5 6 7 8 9; do wait_for $n; "
-                          "lines $((n * 100 + 1)) $((n * 100 + 100)); done; exit 3");
-    must(ask(tasks_create, .id = "one"));
-    must(ask_get(tasks_start, .id = "one"));
+    make_box(own_id(), LINES "lines 1 100; for n in 1 2 3 4 5 6 7 8 9; do wait_for $n; "
+                             "lines $((n * 100 + 1)) $((n * 100 + 100)); done; exit 3");
+    must(ask(tasks_create, .id = own_id()));
+    must(ask_get(tasks_start, .id = own_id()));
     pid = task()->pid;
     output_open(&follower, &op_tasks_logs,
-                &(struct tasks_logs_request){ .id = "one", SET(follow, true) });
+                &(struct tasks_logs_request){ .id = own_id(), SET(follow, true) });
     output_allow(&follower, 1 << 20);
     for (int step = 1; step <= 9; step++) {
         char last[20];
@@ -152,12 +155,12 @@ static void a_follower_without_credit_goes_on_where_it_was(void **state)
     struct output follower;
 
     (void)state;
-    make_box("one", LINES "lines 1 400; exit 3");
-    must(ask(tasks_create, .id = "one"));
+    make_box(own_id(), LINES "lines 1 400; exit 3");
+    must(ask(tasks_create, .id = own_id()));
     output_open(&follower, &op_tasks_logs,
-                &(struct tasks_logs_request){ .id = "one", SET(follow, true) });
-    must(ask_get(tasks_start, .id = "one"));
-    assert_int_equal(wait_box("one"), 3);
+                &(struct tasks_logs_request){ .id = own_id(), SET(follow, true) });
+    must(ask_get(tasks_start, .id = own_id()));
+    assert_int_equal(wait_box(own_id()), 3);
     assert_true(peer_hears_nothing(&follower.peer, 50));
     assert_int_equal(output_all(&follower), ERROR_NONE);
     assert_lines(follower.bytes[0], 1, 400);
@@ -170,10 +173,10 @@ static void long_lines_and_bytes_come_back_as_they_were(void **state)
 
     (void)state;
     /* longer than a line of the log may be, no newline at the end, and a NUL */
-    run_box("one", "printf 'a\\000b\\n'; dd if=/dev/zero bs=40000 count=1 2>/dev/null | "
-                   "tr '\\000' x; echo; printf end");
-    wait_box("one");
-    text = logs_of(.id = "one");
+    run_box(own_id(), "printf 'a\\000b\\n'; dd if=/dev/zero bs=40000 count=1 2>/dev/null | "
+                      "tr '\\000' x; echo; printf end");
+    wait_box(own_id());
+    text = logs_of(.id = own_id());
     assert_int_equal(logs.size[0], 4 + 40001 + 3);
     assert_memory_equal(text, "a\0b\nxxx", 7);
     assert_memory_equal(text + 40002, "xx\nend", 6);
@@ -184,9 +187,10 @@ static void times_stand_before_lines(void **state)
     const char *text;
 
     (void)state;
-    run_box("one", "dd if=/dev/zero bs=40000 count=1 2>/dev/null | tr '\\000' x; echo; echo end");
-    wait_box("one");
-    text = logs_of(.id = "one", SET(timestamps, true));
+    run_box(own_id(),
+            "dd if=/dev/zero bs=40000 count=1 2>/dev/null | tr '\\000' x; echo; echo end");
+    wait_box(own_id());
+    text = logs_of(.id = own_id(), SET(timestamps, true));
     assert_int_equal(logs.size[0], 31 + 40001 + 31 + 4); /* one per line, not one per part of it */
     assert_memory_equal(text + 31, "xxx", 3);
     assert_memory_equal(text + 31 + 40001 + 30, " end\n", 5);

@@ -26,26 +26,26 @@ static void a_container_is_found_again_running(void **state)
     uint64_t pid;
 
     (void)state;
-    pid = start_waiting("one", "exit 5", false);
+    pid = start_waiting(own_id(), "exit 5", false);
     restart();
-    must(ask_get(tasks_get, .id = "one"));
+    must(ask_get(tasks_get, .id = own_id()));
     assert_string_equal(task()->status, "running");
     assert_int_equal(task()->pid, pid);
-    assert_string_equal(must_get("one")->status, "running");
-    must(exec_in(.id = "one", .exec = "e", .args = STRS("sh", "-c", "exit 3")));
-    must(ask_get(tasks_wait, .id = "one", .exec = "e"));
+    assert_string_equal(must_get(own_id())->status, "running");
+    must(exec_in(.id = own_id(), .exec = "e", .args = STRS("sh", "-c", "exit 3")));
+    must(ask_get(tasks_wait, .id = own_id(), .exec = "e"));
     assert_int_equal(task()->exit_status, 3);
-    attach_to(&output, .id = "one", SET(hold, true));
+    attach_to(&output, .id = own_id(), SET(hold, true));
     output_allow(&output, 1000);
     let_go(pid);
     output_until(&output, "after\n");
     assert_int_equal(output_all(&output), ERROR_NONE);
     output_close(&output);
-    assert_int_equal(wait_box("one"), 5);
-    COMES_TRUE(count_events("/tasks/delete", "one") == 1);
-    assert_int_equal(count_events("/tasks/create", "one"), 1);
-    assert_int_equal(count_events("/tasks/start", "one"), 1);
-    assert_int_equal(count_events("/tasks/exit", "one"), 2); /* of the process beside it, too */
+    assert_int_equal(wait_box(own_id()), 5);
+    COMES_TRUE(count_events("/tasks/delete", own_id()) == 1);
+    assert_int_equal(count_events("/tasks/create", own_id()), 1);
+    assert_int_equal(count_events("/tasks/start", own_id()), 1);
+    assert_int_equal(count_events("/tasks/exit", own_id()), 2); /* of the process beside it, too */
 }
 
 static void an_attached_client_hears_that_the_daemon_stops(void **state)
@@ -54,8 +54,8 @@ static void an_attached_client_hears_that_the_daemon_stops(void **state)
     uint64_t pid;
 
     (void)state;
-    pid = start_waiting("one", "exit 5", false);
-    attach_to(&output, .id = "one", SET(hold, true));
+    pid = start_waiting(own_id(), "exit 5", false);
+    attach_to(&output, .id = own_id(), SET(hold, true));
     COMES_TRUE(atomic_load(&stats_of("tasks")->jobs) == 1);
     store_stop(&store);
     while (output_next(&output))
@@ -64,7 +64,7 @@ static void an_attached_client_hears_that_the_daemon_stops(void **state)
     output_close(&output);
     store_start(&store);
     let_go(pid); /* nobody holds it any more */
-    assert_int_equal(wait_box("one"), 5);
+    assert_int_equal(wait_box(own_id()), 5);
 }
 
 static void an_end_meanwhile_is_told_once(void **state)
@@ -72,19 +72,19 @@ static void an_end_meanwhile_is_told_once(void **state)
     uint64_t pid;
 
     (void)state;
-    pid = start_waiting("one", "exit 5", false);
+    pid = start_waiting(own_id(), "exit 5", false);
     store_stop(&store);
     let_go(pid);
     while (is_alive(pid))
         zclock_sleep(2);
     store_start(&store);
-    assert_int_equal(wait_box("one"), 5);
-    assert_string_equal(must_get("one")->status, "exited");
-    COMES_TRUE(count_events("/tasks/delete", "one") == 1);
-    assert_int_equal(count_events("/tasks/exit", "one"), 1);
+    assert_int_equal(wait_box(own_id()), 5);
+    assert_string_equal(must_get(own_id())->status, "exited");
+    COMES_TRUE(count_events("/tasks/delete", own_id()) == 1);
+    assert_int_equal(count_events("/tasks/exit", own_id()), 1);
     restart();
-    assert_int_equal(wait_box("one"), 5);
-    assert_int_equal(count_events("/tasks/exit", "one"), 1);
+    assert_int_equal(wait_box(own_id()), 5);
+    assert_int_equal(count_events("/tasks/exit", own_id()), 1);
 }
 
 static void with_remove_it_goes_although_nobody_saw_its_end(void **state)
@@ -92,16 +92,16 @@ static void with_remove_it_goes_although_nobody_saw_its_end(void **state)
     uint64_t pid;
 
     (void)state;
-    pid = start_waiting("one", "exit 5", true);
+    pid = start_waiting(own_id(), "exit 5", true);
     store_stop(&store);
     let_go(pid);
     while (is_alive(pid))
         zclock_sleep(2);
     store_start(&store);
-    COMES_TRUE(container_get("one") == ERROR_NOT_FOUND);
+    COMES_TRUE(container_get(own_id()) == ERROR_NOT_FOUND);
     assert_no_containers();
-    assert_int_equal(count_events("/tasks/exit", "one"), 1);
-    assert_int_equal(count_events("/containers/delete", "one"), 1);
+    assert_int_equal(count_events("/tasks/exit", own_id()), 1);
+    assert_int_equal(count_events("/containers/delete", own_id()), 1);
 }
 
 static void with_remove_it_goes_after_a_restart_too(void **state)
@@ -109,25 +109,25 @@ static void with_remove_it_goes_after_a_restart_too(void **state)
     uint64_t pid;
 
     (void)state;
-    pid = start_waiting("one", "exit 5", true);
+    pid = start_waiting(own_id(), "exit 5", true);
     restart();
-    must(ask_get(tasks_get, .id = "one"));
+    must(ask_get(tasks_get, .id = own_id()));
     let_go(pid);
-    COMES_TRUE(container_get("one") == ERROR_NOT_FOUND);
+    COMES_TRUE(container_get(own_id()) == ERROR_NOT_FOUND);
     assert_no_containers();
-    assert_int_equal(count_events("/tasks/exit", "one"), 1);
+    assert_int_equal(count_events("/tasks/exit", own_id()), 1);
 }
 
 static void what_was_created_is_started_after_a_restart(void **state)
 {
     (void)state;
-    make_box("one", "exit 6");
-    must(ask(tasks_create, .id = "one"));
+    make_box(own_id(), "exit 6");
+    must(ask(tasks_create, .id = own_id()));
     restart();
-    must(ask_get(tasks_get, .id = "one"));
+    must(ask_get(tasks_get, .id = own_id()));
     assert_string_equal(task()->status, "created");
-    must(ask_get(tasks_start, .id = "one"));
-    assert_int_equal(wait_box("one"), 6);
+    must(ask_get(tasks_start, .id = own_id()));
+    assert_int_equal(wait_box(own_id()), 6);
 }
 
 /* ---- the shim -------------------------------------------------------------------------------- */
@@ -174,20 +174,20 @@ static void what_a_killed_shim_leaves_is_cleared_away(void **state)
     struct output output;
 
     (void)state;
-    pid = start_waiting("shimless-one", "exit 5", false);
-    assert_true(cgroup_is_left("shimless-one"));
-    attach_to(&output, .id = "shimless-one", SET(hold, true));
+    pid = start_waiting(own_id(), "exit 5", false);
+    assert_true(cgroup_is_left(own_id()));
+    attach_to(&output, .id = own_id(), SET(hold, true));
     output_allow(&output, 1000);
     COMES_TRUE(atomic_load(&stats_of("tasks")->jobs) == 1);
     assert_int_equal(kill(shim_pid(), SIGKILL), 0);
     assert_int_equal(output_all(&output), ERROR_UNAVAILABLE);
-    assert_non_null(strstr(output.answer.message, "shimless-one"));
+    assert_non_null(strstr(output.answer.message, own_id()));
     output_close(&output);
-    assert_lost("shimless-one");
-    assert_nothing_runs("shimless-one", pid);
-    start_box("shimless-one"); /* and can be started again */
+    assert_lost(own_id());
+    assert_nothing_runs(own_id(), pid);
+    start_box(own_id()); /* and can be started again */
     let_go(task()->pid);
-    assert_int_equal(wait_box("shimless-one"), 5);
+    assert_int_equal(wait_box(own_id()), 5);
 }
 
 static void a_shim_killed_while_nobody_looked_is_found_out(void **state)
@@ -196,15 +196,15 @@ static void a_shim_killed_while_nobody_looked_is_found_out(void **state)
     pid_t shim;
 
     (void)state;
-    pid = start_waiting("shimless-two", "exit 5", false);
+    pid = start_waiting(own_id(), "exit 5", false);
     shim = shim_pid();
     store_stop(&store);
     assert_int_equal(kill(shim, SIGKILL), 0);
     while (is_alive((uint64_t)shim))
         zclock_sleep(2);
     store_start(&store);
-    assert_lost("shimless-two");
-    assert_nothing_runs("shimless-two", pid);
+    assert_lost(own_id());
+    assert_nothing_runs(own_id(), pid);
 }
 
 static void a_killed_shim_with_remove_leaves_no_container(void **state)
@@ -212,12 +212,12 @@ static void a_killed_shim_with_remove_leaves_no_container(void **state)
     uint64_t pid;
 
     (void)state;
-    pid = start_waiting("shimless-three", "exit 5", true);
+    pid = start_waiting(own_id(), "exit 5", true);
     assert_int_equal(kill(shim_pid(), SIGKILL), 0);
-    COMES_TRUE(container_get("shimless-three") == ERROR_NOT_FOUND);
-    assert_nothing_runs("shimless-three", pid);
+    COMES_TRUE(container_get(own_id()) == ERROR_NOT_FOUND);
+    assert_nothing_runs(own_id(), pid);
     assert_no_containers();
-    assert_int_equal(count_events("/tasks/exit", "shimless-three"), 1);
+    assert_int_equal(count_events("/tasks/exit", own_id()), 1);
 }
 
 static void a_shim_killed_before_the_start_is_no_end(void **state)
@@ -225,14 +225,14 @@ static void a_shim_killed_before_the_start_is_no_end(void **state)
     uint64_t pid;
 
     (void)state;
-    make_box("shimless-four", "exit 6");
-    must(ask(tasks_create, .id = "shimless-four"));
+    make_box(own_id(), "exit 6");
+    must(ask(tasks_create, .id = own_id()));
     pid = task()->pid;
     assert_int_equal(kill(shim_pid(), SIGKILL), 0);
-    assert_nothing_runs("shimless-four", pid);
-    assert_int_not_equal(ask_get(tasks_start, .id = "shimless-four"), ERROR_NONE);
-    start_box("shimless-four");
-    assert_int_equal(wait_box("shimless-four"), 6);
+    assert_nothing_runs(own_id(), pid);
+    assert_int_not_equal(ask_get(tasks_start, .id = own_id()), ERROR_NONE);
+    start_box(own_id());
+    assert_int_equal(wait_box(own_id()), 6);
 }
 
 int main(void)
