@@ -69,7 +69,7 @@ int pull_by_policy(struct cli *cli, const char *reference, const char *platform,
     if (!quiet)
         fprintf(stderr, "%s %s\n", always ? "Pulling" : "Not here yet, pulling",
                 printable(reference, cli->arena));
-    return pull_image(cli, &want, quiet, &reply, err);
+    return pull_image(cli, &want, quiet, &reply, err) < 0 ? -1 : 1;
 }
 
 static int read_password(struct images_pull_request *request, struct arena *arena,

@@ -62,6 +62,35 @@ static int cidfile_write(const char *path, const char *id, struct error *err)
     return fs_write(path, id, strlen(id), 0644, false, err);
 }
 
+/*
+ * Mostly the image is here, and the daemon says so by creating the container: whether it is, is
+ * asked only when something was not found, which may also be a user in it.  Of a platform that
+ * the user named, and before `--pull always`, it is asked first.
+ */
+static int create_pulled(struct cli *cli, const struct args *args,
+                         struct containers_create_request *want, struct container_info *container,
+                         struct error *err)
+{
+    const char *policy = args_text(args, "pull");
+    bool ask_first = want->platform != NULL || (policy != NULL && strcmp(policy, "missing") != 0);
+    struct error failed = { 0 };
+    int pulled;
+
+    if (!ask_first) {
+        if (create_named(cli, want, container, &failed) == 0)
+            return 0;
+        if (failed.code != ERROR_NOT_FOUND)
+            return *err = failed, -1;
+    }
+    pulled = pull_by_policy(cli, want->image, want->platform, policy, args_flag(args, "quiet"), err);
+    if (pulled < 0)
+        return -1;
+    if (!ask_first && pulled == 0)
+        return *err = failed, -1;
+    want->name = args_text(args, "name"); /* of our own there are others */
+    return create_named(cli, want, container, err);
+}
+
 /* Everything before the start. */
 static int make_container(struct cli *cli, const struct args *args,
                           struct container_info *container, struct error *err)
@@ -74,9 +103,7 @@ static int make_container(struct cli *cli, const struct args *args,
         cidfile_check(cidfile, err) < 0)
         return -1;
     want.name = args_text(args, "name");
-    if (pull_by_policy(cli, want.image, want.platform, args_text(args, "pull"),
-                       args_flag(args, "quiet"), err) < 0 ||
-        create_named(cli, &want, container, err) < 0)
+    if (create_pulled(cli, args, &want, container, err) < 0)
         return -1;
     if (cidfile_write(cidfile, container->id, err) == 0)
         return 0;

@@ -7,7 +7,7 @@
 int pull_image(struct cli *cli, const struct images_pull_request *request, bool quiet,
                struct images_pull_reply *reply, struct error *err);
 
-/* What --pull says: always, missing (also NULL) or never. */
+/* What --pull says: always, missing (also NULL) or never.  1: pulled, 0: it was here. */
 int pull_by_policy(struct cli *cli, const char *reference, const char *platform, const char *policy,
                    bool quiet, struct error *err);
 
