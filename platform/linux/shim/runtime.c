@@ -58,7 +58,7 @@ bool runtime_is_crun(const char *path)
 }
 
 /* What a runtime in Go takes as advice: it lives for 20 ms, and threads and garbage collection
-   cost it 5 of them.  It clears its environment before the container's own process begins.  Hooks may
+   cost it 2 or 3 of them.  It clears its environment before the container's own process begins.  Hooks may
    inherit it, so the collection is late rather than off. */
 static char *const *environment(void)
 {
