@@ -170,6 +170,8 @@ static int on_update(void *self, struct request *request, struct error *err)
     for (size_t i = 0; i < in->labels.count; i++)
         if (label_check(in->labels.entries[i].key, in->labels.entries[i].value, err) < 0)
             return -1;
+    if (in->spec != NULL && spec_check(in->spec, strlen(in->spec), err) < 0)
+        return -1;
     return request_write(request, update, NULL, NULL, err);
 }
 

@@ -246,6 +246,38 @@ static void labels_and_names_can_be_changed(void **state)
                      ERROR_INVALID_ARGUMENT);
 }
 
+static void a_new_spec_is_looked_at_as_a_first_one_is(void **state)
+{
+    static const char *const bad[] = {
+        "", "no json", "[]", "{}", "{\"ociVersion\":\"1.0.2\"}",
+        "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\"},\"process\":{\"args\":[],"
+        "\"cwd\":\"/\"}}",
+    };
+    struct containers_update_request want = { .id = "one" };
+    char *before;
+    json_t *spec;
+
+    (void)state;
+    must_create(.id = "one");
+    before = strdup(must_get("one")->spec);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        want.spec = bad[i];
+        assert_int_equal(peer_ask(&store.containers, &op_containers_update, &want, &answer),
+                         ERROR_INVALID_ARGUMENT);
+        assert_string_equal(must_get("one")->spec, before);
+    }
+    assert_int_equal(count_events("/containers/update", "one"), 0);
+    spec = json_loads(before, 0, NULL);
+    json_object_set_new(spec, "hostname", json_string("renamed"));
+    free(before);
+    before = json_dumps(spec, JSON_COMPACT);
+    want.spec = before;
+    must(peer_ask(&store.containers, &op_containers_update, &want, &answer));
+    assert_string_equal(must_get("one")->spec, before);
+    json_decref(spec);
+    free(before);
+}
+
 /* ---- what the image says
  * ----------------------------------------------------------------------------- */
 
@@ -500,6 +532,7 @@ int main(void)
         BOX_TEST(lists_come_in_order_and_in_pages),
         BOX_TEST(a_list_gives_specs_where_they_are_asked_for),
         BOX_TEST(labels_and_names_can_be_changed),
+        BOX_TEST(a_new_spec_is_looked_at_as_a_first_one_is),
         BOX_TEST(users_are_numbers_in_the_spec),
         BOX_TEST(a_user_that_the_image_does_not_have_is_named),
         BOX_TEST(volumes_of_an_image_are_refused_with_a_way_out),
