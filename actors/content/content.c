@@ -81,6 +81,27 @@ static int tidy_folder(struct content *content, const char *algorithm, struct er
     return fs_folder_each(path, tidy_one, &tidy, err);
 }
 
+/* A crash came between the row and its file: the next writer finds it empty. */
+static int ingests_complete(struct content *content, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int more;
+
+    if (db_query(content->db, &query, err, "SELECT file FROM content_ingest", "") < 0)
+        return -1;
+    while ((more = query_next(&query, err)) == 1) {
+        CLEANUP(file_close) int file = -1;
+        char path[PATH_SIZE];
+        struct error failed = { 0 };
+
+        if (path_format(path, err, "%s/ingests/%s", content->root, query_text(&query, 0)) < 0)
+            return -1;
+        if (!fs_exists(path) && file_open_append(path, 0, &file, &failed) < 0)
+            log_warn("content", "ingest %s: %s", query_text(&query, 0), failed.text);
+    }
+    return more;
+}
+
 static int start(void *self, struct loop *loop, struct error *err)
 {
     struct content *content = self;
@@ -89,7 +110,7 @@ static int start(void *self, struct loop *loop, struct error *err)
     if (db_open(content->database, true, &content->db, err) < 0 ||
         trash_open(&content->trash, loop, content->root, err) < 0 ||
         tidy_folder(content, "sha256", err) < 0 || tidy_folder(content, "sha512", err) < 0 ||
-        tidy_folder(content, NULL, err) < 0)
+        tidy_folder(content, NULL, err) < 0 || ingests_complete(content, err) < 0)
         return error_wrap(err, "content");
     return 0;
 }

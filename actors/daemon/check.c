@@ -24,14 +24,23 @@ struct check {
     struct daemon_check_reply *reply;
 };
 
-static void found(struct check *check, const char *what, const char *name, const char *problem)
+/* The ways out. */
+#define AT_START   "it goes when gantryd starts the next time"
+#define PULL_AGAIN "remove the images that need it (gantry rmi), then pull them again"
+#define REMAKE     "remove what stands on it (gantry rm, gantry rmi), then make it again"
+#define RESTART    "restart gantryd; if it is still said then, remove the object and make it again"
+#define BACKUP     "stop gantryd, and put a backup of the file in its place"
+
+static void found(struct check *check, const char *what, const char *name, const char *problem, const char *hint)
 {
     struct finding *findings = check->reply->findings.items;
 
     if (check->reply->findings.count >= FINDINGS_MAX)
         return;
     findings[check->reply->findings.count++] = (struct finding){
-        .what = arena_printf(check->arena, "%s %s", what, name), .problem = arena_str(check->arena, problem)
+        .what = arena_printf(check->arena, "%s %s", what, name),
+        .problem = arena_str(check->arena, problem),
+        .hint = hint,
     };
 }
 
@@ -71,9 +80,9 @@ static int check_blob(struct check *check, const char *digest, uint64_t size, st
     if (blob_path(check, digest, path, err) < 0)
         return -1;
     if (fs_stat(path, &info, &problem) < 0)
-        found(check, "content", digest, "its file is missing");
+        found(check, "content", digest, "its file is missing", PULL_AGAIN);
     else if (info.size != size)
-        found(check, "content", digest, "its file has another size");
+        found(check, "content", digest, "its file has another size", PULL_AGAIN);
     return 0;
 }
 
@@ -88,9 +97,9 @@ static int check_bytes(struct check *check, const char *digest, uint64_t size, s
     if (blob_path(check, digest, path, err) < 0)
         return -1;
     if (hash_file(path, digest, &same, &problem) < 0 && problem.code != ERROR_NOT_FOUND)
-        found(check, "content", digest, problem.text);
+        found(check, "content", digest, problem.text, PULL_AGAIN);
     else if (!same)
-        found(check, "content", digest, "its file has other bytes");
+        found(check, "content", digest, "its file has other bytes", PULL_AGAIN);
     return 0;
 }
 
@@ -111,23 +120,35 @@ static int check_blobs(struct check *check,
     return more;
 }
 
-static int check_layers(struct check *check, struct error *err)
+/* Rows whose second column is a file or folder below the root; an empty one is none. */
+static int check_places(struct check *check, const char *sql, const char *what, const char *problem, const char *hint,
+                        struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
-    char path[PATH_SIZE], number[24];
+    char path[PATH_SIZE];
     int more;
 
-    if (db_query(check->db, &query, err, "SELECT id FROM snapshots_layer", "") < 0)
+    if (db_query(check->db, &query, err, sql, "") < 0)
         return -1;
     while ((more = query_next(&query, err)) == 1) {
-        snprintf(number, sizeof(number), "%lld", (long long)query_int(&query, 0));
         check->reply->checked++;
-        if (path_format(path, err, "%s/snapshots/%s/fs", check->config->root, number) < 0)
+        if (path_format(path, err, "%s/%s", check->config->root, query_text(&query, 1)) < 0)
             return -1;
         if (!fs_exists(path))
-            found(check, "snapshot folder", number, "is missing");
+            found(check, what, query_text(&query, 0), problem, hint);
     }
     return more;
+}
+
+static int check_rows(struct check *check, struct error *err)
+{
+    if (check_places(check, "SELECT id, 'snapshots/' || id || '/fs' FROM snapshots_layer", "snapshot folder", "is missing",
+                     REMAKE, err) < 0 ||
+        check_places(check, "SELECT ref, 'ingests/' || file FROM content_ingest", "ingest", "its file is missing",
+                     "restart gantryd; the next pull begins it anew", err) < 0)
+        return -1;
+    return check_places(check, "SELECT id, 'containers/' || namespace || '/' || id FROM containers_container", "container",
+                        "its folder is missing", "remove it (gantry rm), and create it again", err);
 }
 
 /* ---- files to rows ------------------------------------------------------------------------- */
@@ -151,7 +172,7 @@ static int check_name(void *ctx, const char *name, struct error *err)
     if (db_query(files->check->db, &query, err, files->sql, "s", key) < 0 || (found_row = query_next(&query, err)) < 0)
         return -1;
     if (found_row == 0)
-        found(files->check, files->what, name, "no row names it");
+        found(files->check, files->what, name, "no row names it", AT_START);
     return 0;
 }
 
@@ -180,13 +201,15 @@ static int check_namespace_folder(void *ctx, const char *name, struct error *err
 static int check_files(struct check *check, struct error *err)
 {
     const struct files blobs = { .what = "content file", .prefix = "sha256:", .sql = "SELECT 1 FROM content_blob WHERE digest = ?" };
+    const struct files more_blobs = { .what = "content file", .prefix = "sha512:",
+                                      .sql = "SELECT 1 FROM content_blob WHERE digest = ?" };
     const struct files layers = { .what = "snapshot folder", .prefix = "",
                                   .sql = "SELECT 1 FROM snapshots_layer WHERE CAST(id AS TEXT) = ?" };
     const struct files ingests = { .what = "ingest file", .prefix = "", .sql = "SELECT 1 FROM content_ingest WHERE file = ?" };
     char path[PATH_SIZE];
 
-    if (check_folder(check, "blobs/sha256", blobs, err) < 0 || check_folder(check, "snapshots", layers, err) < 0 ||
-        check_folder(check, "ingests", ingests, err) < 0 ||
+    if (check_folder(check, "blobs/sha256", blobs, err) < 0 || check_folder(check, "blobs/sha512", more_blobs, err) < 0 ||
+        check_folder(check, "snapshots", layers, err) < 0 || check_folder(check, "ingests", ingests, err) < 0 ||
         path_format(path, err, "%s/containers", check->config->root) < 0)
         return -1;
     return fs_exists(path) ? fs_folder_each(path, check_namespace_folder, check, err) : 0;
@@ -202,7 +225,7 @@ static int check_sql(struct check *check, const char *sql, const char *what, con
     if (db_query(check->db, &query, err, sql, "") < 0)
         return -1;
     while ((more = query_next(&query, err)) == 1)
-        found(check, what, query_text(&query, 0), problem);
+        found(check, what, query_text(&query, 0), problem, RESTART);
     return more;
 }
 
@@ -263,8 +286,8 @@ static int look(struct check *check, struct error *err)
     check->reply->checked = 0;
     check->reply->findings = (struct list){ 0, arena_alloc(check->arena, FINDINGS_MAX * sizeof(struct finding)) };
     if (db_check(check->db, &damage) < 0)
-        found(check, "database", check->config->database, damage.text);
-    if (check_blobs(check, check_blob, err) < 0 || check_layers(check, err) < 0 || check_files(check, err) < 0)
+        found(check, "database", check->config->database, damage.text, BACKUP);
+    if (check_blobs(check, check_blob, err) < 0 || check_rows(check, err) < 0 || check_files(check, err) < 0)
         return -1;
     return check_journal(check, err);
 }

@@ -146,6 +146,15 @@ int command_actors(struct cli *cli, const struct args *args, struct error *err)
 
 /* ---- check and gc ------------------------------------------------------- */
 
+static void print_finding(struct cli *cli, const struct finding *finding)
+{
+    printf("%s: %s", printable(finding->what, cli->arena),
+           printable(finding->problem, cli->arena));
+    if (finding->hint != NULL)
+        printf("; %s", printable(finding->hint, cli->arena));
+    putchar('\n');
+}
+
 int command_check(struct cli *cli, const struct args *args, struct error *err)
 {
     struct daemon_check_request want = { 0 };
@@ -159,8 +168,7 @@ int command_check(struct cli *cli, const struct args *args, struct error *err)
     if (cli->json)
         cli_print_json(daemon_check_reply_record(), &reply);
     for (size_t i = 0; i < reply.findings.count && !cli->json; i++)
-        printf("%s: %s\n", printable(findings[i].what, cli->arena),
-               printable(findings[i].problem, cli->arena));
+        print_finding(cli, &findings[i]);
     if (!cli->json)
         printf("%" PRIu64 " objects checked, %zu findings\n", reply.checked, reply.findings.count);
     return reply.findings.count > 0;
