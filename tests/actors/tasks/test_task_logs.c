@@ -92,7 +92,7 @@ static void the_oldest_file_goes(void **state)
     wait_box(own_id());
     text = logs_of(.id = own_id());
     first = (unsigned)strtoul(text, NULL, 10);
-    assert_in_range(first, 1500, 1700); /* 4 files of 16 KiB hold 460 lines at most */
+    assert_in_range(first, 1500, 1800); /* 4 files of 16 KiB hold 460 lines at most, and the last may be new */
     assert_lines(text, first, 2000);
 }
 
