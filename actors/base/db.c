@@ -436,6 +436,15 @@ int64_t db_changes_ever(struct db *db)
     return sqlite3_total_changes64(db->handle);
 }
 
+void db_sync_log(struct db *db)
+{
+    sqlite3_file *log = NULL;
+
+    if (sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+        log != NULL && log->pMethods != NULL)
+        log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+}
+
 void db_checkpoint(struct db *db)
 {
     sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);

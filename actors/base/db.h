@@ -81,6 +81,7 @@ void db_write_as(struct db *db, const char *actor);
 
 /* Whether commits from now on wait for the disk.  One that does takes all before it along. */
 int db_sync_commits(struct db *db, bool sync, struct error *err);
+void db_sync_log(struct db *db); /* all commits so far are on disk then */
 int64_t db_changes_ever(struct db *db); /* grows with every row touched */
 
 int db_check(struct db *db, struct error *err); /* PRAGMA quick_check */

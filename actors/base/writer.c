@@ -14,7 +14,9 @@
 
 #define MERGE_MAX       256 /* writes in one transaction */
 #define CHECKPOINT_EACH 512 /* commits */
-#define IDLE_MS         500 /* then the log is folded back into the database */
+#define IDLE_MS         500 /* then what was relaxed goes to the disk */
+#define QUIET_MS        5000 /* then the log is folded back into the database, and begun anew */
+#define FOLD_EACH       64 /* commits: then that does not wait for so much quiet */
 
 struct write {
     write_body *body;
@@ -386,7 +388,7 @@ static bool all_relaxed(struct write **writes, size_t count)
 static void sync_relaxed(struct writer *writer, bool relaxed, bool has_changed)
 {
     if (!relaxed && !has_changed && writer->has_relaxed)
-        db_checkpoint(writer->db);
+        db_sync_log(writer->db);
     writer->has_relaxed = relaxed;
 }
 
@@ -408,6 +410,7 @@ static void commit_all(struct writer *writer, struct write **writes, size_t coun
     if (result < 0) {
         log_error("writer", "commit of %zu writes: %s", count, err.text);
         db_script(writer->db, "ROLLBACK", &ignored);
+        db_checkpoint(writer->db); /* on a full disk the log has room again for small things */
     } else {
         sync_relaxed(writer, relaxed, db_changes_ever(writer->db) != changes);
     }
@@ -448,6 +451,20 @@ static void checkpoint(struct writer *writer)
         db_checkpoint(writer->db);
     writer->has_relaxed = false;
     writer->commits = 0;
+}
+
+/* Nothing came for `waited` milliseconds.  Beginning the log anew costs the next commit an fsync
+   of its own, so that has time. */
+static void idle(struct writer *writer, int waited)
+{
+    if (waited == QUIET_MS || writer->commits >= FOLD_EACH) {
+        checkpoint(writer);
+        process_memory_give_back();
+        return;
+    }
+    if (writer->has_relaxed)
+        db_sync_log(writer->db);
+    writer->has_relaxed = false;
     process_memory_give_back();
 }
 
@@ -455,18 +472,21 @@ static void serve(struct writer *writer, zsock_t *pipe)
 {
     struct write *writes[MERGE_MAX];
     zpoller_t *poller = zpoller_new(writer->inbox, pipe, NULL);
+    int wait_ms = IDLE_MS;
 
     zpoller_set_nonstop(poller, true);
     for (;;) {
-        void *ready = zpoller_wait(poller, writer->commits > 0 ? IDLE_MS : -1);
+        void *ready = zpoller_wait(poller, writer->commits > 0 ? wait_ms : -1);
         size_t count;
 
         if (ready == pipe)
             break; /* whatever it is, it is the end; actors have drained before */
         if (ready == NULL) {
-            checkpoint(writer);
+            idle(writer, wait_ms);
+            wait_ms = QUIET_MS;
             continue;
         }
+        wait_ms = IDLE_MS;
         count = take_waiting(writer, writes);
         if (count > 0)
             commit_all(writer, writes, count);
