@@ -262,7 +262,7 @@ static int attach_job(struct job *job, const void *in, void *out, struct error *
     int result;
 
     if (stream == NULL)
-        return -1;
+        return error_wrap(err, "container %s", want->id);
     if (want->stdin)
         job_allow(job, INPUT_WINDOW);
     result = pump(job, want, stream, &outgoing, out, err);
