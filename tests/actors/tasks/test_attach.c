@@ -145,7 +145,8 @@ static void a_client_that_stalls_is_cut_off_alone(void **state)
     output_allow(&stalled, 5);
     output_until(&stalled, "tick\n"); /* now it is attached */
     let_go(pid);
-    assert_int_equal(output_all(&live), ERROR_NONE);
+    if (output_all(&live) != ERROR_NONE)
+        fail_msg("%s", live.answer.message);
     assert_int_equal(((const struct tasks_attach_reply *)live.answer.body)->exit_status, 2);
     for (rest = live.bytes[0]; strncmp(rest, "tick\n", 5) == 0; rest += 5)
         ;
