@@ -113,6 +113,8 @@ static struct actor_state state_of(struct stats *stats)
     int64_t now = clock_monotonic();
     int64_t oldest = atomic_load(&stats->oldest), since = atomic_load(&stats->handler_since);
 
+    if (since != 0 && (oldest == 0 || since < oldest))
+        oldest = since; /* the one in the handler is noted as open only when that returns */
     return (struct actor_state){
         .name = stats->name,
         .handled = atomic_load(&stats->handled),

@@ -317,6 +317,30 @@ static void the_endpoint_follows_the_state_unless_it_is_set(void **state)
     assert_string_equal(f->config->listen[0], "ipc:///mine");
 }
 
+static void look_up(void *ctx, const char *key, const char *value, const char *origin)
+{
+    char row[100];
+
+    (void)value, (void)origin;
+    snprintf(row, sizeof(row), "\n| `%s` | ", key);
+    if (strstr(key, "runtimes.") == NULL && strstr(ctx, row) == NULL)
+        fail_msg("docs/operating.md does not know the setting %s", key);
+}
+
+static void every_setting_is_in_the_operators_manual(void **state)
+{
+    struct fixture *fixture = *state;
+    static char manual[200000];
+    FILE *file = fopen(TEST_SOURCE "/docs/operating.md", "re");
+
+    assert_non_null(file);
+    assert_true(fread(manual, 1, sizeof(manual) - 1, file) > 0);
+    fclose(file);
+    assert_int_equal(config_load(NULL, false, &fixture->config, NULL, NULL, &fixture->err), 0);
+    assert_true(config_count(fixture->config) > 10);
+    config_each(fixture->config, look_up, manual);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -329,6 +353,7 @@ int main(void)
         TEST(a_file_that_cannot_be_read_is_no_empty_file),
         TEST(a_flag_wins_and_is_remembered),
         TEST(the_endpoint_follows_the_state_unless_it_is_set),
+        TEST(every_setting_is_in_the_operators_manual),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

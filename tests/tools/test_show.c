@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "tools/gantry/command.h"
 #include "tools/gantry/format.h"
 #include "tools/gantry/progress.h"
 
@@ -285,6 +286,70 @@ static void completion_knows_commands_options_and_values(void **state)
     }
 }
 
+static void assert_holds(const char *where, const char *text, const char *command, const char *word)
+{
+    if (strstr(text, word) == NULL)
+        fail_msg("%s has no %s of gantry %s", where, word, command);
+}
+
+/* As troff wants a dash that is one. */
+static const char *escaped(const char *name)
+{
+    static char text[80];
+    size_t used = 0;
+
+    used += (size_t)snprintf(text, sizeof(text), "\\-\\-");
+    for (; *name != '\0' && used < sizeof(text) - 3; name++) {
+        if (*name == '-')
+            text[used++] = '\\';
+        text[used++] = *name;
+    }
+    text[used] = '\0';
+    return text;
+}
+
+/* Every command with every option that is taken: in its help, the manual, and what a shell
+ * completes. */
+static void nothing_that_can_be_typed_is_missing(void **state)
+{
+    char *manual = output_of("cat " TEST_SOURCE "/docs/man/gantry.1");
+    char *first = completed("gantry \"\"", 1);
+
+    (void)state;
+    for (const struct command *at = commands; at->name != NULL; at++) {
+        char words[200], line[300], *options, *help;
+        int count = strchr(at->name, ' ') != NULL ? 3 : 2;
+
+        if (at->hidden)
+            continue;
+        snprintf(words, sizeof(words), "gantry %s --", at->name);
+        options = completed(words, count);
+        snprintf(line, sizeof(line), TEST_BIN "/gantry help %s", at->name);
+        help = output_of(line);
+        snprintf(words, sizeof(words), "%.*s ", (int)strcspn(at->name, " "), at->name);
+        assert_holds("completion", first, at->name, words);
+        assert_holds("the manual", manual, at->name, at->name);
+        for (const struct option *option = at->options; option != NULL && option->name != NULL;
+             option++) {
+            if (option->kind == OPTION_REFUSED)
+                continue;
+            snprintf(words, sizeof(words), "--%s ", option->name);
+            assert_holds("completion", options, at->name, words);
+            assert_holds("the manual", manual, at->name, escaped(option->name));
+            words[strlen(words) - 1] = '\0';
+            assert_holds("help", help, at->name, words);
+        }
+        for (const struct option *option = global_options; option->name != NULL; option++) {
+            snprintf(words, sizeof(words), "--%s ", option->name);
+            assert_holds("completion", options, at->name, words);
+        }
+        free(options);
+        free(help);
+    }
+    free(first);
+    free(manual);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -301,6 +366,7 @@ int main(void)
         T(a_daemon_that_names_too_many_items_is_ignored),
         T(the_manual_page_is_that_of_the_table),
         T(completion_knows_commands_options_and_values),
+        T(nothing_that_can_be_typed_is_missing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
