@@ -179,7 +179,7 @@ static int on_attach(struct asking *asking, struct error *err)
     client->is_stream = true;
     client_widen(client);
     client->sends_input = asking->ask->stdin;
-    client->holds = asking->ask->hold;
+    client->holds = client->was_held = asking->ask->hold;
     answer_position(asking);
     if (client->is_lost)
         return 0;

@@ -324,6 +324,15 @@ bool clients_are_served(const struct shim *shim)
     return true;
 }
 
+bool clients_lose_nothing(const struct shim *shim)
+{
+    for (struct client *client = shim->clients; client != NULL; client = client->next)
+        if (!client->is_lost && client->was_held &&
+            (client->first != NULL || client->process != NULL))
+            return false;
+    return true;
+}
+
 /* ---- to many ---------------------------------------------------------------- */
 
 bool clients_hold(const struct process *process)

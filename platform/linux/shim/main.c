@@ -270,7 +270,9 @@ void shim_end(struct shim *shim)
 
 static bool is_done(const struct shim *shim)
 {
-    return shim->is_ending && (clients_are_served(shim) || time_monotonic() >= shim->ends_at);
+    if (!shim->is_ending || (!shim->is_quitting && !clients_lose_nothing(shim)))
+        return false;
+    return clients_are_served(shim) || time_monotonic() >= shim->ends_at;
 }
 
 static int live(struct shim *shim)

@@ -218,6 +218,7 @@ struct client {
     uint64_t number;
     struct process *process; /* attached to */
     bool sends_input, holds;
+    bool was_held;  /* by its `hold`: it has everything before the shim ends */
     bool is_stream; /* attached, or was: gets no news */
     bool is_lost;   /* freed at the end of the turn */
     struct packet *first, **last;
@@ -227,6 +228,7 @@ struct client {
 int clients_listen(struct shim *shim, struct error *err);
 void clients_sweep(struct shim *shim);
 bool clients_are_served(const struct shim *shim); /* nothing waits to be sent */
+bool clients_lose_nothing(const struct shim *shim); /* ... to those who have said `hold` */
 void client_lose(struct client *client);
 void client_widen(struct client *client); /* it will carry much */
 void client_tell(struct client *client, const struct shim_tell *tell);

@@ -158,6 +158,22 @@ static void a_client_that_stalls_is_cut_off_alone(void **state)
     output_close(&stalled);
 }
 
+/* More than lies in the daemon and in the socket, less than what is kept for it altogether. */
+static void after_the_end_a_slow_client_still_gets_all(void **state)
+{
+    struct output output;
+
+    (void)state;
+    make_box(own_id(), "seq 1 150000; exit 6"); /* 939 kB */
+    start_held(&output, own_id(), false);
+    COMES_TRUE(strcmp(must_get(own_id())->status, "exited") == 0);
+    assert_true(peer_hears_nothing(&output.peer, 3000)); /* others are given up after two seconds */
+    assert_int_equal(output_all(&output), ERROR_NONE);
+    assert_int_equal(((const struct tasks_attach_reply *)output.answer.body)->exit_status, 6);
+    assert_seq(output.bytes[0], output.size[0], 150000, true);
+    output_close(&output);
+}
+
 static void who_leaves_lets_the_container_go_on(void **state)
 {
     struct output output;
@@ -300,6 +316,7 @@ int main(void)
         BOX_TEST(both_streams_are_whole),
         BOX_TEST(little_output_comes_at_once),
         BOX_TEST(a_client_that_stalls_is_cut_off_alone),
+        BOX_TEST(after_the_end_a_slow_client_still_gets_all),
         BOX_TEST(who_leaves_lets_the_container_go_on),
         BOX_TEST(a_shim_that_is_killed_ends_the_attachment_with_an_error),
         BOX_TEST(input_waits_for_its_reader_and_all_of_it_arrives),
