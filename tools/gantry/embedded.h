@@ -25,7 +25,8 @@ struct embedded_options {
 int embedded_start(const struct embedded_options *options, const char **endpoint,
                    struct error *err);
 /* Closes our own client.  An engine of ours stays until the clients of others have gone, or a
-   signal comes, then it stops; containers stay with their shims. */
-void embedded_end(struct gantry **own);
+   signal comes, then it stops; containers stay with their shims.  What main() has to return; without
+   an engine it may end the process itself: output has to be written before. */
+int embedded_end(struct gantry **own, int status);
 
 #endif

@@ -110,7 +110,7 @@ int main(int argc, char **argv)
         status = err.code == ERROR_CANCELLED ? STATUS_INTERRUPTED : cli.failure;
     }
     status = check_output(status);
-    embedded_end(&cli.client);
+    status = embedded_end(&cli.client, status);
     arena_free(cli.arena);
     return status;
 }

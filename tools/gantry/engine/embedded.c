@@ -120,7 +120,7 @@ static void wait_for_others(struct gantry *own)
     }
 }
 
-void embedded_end(struct gantry **own)
+int embedded_end(struct gantry **own, int status)
 {
     if (minder != NULL && *own != NULL)
         wait_for_others(*own);
@@ -128,4 +128,5 @@ void embedded_end(struct gantry **own)
     zactor_destroy(&minder);
     ORDER_AFTER_RECEIVE();
     config_free(&config);
+    return status;
 }
