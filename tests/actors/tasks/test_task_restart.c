@@ -35,9 +35,9 @@ static void a_container_is_found_again_running(void **state)
     must(exec_in(.id = own_id(), .exec = "e", .args = STRS("sh", "-c", "exit 3")));
     must(ask_get(tasks_wait, .id = own_id(), .exec = "e"));
     assert_int_equal(task()->exit_status, 3);
-    attach_to(&output, .id = own_id(), SET(hold, true));
+    attach_to(&output, .id = own_id(), SET(hold, true), SET(stdout_at, strlen("before\n")));
     output_allow(&output, 1000);
-    let_go(pid);
+    let_go(pid); /* which may be quicker than the attachment */
     output_until(&output, "after\n");
     assert_int_equal(output_all(&output), ERROR_NONE);
     output_close(&output);
