@@ -260,10 +260,11 @@ static int on_start(void *self, struct request *request, struct error *err)
     if (process->status != TASK_CREATED)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is %s already", in->id,
                          task_status_name(process->status));
-    if (task_ask_or(task, request, &ask, started, not_started, err) < 0)
-        return -1;
-    process->started = clock_now(); /* not when we hear of it: it may have ended by then */
-    return 0;
+    process->started = clock_now(); /* not later: it may have written and ended when we hear of it */
+    if (task_ask_or(task, request, &ask, started, not_started, err) == 0)
+        return 0;
+    process->started = 0;
+    return -1;
 }
 
 /* ---- kill, stop, delete -------------------------------------------------------------------- */
