@@ -14,18 +14,29 @@ busybox_registry
 daemon_start
 run_for 0 gantry pull "$busybox"
 
+step "a pull shows bars, with colours unless they are not wanted"
+run_for 0 gantry rmi "$busybox"
+run_for 0 person -- pull "$busybox"
+has "bars are drawn in place" $'\033[K' "$out"
+has "they have colours" $'\033[32m' "$out"
+run_for 0 gantry rmi "$busybox"
+NO_COLOR=1 run_for 0 person -- pull "$busybox"
+has "bars without colours" $'\033[K' "$out"
+[[ $out != *$'\033[32m'* && $out != *$'\033[36m'* ]] || fail "NO_COLOR is not respected"
+
 step "a shell, its window, and its exit status"
 run_for 3 person 'expect:# ' 'send:stty size\n' 'expect:24 80' 'expect:# ' \
     'send:tty; echo "a""b"\n' 'expect:/dev/pts/' 'expect:ab' 'expect:# ' 'send:exit 3\n' \
     -- run --rm -it "$busybox" sh
 
 step "the window's new size arrives"
-run_for 0 person 'expect:# ' "send:trap 'stty size; exit' WINCH; echo rea''dy; while :; do sleep 0.1; done\n" \
-    'expect:ready' 'size:132x43' 'expect:43 132' -- run --rm -it "$busybox" sh
+# a shell with job control would hear of it only between two commands
+run_for 0 person 'expect:ready' 'size:132x43' 'expect:43 132' -- run --rm -it "$busybox" \
+    sh -c "trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.1; done"
 
 step "Ctrl-C goes to the program inside"
-run_for 7 person 'expect:# ' "send:trap 'echo caug''ht; exit 7' INT; echo rea''dy; while :; do sleep 0.1; done\n" \
-    'expect:ready' 'send:\x03' 'expect:caught' -- run --rm -it "$busybox" sh
+run_for 7 person 'expect:ready' 'send:\x03' 'expect:caught' -- run --rm -it "$busybox" \
+    sh -c "trap 'echo caught; exit 7' INT; echo ready; while :; do sleep 0.1; done"
 
 step "the keys that leave it running, and coming back"
 run_for 0 person 'expect:# ' 'send:\x10\x11' 'expect:running' -- run -it --name kept "$busybox" sh
