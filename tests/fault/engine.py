@@ -36,7 +36,7 @@ class Engine:
         self.work, self.programs, self.namespace = work, programs, namespace
         self.root, self.state = f"{work}/root", f"{work}/s"
         self.endpoint = f"ipc://{self.state}/gantry.sock"
-        self.environment = dict(os.environ, GANTRY_NAMESPACE=namespace)
+        self.environment = dict(os.environ, GANTRY_NAMESPACE=namespace, GANTRY_WAIT="0")
         self.process = None
         self.log = open(f"{work}/gantryd.log", "ab", buffering=0)
 

@@ -11,8 +11,7 @@
 
 #define INPUT_SIZE 32768
 #define IMPATIENT  3  /* so many interrupts that change nothing: leave */
-#define AWAY_S     30 /* that a daemon may be gone: as long as one waits for another to hand over */
-#define AWAY_MS    100 /* between two attempts to find it */
+#define AWAY_MS    100 /* between two attempts to find a daemon that went away */
 
 struct pump {
     struct cli *cli;
@@ -332,9 +331,11 @@ static int go_on(struct pump *pump, struct error *err)
 
 static int find_again(struct pump *pump, struct error *err)
 {
+    if (pump->cli->wait_s == 0)
+        return -1;
     if (pump->away_until == 0) {
         pump->away = *err;
-        pump->away_until = clock_monotonic() + AWAY_S * INT64_C(1000000000);
+        pump->away_until = clock_monotonic() + pump->cli->wait_s * INT64_C(1000000000);
         fprintf(stderr, "gantry: the daemon went away; waiting for one, %s keeps running\n",
                 pump->attach.name);
     }

@@ -27,6 +27,7 @@ struct cli {
     bool json, debug, embedded, never_embedded;
     struct gantry *client; /* NULL before cli_connect() */
     int failure;           /* exit status when the command returns -1 */
+    unsigned wait_s;       /* for a daemon that went away from under a foreground command */
 };
 
 /* The exit status; -1 with `err`, which main prints. */

@@ -155,6 +155,8 @@ static void man_end(void)
         ".SH ENVIRONMENT\n"
         ".TP\n.B GANTRY_HOST\nThe endpoint, where \\-\\-host is not given.\n"
         ".TP\n.B GANTRY_NAMESPACE\nThe namespace, where \\-\\-namespace is not given.\n"
+        ".TP\n.B GANTRY_WAIT\nSeconds that run, start, attach and exec wait for a daemon that "
+        "went away (30); with 0 they end at once, with status 125.\n"
         ".TP\n.B NO_COLOR\nWhen set, progress is shown without colours.\n"
         ".SH EXIT STATUS\n"
         "0 on success, 1 on failure, 2 when the command line is wrong, 130 when interrupted. "

@@ -10,6 +10,8 @@
 #include "tools/gantry/command.h"
 #include "tools/gantry/embedded.h"
 
+#define WAIT_S 30
+
 static int take_globals(struct cli *cli, const struct args *args, struct error *err)
 {
     const char *format = args_text(args, "format");
@@ -93,6 +95,16 @@ static int check_output(int status)
     return status != 0 ? status : 1;
 }
 
+/* As long as a gantryd waits for a command to hand over, when nothing or nonsense is said. */
+static unsigned wait_of(const char *text)
+{
+    char *end;
+    unsigned long seconds = text != NULL ? strtoul(text, &end, 10) : 0;
+
+    return text != NULL && end != text && *end == '\0' && seconds <= 86400 ? (unsigned)seconds
+                                                                           : WAIT_S;
+}
+
 int main(int argc, char **argv)
 {
     const char *namespace = getenv("GANTRY_NAMESPACE"), *host = getenv("GANTRY_HOST");
@@ -100,6 +112,7 @@ int main(int argc, char **argv)
     struct error err = { 0 };
     int status;
 
+    cli.wait_s = wait_of(getenv("GANTRY_WAIT"));
     zsys_handler_set(NULL);
     cli.namespace = namespace != NULL && namespace[0] != '\0' ? namespace : NULL;
     cli.host = host != NULL && host[0] != '\0' ? host : NULL;
