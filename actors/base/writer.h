@@ -41,7 +41,7 @@ int request_write(struct request *request, write_body *body, write_after *after,
 /* Without a request: `ctx` is copied (size bytes) into the write's arena. */
 void loop_write(struct loop *loop, const char *namespace, write_body *body, write_after *after,
                 const void *ctx, size_t size);
-/* The same, and `after` may hear of it before it is on disk: half a second later it is, or at
+/* The same, and `after` may hear of it before it is on disk: after seconds of quiet it is, or at
    the next write that waits. */
 void loop_write_relaxed(struct loop *loop, const char *namespace, write_body *body, write_after *after,
                         const void *ctx, size_t size);

@@ -266,6 +266,11 @@ void container_folder_remove(struct job *job, const char *id)
     }
 }
 
+bool container_is_passing(const struct container_info *info)
+{
+    return info->has_remove && info->remove;
+}
+
 static bool has_own_snapshot(const struct container_info *info, bool keep_snapshot)
 {
     return info->snapshot != NULL && !keep_snapshot;
@@ -287,7 +292,7 @@ static void remove_files(struct job *job, const struct container_info *info, boo
     if (has_own_snapshot(info, keep_snapshot) && call(job, &op_snapshots_remove, &snapshot, NULL, &why) < 0) {
         if (why.code != ERROR_NOT_FOUND)
             log_warn("containers", "snapshot %s of removed container: %s", info->snapshot, why.text);
-        if (job_write(job, nothing, NULL, NULL, NULL, &why) < 0) /* takes the row's end along */
+        if (!container_is_passing(info) && job_write(job, nothing, NULL, NULL, NULL, &why) < 0) /* takes the row's end along */
             log_warn("containers", "removal of container %s: %s", info->id, why.text);
     }
     container_folder_remove(job, info->id);
@@ -325,10 +330,10 @@ static int remove_job(struct job *job, const void *in, void *out, struct error *
     if (end_task(job, order->info.id, want->has_force && want->force, err) < 0)
         return -1;
     job_finish(job, 30000);
-    job_relax(job, has_own_snapshot(&order->info, keep_snapshot));
+    job_relax(job, container_is_passing(&order->info) || has_own_snapshot(&order->info, keep_snapshot));
     if (call(job, &op_containers_drop, &which, NULL, err) < 0)
         return -1;
-    job_relax(job, false);
+    job_relax(job, container_is_passing(&order->info));
     remove_files(job, &order->info, keep_snapshot);
     return 0;
 }

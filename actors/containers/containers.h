@@ -31,6 +31,10 @@ struct containers {
 extern const struct actor containers_actor; /* self: struct containers */
 extern const struct db_schema containers_schema;
 
+/* With --rm: it goes when its task ends, and that ends with the machine. So nothing that is said of it
+   has to wait for the disk. */
+bool container_is_passing(const struct container_info *info);
+
 /* In a job of containers: the folder of one that no row names any more.  What resists for seconds
    goes at the next start. */
 void container_folder_remove(struct job *job, const char *id);

@@ -352,8 +352,13 @@ static int make(struct making *making, void *out, struct error *err)
     if (check_request(making, err) < 0 || make_folder(making, err) < 0)
         return -1;
     if (fill_folder(making, err) == 0 && make_root(making, err) == 0 && job_check(making->job, err) == 0) {
+        int result;
+
         job_finish(making->job, PUT_MS); /* or nobody would know whether there is a record */
-        if (call(making->job, &op_containers_put, &put, out, err) == 0)
+        job_relax(making->job, container_is_passing(&making->info));
+        result = call(making->job, &op_containers_put, &put, out, err);
+        job_relax(making->job, false);
+        if (result == 0)
             return 0;
         if (err->code == ERROR_DEADLINE_EXCEEDED)
             return -1; /* the next start knows */

@@ -91,7 +91,8 @@ static void the_oldest_file_goes(void **state)
     run_box(own_id(), LINES "lines 1 2000");
     wait_box(own_id());
     text = logs_of(.id = own_id());
-    first = (unsigned)strtoul(text, NULL, 10);
+    assert_non_null(text = strchr(text, '\n')); /* a file may begin inside a line */
+    first = (unsigned)strtoul(++text, NULL, 10);
     assert_in_range(first, 1500, 1800); /* 4 files of 16 KiB hold 460 lines at most, and the last may be new */
     assert_lines(text, first, 2000);
 }
