@@ -429,6 +429,13 @@ static UNUSED int prepare(void)
     return 0;
 }
 
+static UNUSED void simple_tar(struct bytes *tar)
+{
+    TAR(tar, .type = '5', .name = "d");
+    TAR(tar, .name = "d/f", .data = "some text, and more of it, and more of it");
+    tar_end(tar);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, place_make, place_remove)
 
 #endif
