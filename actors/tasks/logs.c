@@ -169,30 +169,72 @@ static int64_t number_of(const struct log_reader *reader, struct error *err)
     return -1;
 }
 
-/* 1: opened, from its beginning; 0: there is none of that number. */
-static int open_number(struct log_reader *reader, uint64_t number, struct error *err)
+static bool is_there(const struct log_reader *reader, int64_t number)
 {
+    struct error ignored;
     char path[PATH_SIZE];
-    struct error missing;
-    int file;
 
-    if (log_path(reader, number, path, err) < 0)
-        return -1;
-    if (file_open_read(path, &file, &missing) < 0)
-        return 0;
-    file_close(&reader->file);
-    reader->file = file;
-    reader->at = reader->pending_size = 0;
-    return 1;
+    return log_path(reader, (uint64_t)number, path, &ignored) == 0 && fs_exists(path);
 }
 
+/* The number of the next older one that is there, of those below `number`; -1: none, `file` is not open. */
+static int64_t open_below(const struct log_reader *reader, int64_t number, int *file, struct error *err)
+{
+    struct error missing;
+    char path[PATH_SIZE];
+
+    while (number-- > 0)
+        if (log_path(reader, (uint64_t)number, path, err) == 0 && file_open_read(path, file, &missing) == 0)
+            return number;
+    return -1;
+}
+
+static void take_file(struct log_reader *reader, int *file)
+{
+    file_close(&reader->file);
+    reader->file = *file;
+    reader->at = reader->pending_size = 0;
+    *file = -1;
+}
+
+/*
+ * The oldest that is there, or the one behind `reader->file`: it is the first below `number`.  All of
+ * them may be renamed while we look, so it is only taken when nothing has moved meanwhile.  1: opened,
+ * from its beginning; 0: there is none.
+ */
 static int open_oldest(struct log_reader *reader, struct error *err)
 {
-    int opened = 0;
+    const int64_t end = (int64_t)reader->wish->files;
 
-    for (uint64_t number = reader->wish->files; opened == 0 && number-- > 0;)
-        opened = open_number(reader, number, err);
-    return opened;
+    for (;;) {
+        CLEANUP(file_close) int file = -1;
+        int64_t number = open_below(reader, end, &file, err);
+
+        if (number < 0)
+            return 0;
+        if (number + 1 < end && is_there(reader, number + 1))
+            continue;
+        take_file(reader, &file);
+        return 1;
+    }
+}
+
+static int open_following(struct log_reader *reader, struct error *err)
+{
+    for (;;) {
+        CLEANUP(file_close) int file = -1;
+        int64_t number = number_of(reader, err), next;
+
+        if (number < 0)
+            return open_oldest(reader, err);
+        next = open_below(reader, number, &file, err);
+        if (next < 0)
+            return 0;
+        if (number_of(reader, err) != number || (next + 1 < number && is_there(reader, next + 1)))
+            continue;
+        take_file(reader, &file);
+        return 1;
+    }
 }
 
 /* The only file of one: it begins anew instead of being renamed. */
@@ -201,7 +243,7 @@ static bool was_emptied(struct log_reader *reader)
     struct fs_info now;
     struct error ignored;
 
-    if (fs_stat(reader->wish->log, &now, &ignored) < 0 || now.size >= reader->at)
+    if (reader->wish->files > 1 || fs_stat(reader->wish->log, &now, &ignored) < 0 || now.size >= reader->at)
         return false;
     reader->at = reader->pending_size = 0;
     return true;
@@ -210,18 +252,15 @@ static bool was_emptied(struct log_reader *reader)
 /* 1: there is another file to read on in; 0: this is the newest. */
 static int step(struct log_reader *reader, struct error *err)
 {
-    int64_t number = reader->file >= 0 ? number_of(reader, err) : -1;
-
-    if (number < 0)
+    if (reader->file < 0)
         return open_oldest(reader, err);
-    if (number == 0)
+    if (number_of(reader, err) == 0)
         return was_emptied(reader);
-    /* Its name says that nothing more is written to it; before we asked, something may have been.
-     */
+    /* Nothing more is written to it, be it renamed or removed; while we waited for credit, something
+       may have been. */
     if (read_on(reader, err) < 0)
         return -1;
-    number = number_of(reader, err); /* it may have been renamed again */
-    return number > 0 ? open_number(reader, (uint64_t)number - 1, err) : open_oldest(reader, err);
+    return open_following(reader, err);
 }
 
 /* All that is there now and has not been read. */
