@@ -7,7 +7,7 @@
 
 #include "tests/platform/unpack_layer.h"
 
-static void simple_tar(struct bytes *tar, size_t size)
+static void sized_tar(struct bytes *tar, size_t size)
 {
     char *data = calloc(1, size);
 
@@ -48,7 +48,7 @@ static void nothing_beyond_the_watermark_is_read(void **state)
     struct error err = { 0 };
     struct stat st;
 
-    simple_tar(&tar, 1 << 20);
+    sized_tar(&tar, 1 << 20);
     options = options_for(place, &tar);
     put_file(options.blob, tar.at, 300000); /* the rest is not there yet */
     assert_int_equal(unpack_start(&options, &unpack, &err), 0);
@@ -80,7 +80,7 @@ static void nothing_is_done_before_the_end_was_told(void **state)
     struct unpack_news news;
     struct error err = { 0 };
 
-    simple_tar(&tar, 100000);
+    sized_tar(&tar, 100000);
     options = options_for(place, &tar);
     assert_int_equal(unpack_start(&options, &unpack, &err), 0);
     assert_int_equal(unpack_allow(&unpack, tar.size, &err), 0);
@@ -108,7 +108,7 @@ static void an_end_of_the_pipe_without_the_word_discards(void **state)
     struct error err = { 0 };
     int status;
 
-    simple_tar(&tar, 100000);
+    sized_tar(&tar, 100000);
     options = options_for(place, &tar);
     assert_int_equal(unpack_start(&options, &unpack, &err), 0);
     assert_int_equal(unpack_allow(&unpack, tar.size, &err), 0);
@@ -130,7 +130,7 @@ static void a_blob_shorter_or_longer_than_told_is_data_loss(void **state)
     struct unpack_news news;
     struct error err = { 0 };
 
-    simple_tar(&tar, 100000);
+    sized_tar(&tar, 100000);
     options = options_for(place, &tar);
     assert_int_equal(unpack_whole(&options, tar.size + 1, &news, &err), -1);
     assert_int_equal(err.code, ERROR_DATA_LOSS);
@@ -187,7 +187,7 @@ static void the_folder_is_locked_while_it_runs(void **state)
     struct error err = { 0 };
     int lock;
 
-    simple_tar(&tar, 100000);
+    sized_tar(&tar, 100000);
     options = options_for(place, &tar);
     assert_int_equal(unpack_start(&options, &unpack, &err), 0);
     assert_int_equal(unpack_allow(&unpack, tar.size, &err), 0);
@@ -211,7 +211,7 @@ static void a_helper_that_is_killed_is_told_as_such(void **state)
     struct unpack_news news;
     struct error err = { 0 };
 
-    simple_tar(&tar, 100000);
+    sized_tar(&tar, 100000);
     options = options_for(place, &tar);
     assert_int_equal(unpack_start(&options, &unpack, &err), 0);
     child_kill(&unpack.child);
@@ -234,7 +234,7 @@ static void a_missing_helper_is_named(void **state)
     struct error err = { 0 };
     char path[4096];
 
-    simple_tar(&tar, 10);
+    sized_tar(&tar, 10);
     options = options_for(place, &tar);
     snprintf(path, sizeof(path), "%s", getenv("PATH"));
     setenv("PATH", "/usr/bin", 1);
@@ -253,7 +253,7 @@ static void missing_files_and_folders_are_named(void **state)
     struct unpack_news news;
     struct error err = { 0 };
 
-    simple_tar(&tar, 10);
+    sized_tar(&tar, 10);
     options = options_for(place, &tar);
     options.folder = in(place, "nowhere");
     assert_int_equal(unpack_whole(&options, tar.size, &news, &err), -1);
@@ -286,7 +286,7 @@ static void a_full_disk_is_told(void **state)
 
     mkdir(in(place, "refused"), 0700);
     assert_int_equal(mount("small", in(place, "refused"), "tmpfs", 0, "size=256k"), 0);
-    simple_tar(&tar, 1 << 20);
+    sized_tar(&tar, 1 << 20);
     tar.size -= 1024;
     expect_refused(place, &tar, ERROR_RESOURCE_EXHAUSTED, "No space left");
     umount2(in(place, "refused"), MNT_DETACH);
@@ -324,7 +324,7 @@ static void expect_caught(struct place *place, const char *how, const char *mess
 {
     struct bytes tar = { 0 };
 
-    simple_tar(&tar, 10);
+    sized_tar(&tar, 10);
     setenv("GANTRY_UNPACK_MISBEHAVE", how, 1);
     assert_int_equal(UNPACK(place, "x", &tar, .base = true), -1);
     unsetenv("GANTRY_UNPACK_MISBEHAVE");
@@ -380,7 +380,7 @@ static void it_keeps_seven_capabilities_and_nothing_that_was_open(void **state)
     uint64_t found;
     char *line;
 
-    simple_tar(&tar, 100000);
+    sized_tar(&tar, 100000);
     options = options_for(place, &tar);
     assert_int_equal(unpack_start(&options, &unpack, &err), 0);
     assert_int_equal(unpack_allow(&unpack, tar.size, &err), 0);
