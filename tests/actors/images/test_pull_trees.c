@@ -157,8 +157,10 @@ static void layers_with_everything_give_the_same_tree(void **state)
     };
 
     (void)state;
-    if (system("command -v umoci unshare getfattr >/dev/null") != 0)
+    if (system("command -v umoci unshare getfattr >/dev/null") != 0) {
+        print_message("skipped: umoci, unshare or getfattr is missing\n");
         skip();
+    }
     assert_same_tree(layers, COUNT_OF(layers));
 }
 
@@ -171,8 +173,10 @@ static void many_layers_give_the_same_tree(void **state)
     struct layer_plan layers[MANY + 1] = { { .entries = base, .entry_count = COUNT_OF(base) } };
 
     (void)state;
-    if (system("command -v umoci unshare getfattr >/dev/null") != 0)
+    if (system("command -v umoci unshare getfattr >/dev/null") != 0) {
+        print_message("skipped: umoci, unshare or getfattr is missing\n");
         skip();
+    }
     for (int i = 0; i < MANY; i++) {
         snprintf(names[i][0], sizeof(names[i][0]), "opt/a/dir%d/file%d", i % 5, i);
         snprintf(names[i][1], sizeof(names[i][1]), "opt/b/link%d", i);
