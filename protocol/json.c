@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include <openssl/evp.h>
+#include <nettle/base64.h>
 
 #define NS_PER_S 1000000000
 
@@ -128,13 +128,13 @@ static json_t *lossy_text(const char *s)
 
 json_t *json_base64(const void *bytes, size_t size)
 {
-    char *text = malloc(size / 3 * 4 + 5);
+    char *text = malloc(BASE64_ENCODE_RAW_LENGTH(size) + 1);
     json_t *value;
 
     if (text == NULL)
         return json_null();
-    EVP_EncodeBlock((unsigned char *)text, bytes, (int)size);
-    value = json_string(text);
+    base64_encode_raw(text, size, bytes);
+    value = json_stringn(text, BASE64_ENCODE_RAW_LENGTH(size));
     free(text);
     return value;
 }

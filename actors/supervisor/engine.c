@@ -286,12 +286,21 @@ static int start_all(struct engine *engine, struct error *err)
     return start_gateway(engine, err);
 }
 
+/* A request that waits is a thread with its pipe and a socket per service it asks.  The table is
+   made and touched at once, 12 bytes a socket: so no more than can be needed. */
+static size_t sockets_max(const struct config *config)
+{
+    size_t wanted = 1024 + 4 * (size_t)config->requests_total;
+
+    return wanted < 65536 ? wanted : 65536;
+}
+
 int engine_start(const struct config *config, bool embedded, struct engine **out, struct error *err)
 {
     struct engine *engine = zmalloc(sizeof(*engine));
 
     zsys_handler_set(NULL); /* signals are the caller's */
-    zsys_set_max_sockets(65536);
+    zsys_set_max_sockets(sockets_max(config));
     process_limits_raise();
     process_memory_setup();
     engine->config = config;

@@ -129,7 +129,6 @@ static int tell_read(const char *packet, size_t size, struct arena *arena, struc
 
 struct task_link {
     int socket_fd;
-    char *packet;
 };
 
 struct task_link *task_link_open(const char *folder, struct error *err)
@@ -159,8 +158,7 @@ int task_link_send(struct task_link *link, const struct shim_ask *ask, struct er
 int task_link_receive(struct task_link *link, struct arena *arena, struct shim_tell *tell,
                       struct error *err)
 {
-    static _Thread_local char
-        packet[SHIM_PACKET_MAX + 1]; /* a link is idle for days: it keeps none */
+    char packet[SHIM_PACKET_MAX + 1]; /* a link is idle for days: it keeps none */
     ssize_t size = packet_receive(link->socket_fd, packet, err);
 
     if (size <= 0)

@@ -1,10 +1,15 @@
-/* Digests: a hand-written grammar, and OpenSSL for the arithmetic. */
+/*
+ * Digests: a hand-written grammar, and nettle for the arithmetic: it uses the processor's own
+ * instructions as OpenSSL does, and needs no set-up, no heap and a tenth of the pages.
+ */
 #include "protocol/oci/digest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
+#include <nettle/nettle-meta.h>
+#include <nettle/sha2.h>
 
 #include "protocol/oci/shown.h"
 
@@ -13,7 +18,8 @@
 static const struct algorithm {
     const char *name;
     size_t digits;
-} algorithms[] = { { "sha256", 64 }, { "sha512", 128 } };
+    const struct nettle_hash *hash;
+} algorithms[] = { { "sha256", 64, &nettle_sha256 }, { "sha512", 128, &nettle_sha512 } };
 
 static const struct algorithm *algorithm_find(const char *name, size_t length)
 {
@@ -113,37 +119,37 @@ int digester_open(struct digester *digester, const char *algorithm, struct error
                          "digest algorithm '%s': not known here; sha256 and sha512 are",
                          shown_bytes(algorithm, strcspn(algorithm, ":"), &s));
     strcpy(digester->algorithm, known->name);
-    digester->context = EVP_MD_CTX_new();
-    if (digester->context == NULL ||
-        EVP_DigestInit_ex(digester->context, known->digits == 64 ? EVP_sha256() : EVP_sha512(),
-                          NULL) != 1) {
-        digester_drop(digester);
-        return error_set(err, ERROR_INTERNAL, "%s: OpenSSL does not provide it", known->name);
-    }
+    digester->state = malloc(known->hash->context_size);
+    if (digester->state == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a %s", known->name);
+    known->hash->init(digester->state);
     return 0;
+}
+
+static const struct nettle_hash *hash_of(const struct digester *digester)
+{
+    return algorithm_find(digester->algorithm, strlen(digester->algorithm))->hash;
 }
 
 void digester_add(struct digester *digester, const void *bytes, size_t size)
 {
-    if (digester->context == NULL || size == 0)
-        return;
-    if (EVP_DigestUpdate(digester->context, bytes, size) != 1)
-        digester_drop(digester); /* digester_finish() will say so */
+    if (digester->state != NULL && size > 0)
+        hash_of(digester)->update(digester->state, size, bytes);
 }
 
 int digester_finish(struct digester *digester, char text[DIGEST_TEXT_SIZE], struct error *err)
 {
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
+    uint8_t hash[SHA512_DIGEST_SIZE];
+    size_t size;
     int used;
 
     text[0] = '\0';
-    if (digester->context == NULL || EVP_DigestFinal_ex(digester->context, hash, &size) != 1) {
-        digester_drop(digester);
-        return error_set(err, ERROR_INTERNAL, "%s: OpenSSL fails", digester->algorithm);
-    }
+    if (digester->state == NULL)
+        return error_set(err, ERROR_INTERNAL, "a digest was finished that was never begun");
+    size = hash_of(digester)->digest_size;
+    hash_of(digester)->digest(digester->state, size, hash);
     used = snprintf(text, DIGEST_TEXT_SIZE, "%s:", digester->algorithm);
-    for (unsigned i = 0; i < size && i < 64; i++, used += 2)
+    for (size_t i = 0; i < size; i++, used += 2)
         snprintf(text + used, 3, "%02x", hash[i]);
     digester_drop(digester);
     return 0;
@@ -151,8 +157,8 @@ int digester_finish(struct digester *digester, char text[DIGEST_TEXT_SIZE], stru
 
 void digester_drop(struct digester *digester)
 {
-    EVP_MD_CTX_free(digester->context);
-    digester->context = NULL;
+    free(digester->state);
+    digester->state = NULL;
 }
 
 int digest_of(const char *algorithm, const void *bytes, size_t size, char out[DIGEST_TEXT_SIZE],

@@ -32,7 +32,7 @@ const char *digest_hex(const char *digest);
 
 /* A hash that is fed piece by piece.  CLEANUP(digester_drop) struct digester d = { 0 }; */
 struct digester {
-    void *context;
+    void *state; /* of the algorithm; NULL: closed */
     char algorithm[8];
 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/evp.h>
+#include <nettle/base64.h>
 
 #include "protocol/oci/digest.h"
 #include "protocol/oci/document.h"
@@ -31,22 +31,17 @@ static int read_platform(const struct place *place, struct oci_descriptor *out)
     return 0;
 }
 
-/* Padding is part of the text: "e30=" is 2 bytes. */
-static int base64_decode(const char *text, struct arena *arena, struct bin *out)
+static int base64_read(const char *text, struct arena *arena, struct bin *out)
 {
-    size_t length = strlen(text), padding = 0;
-    unsigned char *bytes;
-    int size;
+    size_t length = strlen(text), size = BASE64_DECODE_LENGTH(length);
+    struct base64_decode_ctx state;
+    uint8_t *bytes = arena_alloc(arena, size);
 
-    if (length % 4 != 0)
+    base64_decode_init(&state);
+    if (base64_decode_update(&state, &size, bytes, length, text) != 1 ||
+        base64_decode_final(&state) != 1)
         return -1;
-    while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
-        padding++;
-    bytes = arena_alloc(arena, length / 4 * 3);
-    size = EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)length);
-    if (size < (int)padding)
-        return -1;
-    *out = (struct bin){ bytes, (size_t)size - padding };
+    *out = (struct bin){ bytes, size };
     return 0;
 }
 
@@ -60,7 +55,7 @@ static int read_data(const struct place *place, struct oci_descriptor *out)
         return -1;
     if (text == NULL || !digest_is_usable(out->blob.digest))
         return 0;
-    if (base64_decode(text, place->arena, &data) < 0)
+    if (base64_read(text, place->arena, &data) < 0)
         return place_error(place, "data", "is not base64");
     if (data.size != out->blob.size)
         return place_error(place, "data", "is of %zu bytes, the size says %llu", data.size,

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -258,7 +257,6 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     setpriority(PRIO_PROCESS, 0, YIELDING); /* while five images are unpacked, ps is answered */
     mallopt(M_ARENA_MAX, 1); /* an arena of its own for the second thread would be 64 MiB */
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     status = confine_descriptors(&err) < 0 ? -1 : run(argv, &err);
     if (status < 0)
         report_error(&err);

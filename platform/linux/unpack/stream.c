@@ -1,7 +1,7 @@
 /* stream — a ring of blocks between two threads; see stream.h. */
 #include "platform/linux/unpack/stream.h"
 
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 struct stream {
     struct decompress *decompress;
     uint64_t max_bytes;
-    EVP_MD_CTX *hash;     /* the second thread's, until it has ended */
+    struct sha256_ctx hash; /* the second thread's, until it has ended */
     uint64_t bytes;       /* that the reader has got */
     bool holding;         /* the reader looks at ring[taken % BLOCKS] */
     pthread_mutex_t lock; /* for all below */
@@ -35,11 +35,11 @@ struct stream *stream_new(struct decompress *decompress, uint64_t max_bytes, str
 
     for (int i = 0; ok && i < BLOCKS; i++)
         ok = (stream->ring[i].bytes = malloc(BLOCK_SIZE)) != NULL;
-    if (!ok || (stream->hash = EVP_MD_CTX_new()) == NULL ||
-        EVP_DigestInit_ex(stream->hash, EVP_sha256(), NULL) != 1) {
+    if (!ok) {
         error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory for the layer's stream");
         return NULL; /* and the process ends */
     }
+    sha256_init(&stream->hash);
     stream->decompress = decompress;
     stream->max_bytes = max_bytes;
     pthread_mutex_init(&stream->lock, NULL);
@@ -80,8 +80,7 @@ static int make_block(struct stream *stream, uint64_t *total, size_t *size, stru
         return error_set(err, ERROR_RESOURCE_EXHAUSTED,
                          "layer: more than %llu bytes when decompressed",
                          (unsigned long long)stream->max_bytes);
-    if (EVP_DigestUpdate(stream->hash, place, *size) != 1)
-        return error_set(err, ERROR_INTERNAL, "layer: cannot be hashed");
+    sha256_update(&stream->hash, *size, place);
     if (*size > 0)
         place_give(stream, *size);
     return 0;
@@ -157,19 +156,17 @@ uint64_t stream_bytes(const struct stream *stream)
 
 int stream_finish(struct stream *stream, char diff_id[DIFF_ID_SIZE], struct error *err)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    uint8_t digest[SHA256_DIGEST_SIZE];
     const void *block;
     size_t size;
-    unsigned length;
 
     do
         if (stream_next(stream, &block, &size, err) < 0)
             return -1;
     while (size > 0);
-    if (EVP_DigestFinal_ex(stream->hash, digest, &length) != 1 || length != 32)
-        return error_set(err, ERROR_INTERNAL, "layer: cannot be hashed");
+    sha256_digest(&stream->hash, sizeof(digest), digest);
     snprintf(diff_id, DIFF_ID_SIZE, "sha256:");
-    for (unsigned i = 0; i < length; i++)
+    for (unsigned i = 0; i < sizeof(digest); i++)
         snprintf(diff_id + 7 + 2 * i, 3, "%02x", digest[i]);
     return 0;
 }
