@@ -145,6 +145,12 @@ void process_limits_raise(void);
    heaps do not need goes back to the system. */
 void process_memory_setup(void);
 void process_memory_give_back(void);
+void memory_wipe(void *data, size_t size); /* of secrets; no compiler leaves it out */
+
+/* A thread that nobody waits for; for helpers, which end all at once. */
+int thread_detach(void (*run)(void *ctx), void *ctx, struct error *err);
+/* Ends this process now, whatever its threads do; nothing is tidied up. */
+void process_end(int status) __attribute__((noreturn));
 
 /* Becomes another program, with our descriptors and environment; comes back only with an error. */
 int process_become(const char *path, char *const *argv, struct error *err);
@@ -157,6 +163,7 @@ struct child {
 struct child_options {
     const char *const *argv; /* argv[0] is a path */
     bool input, output;      /* pipes on its stdin, stdout; else /dev/null */
+    int channel;             /* instead of `input`, this end is its stdin (channel.h); 0: none */
     int errors;              /* its stderr goes here; -1: /dev/null, 2: ours */
     bool detached;           /* a session of its own: it outlives us */
 };
@@ -164,6 +171,10 @@ struct child_options {
 int child_start(const struct child_options *options, struct child *child, struct error *err);
 /* Waits; status as a shell counts (128 + signal). */
 int child_wait(struct child *child, int *status, struct error *err);
+/* How it ended, if it does so within that time; child_wait() can still say so again. */
+bool child_ended(const struct child *child, int wait_ms, int *status);
+/* "was killed by signal 9 (Killed)", "ended with status 1".  Returns `text`. */
+const char *child_fate(int status, char text[80]);
 void child_kill(struct child *child);
 void child_drop(struct child *child); /* kills, reaps, closes: for CLEANUP() */
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +103,16 @@ void process_memory_give_back(void)
     malloc_trim(0);
 }
 
+void memory_wipe(void *data, size_t size)
+{
+    explicit_bzero(data, size);
+}
+
+void process_end(int status)
+{
+    _exit(status);
+}
+
 size_t machine_limits(struct machine_limit limits[MACHINE_LIMITS_MAX])
 {
     static const struct {
@@ -177,7 +189,7 @@ static int spawn(const struct child_options *options, const struct pipes *pipes,
 
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    redirect(&actions, pipes->in[0], 0, O_RDONLY);
+    redirect(&actions, options->channel > 0 ? options->channel : pipes->in[0], 0, O_RDONLY);
     redirect(&actions, pipes->out[1], 1, O_WRONLY);
     if (options->errors != 2)
         redirect(&actions, options->errors, 2, O_WRONLY);
@@ -232,6 +244,34 @@ int child_wait(struct child *child, int *status, struct error *err)
     child->pid = 0;
     *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
     return 0;
+}
+
+static int shell_status(const siginfo_t *info)
+{
+    return info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
+}
+
+bool child_ended(const struct child *child, int wait_ms, int *status)
+{
+    CLEANUP(file_close) int process = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    struct pollfd end = { .fd = process, .events = POLLIN };
+    siginfo_t info = { 0 };
+
+    if (process >= 0)
+        poll(&end, 1, wait_ms);
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+        return false;
+    *status = shell_status(&info);
+    return true;
+}
+
+const char *child_fate(int status, char text[80])
+{
+    if (status > 128)
+        snprintf(text, 80, "was killed by signal %d (%s)", status - 128, strsignal(status - 128));
+    else
+        snprintf(text, 80, "ended with status %d", status);
+    return text;
 }
 
 void child_kill(struct child *child)
