@@ -180,7 +180,7 @@ int main(void)
     print_codes();
     print_ops();
     printf("\n## Records\n\nThe `shim_` records are what the daemon and `gantry-shim` say to each "
-           "other; no operation carries them.\n");
+           "other, the `fetch_` records what it and `gantry-fetch` do; no operation carries them.\n");
     for (size_t i = 0; i < schema_record_count; i++)
         print_record(schema_records[i]());
     return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;

@@ -11,9 +11,11 @@
  * a refusal reaches the user.  Credentials go to the configured host and nowhere
  * else, whoever asks for them (CVE-2020-15157).
  *
- * Built from: http (one GET on one kept connection), redirect (where an answer
- * sends us), challenge and auth (what a 401 wants), retry (when to try again),
- * fetch (these together: one try), registry_errors (what it all means to a person).
+ * There are two ends of it, and programs link one.  The daemon's (registry.c) has a process ask,
+ * gantry-fetch, and believes it no more than a stranger.  That process has the other
+ * (registry/), built from: http (one GET on one kept connection), redirect (where an answer
+ * sends us), challenge and auth (what a 401 wants), retry (when to try again), fetch (these
+ * together: one try), registry_errors (what it all means to a person).
  */
 #ifndef ACTORS_IMAGES_REGISTRY_H
 #define ACTORS_IMAGES_REGISTRY_H
@@ -61,7 +63,8 @@ struct registry_caller {
     void *ctx;
 };
 
-/* Contacts nobody yet.  INVALID_ARGUMENT: a host or repository that is none. */
+/* Contacts nobody yet.  INVALID_ARGUMENT: a host or repository that is none.  NOT_FOUND:
+   gantry-fetch is not installed. */
 int registry_open(struct registry **registry, const struct registry_options *options,
                   struct error *err);
 /* After the last call has returned; NULL is fine.  Sets it to NULL: for CLEANUP(). */

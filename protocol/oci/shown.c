@@ -29,3 +29,23 @@ const char *shown(const char *text, struct shown *out)
 {
     return shown_bytes(text, strlen(text), out);
 }
+
+const char *plain_text(const char *in, size_t size, char *out, size_t room)
+{
+    size_t used = 0;
+    bool space = true; /* runs of blanks become one, none at the start */
+
+    for (size_t i = 0; i < size && used + 1 < room; i++) {
+        unsigned char c = (unsigned char)in[i];
+        bool blank = c == ' ' || (c >= '\t' && c <= '\r');
+
+        if (blank && space)
+            continue;
+        space = blank;
+        out[used++] = blank ? ' ' : c > ' ' && c < 0x7f ? (char)c : '?';
+    }
+    if (used > 0 && out[used - 1] == ' ')
+        used--;
+    out[used] = '\0';
+    return out;
+}

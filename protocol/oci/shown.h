@@ -15,4 +15,7 @@ struct shown {
 const char *shown(const char *text, struct shown *out);
 const char *shown_bytes(const char *bytes, size_t size, struct shown *out);
 
+/* Printable ASCII on one line, cut to `room` with its NUL.  Returns `out`. */
+const char *plain_text(const char *in, size_t size, char *out, size_t room);
+
 #endif

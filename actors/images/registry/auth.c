@@ -1,15 +1,14 @@
 /* auth — a list of credentials that only grows while the registry is open: no lock for readers. */
-#include "actors/images/auth.h"
+#include "actors/images/registry/auth.h"
 
 #include <curl/curl.h>
-#include <openssl/crypto.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/images/challenge.h"
-#include "actors/images/token.h"
+#include "actors/images/registry/challenge.h"
+#include "actors/images/registry/token.h"
 #include "platform/platform.h"
 
 struct credential {
@@ -26,7 +25,7 @@ void auth_close(struct auth *auth)
     while (credential != NULL) {
         struct credential *older = credential->next;
 
-        OPENSSL_cleanse(credential->token, strlen(credential->token));
+        memory_wipe(credential->token, strlen(credential->token));
         free(credential);
         credential = older;
     }

@@ -9,11 +9,11 @@
  * a token that its service hands to anybody.  Name and password go to the configured host
  * only: not to a token service, not to where a redirect leads.
  */
-#ifndef ACTORS_IMAGES_AUTH_H
-#define ACTORS_IMAGES_AUTH_H
+#ifndef ACTORS_IMAGES_REGISTRY_AUTH_H
+#define ACTORS_IMAGES_REGISTRY_AUTH_H
 
-#include "actors/images/http.h"
-#include "actors/images/registry_errors.h"
+#include "actors/images/registry/http.h"
+#include "actors/images/registry/registry_errors.h"
 
 struct credential; /* lives until the registry is closed */
 

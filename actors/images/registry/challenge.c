@@ -3,7 +3,7 @@
  * looking one word ahead: a word with a = behind it is a parameter, any other begins a new
  * challenge.
  */
-#include "actors/images/challenge.h"
+#include "actors/images/registry/challenge.h"
 
 #include <string.h>
 

@@ -6,8 +6,8 @@
  * that; what it cannot make sense of it skips, and a value that does not fit makes
  * its challenge unusable rather than cut off.
  */
-#ifndef ACTORS_IMAGES_CHALLENGE_H
-#define ACTORS_IMAGES_CHALLENGE_H
+#ifndef ACTORS_IMAGES_REGISTRY_CHALLENGE_H
+#define ACTORS_IMAGES_REGISTRY_CHALLENGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,12 +2,12 @@
  * fetch — the happy path is one exchange.  A 401 of the registry itself is answered once per try;
  * a second one means that what it asked for is not what it wanted.
  */
-#include "actors/images/fetch.h"
+#include "actors/images/registry/fetch.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 
-#include "actors/images/redirect.h"
+#include "actors/images/registry/redirect.h"
 
 #define URL_SIZE 1024
 

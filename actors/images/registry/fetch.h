@@ -2,10 +2,10 @@
  * fetch — one try at one thing of a repository: redirects followed, a 401 answered, the
  * outcome put into words.  Whether to try again is the caller's to decide, with `may_pass`.
  */
-#ifndef ACTORS_IMAGES_FETCH_H
-#define ACTORS_IMAGES_FETCH_H
+#ifndef ACTORS_IMAGES_REGISTRY_FETCH_H
+#define ACTORS_IMAGES_REGISTRY_FETCH_H
 
-#include "actors/images/registry_private.h"
+#include "actors/images/registry/registry_private.h"
 
 struct fetch {
     const char *what;   /* for messages: "image docker.io/library/busybox:latest" */

@@ -2,14 +2,14 @@
  * http — the transfer loop around curl's multi interface.  curl answers through the callbacks;
  * whatever one of them refuses ends the transfer, and `stopped` tells that the error is theirs.
  */
-#include "actors/images/http.h"
+#include "actors/images/registry/http.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/images/http_headers.h"
+#include "actors/images/registry/http_headers.h"
 #include "platform/platform.h"
 
 #define CHECK_MS         100

@@ -7,8 +7,8 @@
  * Redirects are not followed here, and every transfer sets all of its options
  * anew, so nothing of one (least of all credentials) is left for the next.
  */
-#ifndef ACTORS_IMAGES_HTTP_H
-#define ACTORS_IMAGES_HTTP_H
+#ifndef ACTORS_IMAGES_REGISTRY_HTTP_H
+#define ACTORS_IMAGES_REGISTRY_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* http_headers — foreign lines: each is bounded, and what makes no sense is absent. */
-#include "actors/images/http_headers.h"
+#include "actors/images/registry/http_headers.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

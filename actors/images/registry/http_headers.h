@@ -1,8 +1,8 @@
 /* http_headers — the few header lines of an answer that anybody here reads. */
-#ifndef ACTORS_IMAGES_HTTP_HEADERS_H
-#define ACTORS_IMAGES_HTTP_HEADERS_H
+#ifndef ACTORS_IMAGES_REGISTRY_HTTP_HEADERS_H
+#define ACTORS_IMAGES_REGISTRY_HTTP_HEADERS_H
 
-#include "actors/images/http.h"
+#include "actors/images/registry/http.h"
 
 /* Takes one line as it came, line end included.  A status line begins the answer anew
    (what an interim answer said is void).  Values that are too long count as absent. */

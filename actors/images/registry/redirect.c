@@ -1,12 +1,12 @@
 /* redirect — hop by hop, with the address taken apart and compared by curl's own URL reader. */
-#include "actors/images/redirect.h"
+#include "actors/images/registry/redirect.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/images/registry_errors.h"
+#include "actors/images/registry/registry_errors.h"
 #include "platform/scope.h"
 
 static bool is_redirect(int status)

@@ -5,10 +5,10 @@
  * credentials once another host (name, port or scheme) was asked, not even back home;
  * never from https to http; not more than ten times.
  */
-#ifndef ACTORS_IMAGES_REDIRECT_H
-#define ACTORS_IMAGES_REDIRECT_H
+#ifndef ACTORS_IMAGES_REGISTRY_REDIRECT_H
+#define ACTORS_IMAGES_REGISTRY_REDIRECT_H
 
-#include "actors/images/http.h"
+#include "actors/images/registry/http.h"
 
 #define REDIRECTS_MAX 10
 

@@ -2,67 +2,18 @@
 #include "actors/images/registry.h"
 
 #include <curl/curl.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/images/registry_private.h"
+#include "actors/images/registry/registry_private.h"
+#include "actors/images/registry_options.h"
+#include "platform/platform.h"
 #include "platform/scope.h"
 
 #ifndef GANTRY_VERSION
 #define GANTRY_VERSION "0"
 #endif
-
-/* ---- what may become part of an address -------------------------------------- */
-
-static bool is_lower(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-static bool is_word(char c)
-{
-    return is_lower(c) || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_host(const char *text)
-{
-    size_t size = strlen(text);
-
-    for (size_t i = 0; i < size; i++)
-        if (!is_word(text[i]) && strchr(".-:[]", text[i]) == NULL)
-            return false;
-    return size > 0 && size < 256;
-}
-
-/* Segments of letters and digits with single separators between, never two dots. */
-static bool is_repository(const char *text)
-{
-    size_t size = strlen(text);
-
-    for (size_t i = 0; i < size; i++) {
-        bool between = i > 0 && i + 1 < size;
-
-        if (is_lower(text[i]))
-            continue;
-        if (!between || strchr("._-/", text[i]) == NULL)
-            return false;
-        if ((text[i] == '.' || text[i] == '/') && !is_lower(text[i + 1]))
-            return false;
-    }
-    return size > 0 && size < 256;
-}
-
-bool is_tag(const char *text)
-{
-    size_t size = strlen(text);
-
-    for (size_t i = 0; i < size; i++)
-        if (!is_word(text[i]) && (i == 0 || (text[i] != '.' && text[i] != '-')))
-            return false;
-    return size > 0 && size <= 128;
-}
 
 /* ---- open and close ------------------------------------------------------------ */
 
@@ -123,30 +74,9 @@ static void drop_strings(struct registry_options *options)
     const char **strings[] = STRINGS(options);
 
     if (options->password != NULL)
-        OPENSSL_cleanse((char *)options->password, strlen(options->password));
+        memory_wipe((char *)options->password, strlen(options->password));
     for (size_t i = 0; i < COUNT_OF(strings); i++)
         free((char *)*strings[i]);
-}
-
-static int check_options(const struct registry_options *options, struct error *err)
-{
-    if (options->host == NULL || !is_host(options->host))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a registry",
-                         options->host != NULL ? options->host : "");
-    if (options->repository == NULL || !is_repository(options->repository))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a repository",
-                         options->repository != NULL ? options->repository : "");
-    if (options->username != NULL && strchr(options->username, ':') != NULL)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "a user name holds no colon");
-    return 0;
-}
-
-/* Docker Hub is named one way and reached another. */
-static const char *host_spoken_to(const char *host)
-{
-    if (strcmp(host, "docker.io") == 0 || strcmp(host, "index.docker.io") == 0)
-        return "registry-1.docker.io";
-    return host;
 }
 
 int registry_open(struct registry **registry, const struct registry_options *options,
@@ -154,7 +84,7 @@ int registry_open(struct registry **registry, const struct registry_options *opt
 {
     struct registry *self;
 
-    if (check_options(options, err) < 0)
+    if (registry_options_check(options, err) < 0)
         return -1;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_set(err, ERROR_INTERNAL, "libcurl does not start");
@@ -165,7 +95,7 @@ int registry_open(struct registry **registry, const struct registry_options *opt
     }
     self->options = *options;
     set_defaults(&self->options);
-    snprintf(self->host, sizeof(self->host), "%s", host_spoken_to(options->host));
+    snprintf(self->host, sizeof(self->host), "%s", registry_host_of(options->host));
     if (copy_strings(&self->options, err) < 0) {
         registry_close(&self);
         return -1;

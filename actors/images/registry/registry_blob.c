@@ -10,8 +10,8 @@
  */
 #include <stdio.h>
 
-#include "actors/images/fetch.h"
-#include "actors/images/registry.h"
+#include "actors/images/registry/fetch.h"
+#include "actors/images/registry_options.h"
 #include "platform/scope.h"
 #include "protocol/oci/digest.h"
 
@@ -137,21 +137,6 @@ static void count_progress(struct transfer *transfer, struct retry *retry)
     retry_progress(retry);
 }
 
-static int check_blob(const struct registry_blob *blob, struct error *err)
-{
-    if (!digest_is_usable(blob->digest))
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "\"%.140s\" is no digest that can be "
-                         "verified",
-                         blob->digest);
-    if (blob->size > INT64_MAX)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "blob %s: no blob is so large", blob->digest);
-    if (blob->offset > blob->size)
-        return error_set(err, ERROR_OUT_OF_RANGE, "blob %s: there are %llu bytes of %llu",
-                         blob->digest, u(blob->offset), u(blob->size));
-    return 0;
-}
-
 int registry_blob(struct registry *registry, const struct registry_caller *caller,
                   const struct registry_blob *blob, struct error *err)
 {
@@ -163,7 +148,7 @@ int registry_blob(struct registry *registry, const struct registry_caller *calle
     };
     bool may_pass;
 
-    if (check_blob(blob, err) < 0)
+    if (registry_blob_check(blob, err) < 0)
         return -1;
     if (blob->offset == blob->size)
         return 0;

@@ -2,14 +2,14 @@
  * registry_errors — sentences are put together as: what was wanted, who refuses and how, its own
  * words, the address.  The order is that of importance, because the end may be cut off.
  */
-#include "actors/images/registry_errors.h"
+#include "actors/images/registry/registry_errors.h"
 
 #include <curl/curl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "actors/images/http_headers.h"
+#include "actors/images/registry/http_headers.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 
@@ -22,26 +22,6 @@ const char *host_text(const char *url, char out[HOST_TEXT_SIZE])
 
     host = host != NULL ? host + 3 : url;
     return plain_text(host, strcspn(host, "/?#"), out, HOST_TEXT_SIZE);
-}
-
-const char *plain_text(const char *in, size_t size, char *out, size_t room)
-{
-    size_t used = 0;
-    bool space = true; /* runs of blanks become one, none at the start */
-
-    for (size_t i = 0; i < size && used + 1 < room; i++) {
-        unsigned char c = (unsigned char)in[i];
-        bool blank = c == ' ' || (c >= '\t' && c <= '\r');
-
-        if (blank && space)
-            continue;
-        space = blank;
-        out[used++] = blank ? ' ' : c > ' ' && c < 0x7f ? (char)c : '?';
-    }
-    if (used > 0 && out[used - 1] == ' ')
-        used--;
-    out[used] = '\0';
-    return out;
 }
 
 /* ---- the registry's own words ---------------------------------------------- */

@@ -8,15 +8,13 @@
 #ifndef ACTORS_IMAGES_REGISTRY_ERRORS_H
 #define ACTORS_IMAGES_REGISTRY_ERRORS_H
 
-#include "actors/images/http.h"
+#include "actors/images/registry/http.h"
+#include "protocol/oci/shown.h"
 
 #define HOST_TEXT_SIZE 280
 
 /* The host[:port] of an address, for messages.  Returns `out`. */
 const char *host_text(const char *url, char out[HOST_TEXT_SIZE]);
-
-/* Printable ASCII on one line, cut to `room` with its NUL.  Returns `out`. */
-const char *plain_text(const char *in, size_t size, char *out, size_t room);
 
 /* What the caller was after. */
 struct errand {

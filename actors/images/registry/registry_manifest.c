@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/images/fetch.h"
-#include "actors/images/registry.h"
+#include "actors/images/registry/fetch.h"
+#include "actors/images/registry_options.h"
 #include "platform/scope.h"
 #include "protocol/oci/digest.h"
 #include "protocol/oci/media.h"
@@ -25,12 +25,6 @@ struct intake {
     char *bytes;
     size_t used, room;
 };
-
-void registry_document_free(struct registry_document *document)
-{
-    free(document->bytes);
-    document->bytes = NULL;
-}
 
 static int too_large(const struct intake *intake, struct error *err)
 {
@@ -157,7 +151,7 @@ int registry_manifest(struct registry *registry, const struct registry_caller *c
                            .ctx = &intake };
 
     memset(out, 0, sizeof(*out));
-    if (!by_digest && !is_tag(tag_or_digest))
+    if (!by_digest && !registry_is_tag(tag_or_digest))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is neither tag nor digest",
                          tag_or_digest);
     snprintf(what, sizeof(what), "image %s/%s%s%s", registry->options.host,

@@ -4,11 +4,11 @@
 
 #include <stdatomic.h>
 
-#include "actors/images/auth.h"
-#include "actors/images/http.h"
+#include "actors/images/registry/auth.h"
+#include "actors/images/registry/http.h"
 #include "actors/images/registry.h"
-#include "actors/images/registry_errors.h"
-#include "actors/images/retry.h"
+#include "actors/images/registry/registry_errors.h"
+#include "actors/images/registry/retry.h"
 
 #define LINES_KEPT 16
 
@@ -30,8 +30,5 @@ struct line {
 };
 int line_take(struct registry *registry, struct line *line, struct error *err);
 void line_drop(struct line *line); /* for CLEANUP() */
-
-/* Grammar of the distribution-spec; what becomes part of an address is checked here as well. */
-bool is_tag(const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 /* retry — the arithmetic of waiting; the waiting itself is http_wait(), which can be cancelled. */
-#include "actors/images/retry.h"
+#include "actors/images/registry/retry.h"
 
 #include <stdio.h>
 

@@ -5,10 +5,10 @@
  * clients of a registry that fell over do not come back in step.  What the server asks for
  * (Retry-After) is honoured, up to a limit: beyond it the user should hear of it now.
  */
-#ifndef ACTORS_IMAGES_RETRY_H
-#define ACTORS_IMAGES_RETRY_H
+#ifndef ACTORS_IMAGES_REGISTRY_RETRY_H
+#define ACTORS_IMAGES_REGISTRY_RETRY_H
 
-#include "actors/images/http.h"
+#include "actors/images/registry/http.h"
 
 struct retry {
     const struct registry_options *options;

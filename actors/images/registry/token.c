@@ -1,14 +1,13 @@
 /* token — builds the address from the challenge, asks, and reads the answer. */
-#include "actors/images/token.h"
+#include "actors/images/registry/token.h"
 
 #include <curl/curl.h>
 #include <jansson.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/images/redirect.h"
+#include "actors/images/registry/redirect.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/document.h"
@@ -47,7 +46,7 @@ static void json_drop(json_t **json)
 void token_free(struct token *token)
 {
     if (token->text != NULL)
-        OPENSSL_cleanse(token->text, strlen(token->text));
+        memory_wipe(token->text, strlen(token->text));
     free(token->text);
     token->text = NULL;
 }

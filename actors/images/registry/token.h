@@ -5,11 +5,11 @@
  * whatever the registry names, so nothing secret goes there, its answer is bounded, and a
  * registry that is asked over https cannot send us to one that is not.
  */
-#ifndef ACTORS_IMAGES_TOKEN_H
-#define ACTORS_IMAGES_TOKEN_H
+#ifndef ACTORS_IMAGES_REGISTRY_TOKEN_H
+#define ACTORS_IMAGES_REGISTRY_TOKEN_H
 
-#include "actors/images/auth.h"
-#include "actors/images/challenge.h"
+#include "actors/images/registry/auth.h"
+#include "actors/images/registry/challenge.h"
 
 struct token {
     char *text;      /* printable ASCII: fit for a header */

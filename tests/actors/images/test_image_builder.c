@@ -1,5 +1,5 @@
 /* test_image_builder — the images of the tests are what they claim to be, the damaged ones too. */
-#include "tests/actors/images/registry_fixture.h"
+#include "tests/actors/images/registry/registry_fixture.h"
 
 #include <archive.h>
 #include <archive_entry.h>

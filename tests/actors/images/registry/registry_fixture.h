@@ -34,11 +34,24 @@ static inline struct registry_options fast_options(const struct registry_server 
                                       .plain_http = true, .backoff_ms = 1, .slow_s = 1 };
 }
 
+/* gantry-fetch of this build comes first. */
+static inline void find_helpers(void)
+{
+    const char *path = getenv("PATH");
+    char text[PATH_SIZE];
+
+    if (path != NULL && strstr(path, TEST_BIN) != NULL)
+        return;
+    snprintf(text, sizeof(text), "%s:%s", TEST_BIN, path != NULL ? path : "");
+    setenv("PATH", text, 1);
+}
+
 static inline struct registry *open_with(const struct registry_options *options)
 {
     struct registry *registry = NULL;
     struct error err;
 
+    find_helpers();
     if (registry_open(&registry, options, &err) < 0)
         fail_msg("registry_open: %s", err.text);
     return registry;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "actors/images/challenge.h"
+#include "actors/images/registry/challenge.h"
 #include "platform/platform.h"
 
 static void a_docker_hub_challenge_is_taken_apart(void **state)

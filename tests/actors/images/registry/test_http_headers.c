@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/images/http_headers.h"
-#include "actors/images/retry.h"
+#include "actors/images/registry/http_headers.h"
+#include "actors/images/registry/retry.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 

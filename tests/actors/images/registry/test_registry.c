@@ -1,5 +1,5 @@
 /* test_registry — documents: verified and bounded; connections kept; proxies. */
-#include "tests/actors/images/registry_fixture.h"
+#include "tests/actors/images/registry/registry_fixture.h"
 
 static void a_document_by_tag_comes_with_type_and_digest(void **state)
 {
@@ -250,11 +250,11 @@ static void a_proxy_of_the_environment_is_asked(void **state)
 
     (void)state;
     options.host = "registry.test:5000";
-    registry = open_with(&options);
     server_add(proxy, "http://registry.test:5000" MANIFESTS "latest",
                &(struct server_reply){ DOCUMENT_REPLY });
     setenv("http_proxy", server_host(proxy), 1);
     setenv("no_proxy", "", 1);
+    registry = open_with(&options);
     if (get_document(registry, "latest", &document, &err) < 0)
         fail_msg("%s", err.text);
     unsetenv("http_proxy");

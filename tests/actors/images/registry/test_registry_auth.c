@@ -1,5 +1,5 @@
 /* test_registry_auth — who gets credentials, who does not, and what a certificate is worth. */
-#include "tests/actors/images/registry_fixture.h"
+#include "tests/actors/images/registry/registry_fixture.h"
 
 #define SECRET_BASIC "Basic dXNlcjpzZWNyZXQ=" /* user:secret */
 

@@ -1,5 +1,5 @@
 /* test_registry_blob — blobs: whole, resumed, cut, lied about, slow, and by several threads. */
-#include "tests/actors/images/registry_fixture.h"
+#include "tests/actors/images/registry/registry_fixture.h"
 
 #include <pthread.h>
 

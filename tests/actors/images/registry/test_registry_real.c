@@ -1,5 +1,5 @@
 /* test_registry_real — the same client and a registry that nobody scripted. */
-#include "tests/actors/images/registry_fixture.h"
+#include "tests/actors/images/registry/registry_fixture.h"
 
 #include "tests/helpers/real_registry.h"
 

@@ -1,5 +1,5 @@
 /* test_registry_refusals — what a registry says and where it sends us, in words for the user. */
-#include "tests/actors/images/registry_fixture.h"
+#include "tests/actors/images/registry/registry_fixture.h"
 
 #define ERRORS(code, message) "{\"errors\":[{\"code\":\"" code "\",\"message\":\"" message "\"}]}"
 

@@ -1,5 +1,5 @@
 /* test_registry_retry — what may pass is tried again, within bounds; cancelling ends everything. */
-#include "tests/actors/images/registry_fixture.h"
+#include "tests/actors/images/registry/registry_fixture.h"
 
 #include <time.h>
 

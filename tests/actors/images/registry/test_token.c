@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/images/token.h"
+#include "actors/images/registry/token.h"
 #include "platform/scope.h"
 
 /* Seconds that a token is good, from 100 s after some moment on. */

@@ -1,0 +1,282 @@
+/* serve — the happy path of a request is: its record -> the call -> bytes, then END. */
+#include "actors/images/registry/serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/images/registry.h"
+#include "platform/channel.h"
+#include "platform/platform.h"
+#include "platform/scope.h"
+#include "protocol/fetch_wire.h"
+#include "protocol/oci/shown.h"
+
+#define NOTE_MAX 480
+
+/* What all requests share; it lasts as long as the process. */
+struct service {
+    struct registry *registry; /* NULL: `refused` says why not */
+    struct error refused;
+};
+
+struct request {
+    struct service *service;
+    int channel;
+    struct fetch_ask ask;
+    struct arena *arena;
+    uint64_t at; /* where the first of the gathered bytes belongs */
+    size_t used;
+    char bytes[FETCH_DATA_MAX];
+};
+
+static void request_drop(struct request **request)
+{
+    if (*request == NULL)
+        return;
+    file_close(&(*request)->channel);
+    arena_free((*request)->arena);
+    free(*request);
+}
+
+/* ---- speaking ---------------------------------------------------------------------- */
+
+static int flush(struct request *request, struct error *err)
+{
+    char head[FETCH_DATA_HEAD];
+    const struct channel_packet packet = {
+        .head = head, .head_size = sizeof(head), .body = request->bytes, .size = request->used
+    };
+
+    if (request->used == 0)
+        return 0;
+    fetch_data_head(request->at, head);
+    request->at += request->used;
+    request->used = 0;
+    return channel_send(request->channel, &packet, -1, err);
+}
+
+/* A sink of registry_blob(). */
+static int gather(void *ctx, uint64_t at, const void *data, size_t size, struct error *err)
+{
+    struct request *request = ctx;
+    const char *from = data;
+
+    if (at != request->at + request->used) {
+        if (flush(request, err) < 0)
+            return -1;
+        request->at = at;
+    }
+    while (size > 0) {
+        size_t room = sizeof(request->bytes) - request->used;
+        size_t part = size < room ? size : room;
+
+        memcpy(request->bytes + request->used, from, part);
+        request->used += part;
+        from += part;
+        size -= part;
+        if (part == room && flush(request, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Asked about ten times a second: what came slowly goes out now. */
+static int check(void *ctx, struct error *err)
+{
+    struct request *request = ctx;
+
+    if (channel_is_closed(request->channel))
+        return error_set(err, ERROR_CANCELLED, "nobody waits any more");
+    return flush(request, err);
+}
+
+static void note(void *ctx, const char *text)
+{
+    struct request *request = ctx;
+    const char kind = FETCH_NOTE;
+    char said[NOTE_MAX];
+    struct error ignored; /* who does not read will not read the answer either */
+    const struct channel_packet packet = { .head = &kind,
+                                           .head_size = 1,
+                                           .body = said,
+                                           .size = strlen(plain_text(text, strlen(text), said,
+                                                                     sizeof(said))) };
+
+    channel_send(request->channel, &packet, -1, &ignored);
+}
+
+static void say_end(struct request *request, const struct fetch_end *end)
+{
+    CLEANUP(fetch_buffer_free) struct buffer buffer = { 0 };
+    struct channel_packet packet = { 0 };
+    struct error ignored;
+
+    fetch_buffer_open(&buffer);
+    if (flush(request, &ignored) < 0 || fetch_packet_add(FETCH_END, end, &buffer, &ignored) < 0)
+        return;
+    packet.head = buffer.data;
+    packet.head_size = buffer.size;
+    channel_send(request->channel, &packet, -1, &ignored);
+}
+
+static void say_error(struct request *request, const struct error *why)
+{
+    char text[sizeof(why->text)], hint[sizeof(why->hint)];
+    const struct failure failure = {
+        .code = error_code_name(why->code),
+        .message = plain_text(why->text, strlen(why->text), text, sizeof(text)),
+        SET(os, why->os),
+        .hint = plain_text(why->hint, strlen(why->hint), hint, sizeof(hint)),
+        SET(retry_ms, why->retry_ms),
+    };
+
+    say_end(request, &(struct fetch_end){ .failure = &failure });
+}
+
+/* ---- answering ---------------------------------------------------------------------- */
+
+static int answer_manifest(struct request *request, const struct registry_caller *caller,
+                           struct error *err)
+{
+    CLEANUP(registry_document_free) struct registry_document document = { 0 };
+    struct fetch_end end = { 0 };
+
+    if (registry_manifest(request->service->registry, caller, request->ask.name, request->ask.size,
+                          &document, err) < 0 ||
+        gather(request, 0, document.bytes, document.size, err) < 0)
+        return -1;
+    end.media_type = document.media_type;
+    end.digest = document.digest;
+    say_end(request, &end);
+    return 0;
+}
+
+static int answer_blob(struct request *request, const struct registry_caller *caller,
+                       struct error *err)
+{
+    const struct registry_blob blob = { .digest = request->ask.name,
+                                        .size = request->ask.size,
+                                        .offset = request->ask.offset,
+                                        .sink = gather,
+                                        .ctx = request };
+
+    request->at = blob.offset;
+    if (registry_blob(request->service->registry, caller, &blob, err) < 0)
+        return -1;
+    say_end(request, &(struct fetch_end){ 0 });
+    return 0;
+}
+
+static int answer(struct request *request, struct error *err)
+{
+    const struct registry_caller caller = { .check = check, .note = note, .ctx = request };
+
+    if (request->service->registry == NULL) {
+        *err = request->service->refused;
+        return -1;
+    }
+    if (strcmp(request->ask.what, "manifest") == 0)
+        return answer_manifest(request, &caller, err);
+    if (strcmp(request->ask.what, "blob") == 0)
+        return answer_blob(request, &caller, err);
+    return error_set(err, ERROR_UNIMPLEMENTED, "gantry-fetch does not know %.40s",
+                     request->ask.what);
+}
+
+static void request_run(void *ctx)
+{
+    CLEANUP(request_drop) struct request *request = ctx;
+    struct error err = { 0 };
+
+    if (answer(request, &err) < 0)
+        say_error(request, &err);
+}
+
+/* ---- hearing ------------------------------------------------------------------------- */
+
+static void open_registry(struct service *service, const struct fetch_open *open)
+{
+    const struct registry_options options = {
+        .host = open->host,
+        .repository = open->repository,
+        .plain_http = open->plain_http,
+        .username = open->username,
+        .password = open->password,
+        .ca_file = open->ca_file,
+        .client_cert = open->client_cert,
+        .client_key = open->client_key,
+        .skip_verify = open->skip_verify,
+        .user_agent = open->user_agent,
+        .tries = (unsigned)open->tries,
+        .backoff_ms = (unsigned)open->backoff_ms,
+        .wait_max_ms = (unsigned)open->wait_max_ms,
+        .connect_ms = (unsigned)open->connect_ms,
+        .slow_bytes = (unsigned)open->slow_bytes,
+        .slow_s = (unsigned)open->slow_s,
+    };
+
+    if (registry_open(&service->registry, &options, &service->refused) < 0)
+        service->registry = NULL;
+}
+
+static void secret_wipe(const char *secret)
+{
+    if (secret != NULL)
+        memory_wipe((char *)(uintptr_t)secret, strlen(secret));
+}
+
+static int take_open(struct service *service, char *packet, size_t size, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct fetch_open open;
+
+    if (fetch_packet_read(FETCH_OPEN, packet, size, &open, arena, err) < 0)
+        return -1;
+    open_registry(service, &open);
+    secret_wipe(open.password);
+    memory_wipe(packet, size);
+    return 0;
+}
+
+/* The channel is the request's from here on. */
+static int take_ask(struct service *service, int channel, const char *packet, size_t size,
+                    struct error *err)
+{
+    CLEANUP(request_drop) struct request *request = calloc(1, sizeof(*request));
+    struct request *started = request;
+
+    if (request == NULL) {
+        file_close(&channel);
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a request");
+    }
+    request->service = service;
+    request->channel = channel;
+    request->arena = arena_new();
+    if (fetch_packet_read(FETCH_ASK, packet, size, &request->ask, request->arena, err) < 0 ||
+        thread_detach(request_run, started, err) < 0)
+        return -1;
+    request = NULL; /* the thread has it */
+    return 0;
+}
+
+int serve_requests(int channel, struct error *err)
+{
+    static struct service service; /* threads outlive this call */
+    static char packet[FETCH_PACKET_MAX];
+    struct channel_heard heard;
+    bool is_open = false;
+
+    for (;;) {
+        if (channel_receive(channel, packet, sizeof(packet), true, -1, &heard, err) < 0)
+            return -1;
+        if (heard.news == CHANNEL_CLOSED)
+            return 0;
+        if (!is_open && take_open(&service, packet, heard.size, err) < 0)
+            return -1;
+        if (is_open && heard.passed < 0)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "a request without a channel");
+        if (is_open && take_ask(&service, heard.passed, packet, heard.size, err) < 0)
+            return -1;
+        is_open = true;
+    }
+}

@@ -1,0 +1,106 @@
+/* What may become part of an address is letters, digits and few signs between them. */
+#include "actors/images/registry_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SECRET_MAX 16384u /* tokens are passwords, too */
+
+static bool is_lower(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool is_word(char c)
+{
+    return is_lower(c) || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_host(const char *text)
+{
+    size_t size = strlen(text);
+
+    for (size_t i = 0; i < size; i++)
+        if (!is_word(text[i]) && strchr(".-:[]", text[i]) == NULL)
+            return false;
+    return size > 0 && size < 256;
+}
+
+/* Segments of letters and digits with single separators between, never two dots. */
+static bool is_repository(const char *text)
+{
+    size_t size = strlen(text);
+
+    for (size_t i = 0; i < size; i++) {
+        bool between = i > 0 && i + 1 < size;
+
+        if (is_lower(text[i]))
+            continue;
+        if (!between || strchr("._-/", text[i]) == NULL)
+            return false;
+        if ((text[i] == '.' || text[i] == '/') && !is_lower(text[i + 1]))
+            return false;
+    }
+    return size > 0 && size < 256;
+}
+
+bool registry_is_tag(const char *text)
+{
+    size_t size = strlen(text);
+
+    for (size_t i = 0; i < size; i++)
+        if (!is_word(text[i]) && (i == 0 || (text[i] != '.' && text[i] != '-')))
+            return false;
+    return size > 0 && size <= 128;
+}
+
+static bool is_longer(const char *text, size_t most)
+{
+    return text != NULL && strlen(text) > most;
+}
+
+int registry_options_check(const struct registry_options *options, struct error *err)
+{
+    if (options->host == NULL || !is_host(options->host))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a registry",
+                         options->host != NULL ? options->host : "");
+    if (options->repository == NULL || !is_repository(options->repository))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a repository",
+                         options->repository != NULL ? options->repository : "");
+    if (options->username != NULL && strchr(options->username, ':') != NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "a user name holds no colon");
+    if (is_longer(options->username, SECRET_MAX) || is_longer(options->password, SECRET_MAX))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "user name and password have at most %u characters each", SECRET_MAX);
+    return 0;
+}
+
+/* Docker Hub is named one way and reached another. */
+const char *registry_host_of(const char *host)
+{
+    if (strcmp(host, "docker.io") == 0 || strcmp(host, "index.docker.io") == 0)
+        return "registry-1.docker.io";
+    return host;
+}
+
+int registry_blob_check(const struct registry_blob *blob, struct error *err)
+{
+    if (!digest_is_usable(blob->digest))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "\"%.140s\" is no digest that can be "
+                         "verified",
+                         blob->digest);
+    if (blob->size > INT64_MAX)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "blob %s: no blob is so large", blob->digest);
+    if (blob->offset > blob->size)
+        return error_set(err, ERROR_OUT_OF_RANGE, "blob %s: there are %llu bytes of %llu",
+                         blob->digest, (unsigned long long)blob->offset,
+                         (unsigned long long)blob->size);
+    return 0;
+}
+
+void registry_document_free(struct registry_document *document)
+{
+    free(document->bytes);
+    document->bytes = NULL;
+}

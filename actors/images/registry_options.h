@@ -1,0 +1,25 @@
+/*
+ * registry_options — what both ends of registry.h know: the daemon's (registry.c) and that of
+ * gantry-fetch (registry/registry.c).
+ *
+ * What is no name of a registry, a repository or a tag is refused before a process is asked,
+ * and once more where it becomes part of an address.
+ */
+#ifndef ACTORS_IMAGES_REGISTRY_OPTIONS_H
+#define ACTORS_IMAGES_REGISTRY_OPTIONS_H
+
+#include "actors/images/registry.h"
+
+/* INVALID_ARGUMENT: a host or repository that is none, a user name with a colon. */
+int registry_options_check(const struct registry_options *options, struct error *err);
+
+/* INVALID_ARGUMENT, OUT_OF_RANGE: what is asked for cannot be. */
+int registry_blob_check(const struct registry_blob *blob, struct error *err);
+
+/* Grammar of the distribution-spec. */
+bool registry_is_tag(const char *text);
+
+/* Docker Hub is named one way and reached another. */
+const char *registry_host_of(const char *host);
+
+#endif

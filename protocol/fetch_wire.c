@@ -1,0 +1,70 @@
+/* Packets between the daemon and gantry-fetch. */
+#include "protocol/fetch_wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct record *table_of(enum fetch_packet kind)
+{
+    return kind == FETCH_OPEN  ? fetch_open_record()
+           : kind == FETCH_ASK ? fetch_ask_record()
+                               : fetch_end_record();
+}
+
+void fetch_buffer_open(struct buffer *buffer)
+{
+    *buffer = (struct buffer){ .data = malloc(FETCH_PACKET_MAX), .room = FETCH_PACKET_MAX };
+    if (buffer->data == NULL)
+        abort(); /* as buffer_add() does */
+}
+
+void fetch_buffer_free(struct buffer *buffer)
+{
+    if (buffer->data != NULL)
+        explicit_bzero(buffer->data, buffer->size);
+    buffer_free(buffer);
+}
+
+int fetch_packet_add(enum fetch_packet kind, const void *record, struct buffer *out,
+                     struct error *err)
+{
+    const char byte = (char)kind;
+
+    buffer_add(out, &byte, 1);
+    record_pack(table_of(kind), record, out);
+    if (out->size > FETCH_PACKET_MAX)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s: larger than %u KiB",
+                         table_of(kind)->name, FETCH_PACKET_MAX >> 10);
+    return 0;
+}
+
+int fetch_packet_read(enum fetch_packet kind, const void *packet, size_t size, void *out,
+                      struct arena *arena, struct error *err)
+{
+    const char *bytes = packet;
+
+    if (size == 0 || bytes[0] != (char)kind)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "packet is no %s", table_of(kind)->name);
+    return record_unpack(table_of(kind), RECORD_STRICT, bytes + 1, size - 1, out, arena, err);
+}
+
+void fetch_data_head(uint64_t at, char head[FETCH_DATA_HEAD])
+{
+    head[0] = FETCH_DATA;
+    for (int i = 0; i < 8; i++)
+        head[1 + i] = (char)(at >> (56 - 8 * i));
+}
+
+int fetch_data_read(const void *packet, size_t size, uint64_t *at, struct bin *bytes,
+                    struct error *err)
+{
+    const unsigned char *head = packet;
+
+    if (size <= FETCH_DATA_HEAD || head[0] != FETCH_DATA)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "packet is no data");
+    *at = 0;
+    for (int i = 0; i < 8; i++)
+        *at = *at << 8 | head[1 + i];
+    *bytes = (struct bin){ head + FETCH_DATA_HEAD, size - FETCH_DATA_HEAD };
+    return 0;
+}
