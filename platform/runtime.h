@@ -50,7 +50,8 @@ struct task_starting {
 int task_create(const struct task_start *start, struct task_starting *starting, struct error *err);
 
 /*
- * 1: the container is created, *pid is its first process as the host sees it;
+ * 1: the container is created, *pid is its first process as the host sees it (0: its creation is
+ * deferred, ask start tells);
  * 0: not yet; -1: it failed, the folder is gone, and the error is the runtime's own:
  * NOT_FOUND when the command is not in the image, PERMISSION_DENIED when it cannot be
  * executed, FAILED_PRECONDITION when the runtime binary is missing.  Call

@@ -15,7 +15,7 @@
 struct creation {
     struct container_info container; /* spec included */
     const struct window *window;
-    bool hold;
+    bool hold, defer;
 };
 
 static const char *runtime_program(const struct tasks_config *config, const char *name)
@@ -129,6 +129,7 @@ static int create(struct job *job, const struct creation *creation, struct task_
         SET(tty, container->tty),
         SET(stdin, container->stdin),
         SET(hold, creation->hold),
+        SET(defer, creation->defer),
         SET(remove, container->remove),
         .log = container->log,
         SET(log_size, config->log_size),
@@ -211,6 +212,7 @@ int on_create(void *self, struct request *request, struct error *err)
                          "container %s has a task already: it is %s", in->id, container->status);
     creation->window = in->window;
     creation->hold = in->has_hold && in->hold;
+    creation->defer = in->has_defer && in->defer;
     task = task_new(tasks, request_namespace(request), container->id);
     task->init.status = TASK_CREATING;
     task->init.tty = container->has_tty && container->tty;

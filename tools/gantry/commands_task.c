@@ -29,7 +29,7 @@ void task_attach_options(const struct args *args, struct attach *attach)
 static int task_create(struct cli *cli, const char *id, bool hold, bool tty, struct error *err)
 {
     struct window window;
-    struct tasks_create_request want = { .id = id, SET(hold, hold) };
+    struct tasks_create_request want = { .id = id, SET(hold, hold), SET(defer, true) };
     struct task_info task;
 
     if (tty && attach_window(&window))
@@ -45,11 +45,32 @@ static int task_start(struct cli *cli, const char *id, const char *exec, struct 
     return cli_call(cli, &op_tasks_start, &want, &task, err);
 }
 
+/* What was created only to be started, and could not be: the container is as it was. */
+static void task_forget(struct cli *cli, const char *id)
+{
+    struct tasks_delete_request want = { .id = id };
+    struct error ignored = { 0 };
+
+    cli_call(cli, &op_tasks_delete, &want, NULL, &ignored);
+}
+
 int task_start_detached(struct cli *cli, const char *id, struct error *err)
 {
-    if (task_create(cli, id, false, false, err) == 0 && task_start(cli, id, NULL, err) == 0)
+    bool created = task_create(cli, id, false, false, err) == 0;
+
+    if (created && task_start(cli, id, NULL, err) == 0)
         return 0;
     cli->failure = task_failure(cli, err);
+    if (created)
+        task_forget(cli, id);
+    return -1;
+}
+
+static int not_started(struct cli *cli, const struct attach *attach, struct pump **pump)
+{
+    attach_close(pump);
+    if (attach->exec == NULL)
+        task_forget(cli, attach->id);
     return -1;
 }
 
@@ -59,14 +80,11 @@ static int follow(struct cli *cli, const struct attach *attach, struct error *er
     struct pump *pump = NULL;
     int status;
 
-    if (attach_open(cli, attach, &pump, err) < 0) {
-        attach_close(&pump);
-        return -1;
-    }
+    if (attach_open(cli, attach, &pump, err) < 0)
+        return not_started(cli, attach, &pump);
     if (task_start(cli, attach->id, attach->exec, err) < 0) {
         cli->failure = task_failure(cli, err);
-        attach_close(&pump);
-        return -1;
+        return not_started(cli, attach, &pump);
     }
     return attach_run(&pump, &status, err) < 0 ? -1 : status;
 }

@@ -111,6 +111,32 @@ static int kill_all(struct asking *asking, int signal, struct error *err)
     return command_start(command, args, NULL, err);
 }
 
+/* What a program that has set up nothing survives. */
+static bool ends_process(int signal)
+{
+    static const int harmless[] = { SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU };
+
+    for (size_t i = 0; i < COUNT_OF(harmless); i++)
+        if (signal == harmless[i])
+            return false;
+    return true;
+}
+
+/* The container's own process, before the runtime was asked for it, or while it is. */
+static int kill_unborn(struct asking *asking, int signal)
+{
+    struct process *own = asking->process;
+
+    answer_ok(asking->shim, asking->asker);
+    if (!ends_process(signal))
+        return 0;
+    if (own->is_starting)
+        own->pending_signal = signal;
+    else
+        process_give_up(own, signal);
+    return 0;
+}
+
 /* Its number cannot have gone to another: it is our child, and we have not reaped it. */
 static int on_kill(struct asking *asking, struct error *err)
 {
@@ -119,6 +145,8 @@ static int on_kill(struct asking *asking, struct error *err)
     if (!asking->ask->has_signal || asking->ask->signal < 1 || asking->ask->signal > SIGRTMAX)
         return error_set(err, ERROR_INVALID_ARGUMENT, "kill: signal is not a number from 1 to %d",
                          SIGRTMAX);
+    if (process->exec[0] == '\0' && process->pid == 0 && !process->has_ended)
+        return kill_unborn(asking, (int)asking->ask->signal);
     if (asking->ask->all)
         return kill_all(asking, (int)asking->ask->signal, err);
     if (process->pid <= 0 || process->has_ended)
@@ -244,7 +272,13 @@ static void pids_listed(struct command *command, const struct error *failure)
 static int on_pids(struct asking *asking, struct error *err)
 {
     const char *args[] = { "--format", "json", asking->shim->task.runtime_id, NULL };
-    struct command *command = command_new(asking->shim->processes, "ps", pids_listed);
+    struct tasks_pids_reply none = { 0 };
+    struct shim_tell tell = { .what = "ok", .pids = &none };
+    struct command *command;
+
+    if (asking->shim->processes->pid == 0)
+        return answer(asking->shim, asking->asker, &tell), 0;
+    command = command_new(asking->shim->processes, "ps", pids_listed);
 
     command->asker = asking->asker;
     command->wants_output = true;

@@ -78,7 +78,11 @@ int on_quit(struct asking *asking, struct error *err)
         return error_set(err, ERROR_ABORTED, "it is being deleted already");
     asking->shim->is_quitting = true;
     asking->shim->quitter = asking->asker;
-    if (!own->has_ended)
+    if (own->is_starting)
+        own->pending_signal = SIGKILL;
+    else if (own->pid == 0 && !own->has_ended)
+        process_give_up(own, SIGKILL);
+    if (own->pid > 0 && !own->has_ended)
         kill(own->pid, SIGKILL);
     quit_go_on(asking->shim);
     return 0;

@@ -162,6 +162,13 @@ void process_settle(struct process *process)
         quit_go_on(process->shim);
 }
 
+void process_give_up(struct process *process, int signal)
+{
+    process_ended(process, 128 + signal, time_now());
+    ends_close(&process->ends); /* so what reads of it comes to its end */
+    process_settle(process);
+}
+
 void process_look_over(struct process *process)
 {
     if (process->is_over || !process->is_told || !process->out.is_drained ||

@@ -73,7 +73,7 @@ static void undone(struct command *command, const struct error *failure UNUSED)
     shim_end(command->shim);
 }
 
-static void undo(struct shim *shim)
+void shim_undo(struct shim *shim)
 {
     const char *args[] = { "--force", shim->task.runtime_id, NULL };
     struct command *command = command_new(shim->processes, "delete", undone);
@@ -89,7 +89,7 @@ static struct error birth_failure;
 static void create_failed(struct shim *shim, const struct error *failure)
 {
     birth_failure = *failure;
-    undo(shim);
+    shim_undo(shim);
 }
 
 /* ---- creating ----------------------------------------------------------------------- */
@@ -97,21 +97,18 @@ static void create_failed(struct shim *shim, const struct error *failure)
 static int take_created(struct command *command, struct error *err)
 {
     struct shim *shim = command->shim;
-    struct process *own = command->process;
-    char text[32];
-    int master;
 
-    if (command_pid_read(command, &own->pid, err) < 0)
+    if (process_take(command, err) < 0 || pid_write(shim, command->process->pid, err) < 0)
         return -1;
-    if (own->is_terminal) {
-        master = console_take(command->console, err);
-        if (master < 0 || streams_take_terminal(own, master, err) < 0)
-            return -1;
-    }
-    snprintf(text, sizeof(text), "%d\n", (int)own->pid);
-    if (file_replace("pid", text, strlen(text)) < 0)
-        return error_sys(err, errno, "write %s/pid", shim->folder);
     return clients_listen(shim, err);
+}
+
+static int answer_created(struct shim *shim)
+{
+    char line[32];
+
+    snprintf(line, sizeof(line), "ok %d\n", (int)shim->processes->pid);
+    return answer_line(shim, line);
 }
 
 static void created(struct command *command, const struct error *failure)
@@ -119,7 +116,6 @@ static void created(struct command *command, const struct error *failure)
     struct shim *shim = command->shim;
     struct process *own = command->process;
     struct error err = { 0 };
-    char line[32];
 
     ends_close(&own->ends);
     loop_unwatch(&shim->answer);
@@ -127,23 +123,42 @@ static void created(struct command *command, const struct error *failure)
         create_failed(shim, failure != NULL ? failure : &err);
         return;
     }
-    orphans_claim(own);
     memory_open(&shim->memory, own->pid);
     own->state = STATE_CREATED;
-    snprintf(line, sizeof(line), "ok %d\n", (int)own->pid);
-    if (answer_line(shim, line) < 0)
-        undo(shim);
+    if (answer_created(shim) < 0)
+        shim_undo(shim);
     else
         streams_read(own);
 }
 
+/* Clients can attach to what does not run yet; the rest is done by ask start (starts.c). */
+static int defer(struct shim *shim, struct error *err)
+{
+    shim->processes->state = STATE_CREATED;
+    if (pid_write(shim, 0, err) < 0 || clients_listen(shim, err) < 0)
+        return -1;
+    loop_unwatch(&shim->answer);
+    return answer_created(shim) < 0
+               ? error_set(err, ERROR_CANCELLED, "nobody waits for the container any longer")
+               : 0;
+}
+
 static int create(struct shim *shim, struct error *err)
 {
-    struct process *own = process_add(shim, "");
+    struct process *own = shim->processes;
     struct command *command = command_new(own, "create", created);
     char pid_file[NAME_SIZE];
     const char *args[] = { "--bundle", shim->folder,          "--pid-file",
                            pid_file,   shim->task.runtime_id, NULL };
+
+    command_pid_file(command->number, pid_file);
+    command->wants_console = own->is_terminal;
+    return command_start(command, args, own->is_terminal ? NULL : &own->ends, err);
+}
+
+static int make(struct shim *shim, struct error *err)
+{
+    struct process *own = process_add(shim, "");
 
     own->state = STATE_CREATING;
     own->is_terminal = shim->task.tty;
@@ -153,9 +168,7 @@ static int create(struct shim *shim, struct error *err)
         own->window = *shim->task.window;
     if (streams_open(own, err) < 0)
         return -1;
-    command_pid_file(command->number, pid_file);
-    command->wants_console = own->is_terminal;
-    return command_start(command, args, own->is_terminal ? NULL : &own->ends, err);
+    return shim->task.defer ? defer(shim, err) : create(shim, err);
 }
 
 /* ---- coming to life ------------------------------------------------------------------ */
@@ -246,7 +259,7 @@ static int still_wanted(struct shim *shim, struct error *err)
 
 static int (*const steps[])(struct shim *shim, struct error *err) = {
     detach,    folder_enter, task_read,    exits_open, answer_watch,
-    log_start, mounts_make,  still_wanted, create,
+    log_start, mounts_make,  still_wanted, make,
 };
 
 static int come_to_life(struct shim *shim, struct error *err)

@@ -1,6 +1,9 @@
 /* process — the container's own process and the additional ones, by name and by number. */
 #include "platform/linux/shim/shim.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +48,34 @@ struct process *process_of_pid(struct shim *shim, pid_t pid)
         if (process->pid == pid && !process->has_ended)
             return process;
     return NULL;
+}
+
+int process_take(struct command *command, struct error *err)
+{
+    struct process *process = command->process;
+    int master;
+
+    if (command_pid_read(command, &process->pid, err) < 0)
+        return -1;
+    orphans_claim(process);
+    if (!process->is_terminal)
+        return 0;
+    master = console_take(command->console, err);
+    if (master >= 0 && streams_take_terminal(process, master, err) == 0)
+        return 0;
+    kill(process->pid, SIGKILL);
+    process->pid = 0;
+    return -1;
+}
+
+int pid_write(const struct shim *shim, pid_t pid, struct error *err)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%d\n", (int)pid);
+    if (file_replace("pid", text, strlen(text)) < 0)
+        return error_sys(err, errno, "write %s/pid", shim->folder);
+    return 0;
 }
 
 void process_remove(struct process *process)

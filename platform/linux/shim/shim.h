@@ -108,6 +108,7 @@ struct process {
     bool is_terminal;
     bool is_waiting; /* for a client with `hold`: nothing is read yet */
     bool is_starting;
+    int pending_signal; /* came while it was being started and had no number yet; 0: none */
     bool has_ended; /* reaped; told when its start was answered */
     bool is_told;
     bool is_over;      /* ended, and all of its output is delivered */
@@ -124,6 +125,8 @@ struct process {
 };
 
 struct process *process_add(struct shim *shim, const char *exec);
+/* The number of the container's own process, for whoever finds the folder. */
+int pid_write(const struct shim *shim, pid_t pid, struct error *err);
 struct process *process_find(struct shim *shim, const char *exec); /* NULL, "": the own one */
 struct process *process_of_pid(struct shim *shim, pid_t pid);
 void process_remove(struct process *process);
@@ -178,6 +181,9 @@ void command_free(struct command *command);
 void command_finish(struct command *command);
 void commands_kill(struct shim *shim);
 int command_pid_read(const struct command *command, pid_t *pid, struct error *err);
+/* After a command that made a process: its number, and its terminal if it has one.  One whose
+   terminal did not come is killed: nobody could ever see it. */
+int process_take(struct command *command, struct error *err);
 void command_pid_file(unsigned number, char name[NAME_SIZE]);
 /* The global options and the verb's: room for COMMAND_ARGS pointers. */
 #define COMMAND_ARGS 32
@@ -261,6 +267,8 @@ int exits_open(struct shim *shim, struct error *err);
 void process_settle(struct process *process);
 /* Its output may be complete now. */
 void process_look_over(struct process *process);
+/* One that was never started ends as if by this signal. */
+void process_give_up(struct process *process, int signal);
 /* A process whose end was seen before its number was known. */
 void orphans_claim(struct process *process);
 struct shim_exit process_exit(const struct process *process);
@@ -298,6 +306,8 @@ struct shim {
 /* The one buffer everything foreign passes through: used up before the loop turns. */
 extern char shim_packet[SHIM_PACKET_MAX + 1];
 
+/* Removes what the runtime has made, then ends. */
+void shim_undo(struct shim *shim);
 void shim_end(struct shim *shim);
 /* Takes shim.pid and locks it: -1 with EAGAIN when another has it and we do not wait. */
 int lock_open(bool wait);

@@ -1,7 +1,8 @@
 /*
- * starts — the container's own process is started by the runtime's `start`, an additional one
- * by its `exec`: no runtime creates those first.  So ask exec only checks and makes the pipes,
- * which is enough for clients to attach before anything runs; ask start runs it.
+ * starts — the container's own process is started by the runtime's `start`, or by its `run`
+ * when its creation was deferred; an additional one by its `exec`: no runtime creates those
+ * first.  So ask exec, like a deferred creation, only checks and makes the pipes, which is
+ * enough for clients to attach before anything runs; ask start runs it.
  */
 #include "platform/linux/shim/asks.h"
 
@@ -39,24 +40,6 @@ static void exec_failed(struct process *process, const struct error *failure)
     streams_close(process);
 }
 
-static int exec_take(struct command *command, struct error *err)
-{
-    struct process *process = command->process;
-    int master;
-
-    if (command_pid_read(command, &process->pid, err) < 0)
-        return -1;
-    orphans_claim(process);
-    if (!process->is_terminal)
-        return 0;
-    master = console_take(command->console, err);
-    if (master >= 0 && streams_take_terminal(process, master, err) == 0)
-        return 0;
-    kill(process->pid, SIGKILL); /* nobody could ever see it */
-    process->pid = 0;
-    return -1;
-}
-
 static void exec_started(struct command *command, const struct error *failure)
 {
     struct process *process = command->process;
@@ -64,7 +47,7 @@ static void exec_started(struct command *command, const struct error *failure)
 
     process->is_starting = false;
     ends_close(&process->ends);
-    if (failure == NULL && exec_take(command, &err) < 0)
+    if (failure == NULL && process_take(command, &err) < 0)
         failure = &err;
     if (failure != NULL) {
         exec_failed(process, failure);
@@ -112,11 +95,70 @@ static int init_start(struct asking *asking, struct error *err)
     return 0;
 }
 
+/* ---- run: create and start in one go ---------------------------------------------- */
+
+/* It can be tried again; what was sent to it meanwhile would have ended it. */
+static void run_failed(struct command *command, const struct error *failure)
+{
+    struct process *own = command->process;
+
+    own->started = 0;
+    answer_failure(command->shim, command->asker, failure);
+    if (own->pending_signal != 0)
+        process_give_up(own, own->pending_signal);
+}
+
+static void run_done(struct command *command, const struct error *failure)
+{
+    struct process *own = command->process;
+    struct shim *shim = command->shim;
+    struct error err = { 0 };
+
+    own->is_starting = false;
+    if (failure != NULL) {
+        run_failed(command, failure);
+        return;
+    }
+    ends_close(&own->ends);
+    if (process_take(command, &err) < 0 || pid_write(shim, own->pid, &err) < 0) {
+        answer_failure(shim, command->asker, &err);
+        shim_undo(shim);
+        return;
+    }
+    memory_open(&shim->memory, own->pid);
+    own->state = STATE_RUNNING;
+    if (own->pending_signal != 0 && !own->has_ended)
+        kill(own->pid, own->pending_signal);
+    answer_pid(shim, command->asker, own->pid);
+    streams_read(own);
+}
+
+static int run_start(struct asking *asking, struct error *err)
+{
+    struct process *own = asking->process;
+    struct shim *shim = asking->shim;
+    struct command *command = command_new(own, "run", run_done);
+    char pid_file[NAME_SIZE];
+    const char *args[] = { "--detach", "--bundle",           shim->folder, "--pid-file",
+                           pid_file,   shim->task.runtime_id, NULL };
+
+    command_pid_file(command->number, pid_file);
+    command->asker = asking->asker;
+    command->wants_console = own->is_terminal;
+    if (command_start(command, args, own->is_terminal ? NULL : &own->ends, err) < 0)
+        return -1;
+    own->started = time_now();
+    own->is_starting = true;
+    return 0;
+}
+
 int on_start(struct asking *asking, struct error *err)
 {
     if (asking->process->is_starting)
         return error_set(err, ERROR_ABORTED, "it is being started already");
-    return asking->process->exec[0] != '\0' ? exec_start(asking, err) : init_start(asking, err);
+    if (asking->process->exec[0] != '\0')
+        return exec_start(asking, err);
+    return asking->process->pid == 0 ? run_start(asking, err) : init_start(asking, err);
 }
 
 /* ---- exec ---------------------------------------------------------------------- */

@@ -1,0 +1,76 @@
+/*
+ * cgroup — the control groups of one container: made, limited, entered, counted, frozen,
+ * removed.
+ *
+ * Behind it are version 1 (a folder in each mounted hierarchy), version 2 (one folder), and
+ * two drivers: `cgroupfs`, which makes the folders itself, and `systemd`, which asks the
+ * service manager for a scope.  Callers do not ask which.
+ *
+ * The happy path is cgroup_new, cgroup_make, cgroup_enter, then (from other processes of the
+ * runtime, through cgroup_load) update, pids, kill, freeze, statistics, and cgroup_remove.
+ */
+#ifndef RUNTIME_CGROUP_H
+#define RUNTIME_CGROUP_H
+
+#include <sys/types.h>
+
+#include "platform/linux/runtime/place.h"
+
+struct cgroup;
+
+struct cgroup_want {
+    const char *path;                /* linux.cgroupsPath; NULL: made of the id */
+    const char *id;                  /* of the container */
+    const struct place *resources;   /* linux.resources; may be absent */
+    const struct place *annotations; /* org.systemd.property.*: of the scope */
+    bool systemd;                    /* the driver */
+    bool rootless;                   /* what may not be made is gone without, unless it is limited */
+};
+
+/* Where the groups will be; touches nothing.  NULL: see err (a malformed path, a limit that no
+   controller here can enforce, ...: the field is named). */
+struct cgroup *cgroup_new(const struct cgroup_want *want, struct error *err);
+void cgroup_free(struct cgroup **cgroup); /* for CLEANUP(); the groups stay */
+
+/* Makes the groups and sets the limits; on failure nothing that it made is left.  The systemd
+   driver does its part in cgroup_enter(), which is when it must know a process. */
+int cgroup_make(struct cgroup *cgroup, struct error *err);
+/* For CLONE_INTO_CGROUP; -1 where there is no such thing (version 1, systemd). */
+int cgroup_folder(const struct cgroup *cgroup);
+/* Puts a process into all of them. */
+int cgroup_enter(struct cgroup *cgroup, pid_t pid, struct error *err);
+/* Kills what is in them and removes them, also half made ones and those below; waits for the
+   processes to end.  What is not there is no error. */
+int cgroup_remove(struct cgroup *cgroup, struct error *err);
+
+/* As it is kept in state.json, and back. */
+json_t *cgroup_save(const struct cgroup *cgroup);
+struct cgroup *cgroup_load(const json_t *saved, struct error *err);
+
+/* linux.resources once more: what is absent stays as it is. */
+int cgroup_update(struct cgroup *cgroup, const struct place *resources, struct error *err);
+
+/* Every process in them and below, sorted; the caller free()s *pids. */
+int cgroup_pids(const struct cgroup *cgroup, pid_t **pids, size_t *count, struct error *err);
+/* Sends a signal to all of them; SIGKILL leaves nobody who forks away. */
+int cgroup_signal(const struct cgroup *cgroup, int signal, struct error *err);
+/* Returns when all processes are frozen, or none is. */
+int cgroup_freeze(struct cgroup *cgroup, bool frozen, struct error *err);
+bool cgroup_is_frozen(const struct cgroup *cgroup);
+
+/* What `events --stats` prints as "data" (the shape is runc's). */
+json_t *cgroup_statistics(const struct cgroup *cgroup, struct error *err);
+/* A descriptor that becomes readable when the kernel kills for lack of memory; -1: see err. */
+int cgroup_memory_events(const struct cgroup *cgroup, struct error *err);
+
+/* Each group as the host sees it: controller names ("memory", "cpu,cpuacct", "name=systemd",
+   or "" for version 2), where the hierarchy is mounted, and the path in it. */
+int cgroup_each(const struct cgroup *cgroup,
+                int (*each)(void *ctx, const char *controllers, const char *mounted,
+                            const char *path, struct error *err),
+                void *ctx, struct error *err);
+bool cgroup_is_v2(const struct cgroup *cgroup);
+/* Version 2, delegated (runtime-spec config-linux "Cgroup ownership"): the container's root owns it. */
+int cgroup_own(struct cgroup *cgroup, uid_t uid, struct error *err);
+
+#endif
