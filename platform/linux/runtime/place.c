@@ -102,8 +102,6 @@ int place_text(const struct place *up, const char *key, const char **out, struct
     if (!json_is_string(place.json))
         return must_be(&place, "a string", err);
     *out = json_string_value(place.json);
-    if (strlen(*out) != json_string_length(place.json))
-        return place_error(&place, err, "has a NUL in it");
     return 0;
 }
 
@@ -197,8 +195,6 @@ int place_texts(const struct place *up, const char *key, struct strs *out, struc
             return place.json == NULL ? place_error(&place, err, "is null, must be a string")
                                       : must_be(&place, "a string", err);
         items[i] = json_string_value(place.json);
-        if (strlen(items[i]) != json_string_length(place.json))
-            return place_error(&place, err, "has a NUL in it");
     }
     *out = (struct strs){ .count = count, .items = items };
     return 0;

@@ -39,8 +39,9 @@ int place_error(const struct place *place, struct error *err, const char *fmt, .
 
 /*
  * The member `key` of an object.  Absent: *out is NULL, 0, false or empty, and *has (which may
- * be NULL) is false.  INVALID_ARGUMENT when it is of another type, out of range, when a text
- * has a NUL in it, or when `up` is there and is no object.  Texts belong to the document.
+ * be NULL) is false.  INVALID_ARGUMENT when it is of another type, out of range, or when `up` is
+ * there and is no object.  Texts belong to the document, and have no NUL in them: draft_read()
+ * refuses that.
  */
 int place_text(const struct place *up, const char *key, const char **out, struct error *err);
 int place_bool(const struct place *up, const char *key, bool *out, bool *has, struct error *err);
