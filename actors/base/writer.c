@@ -44,7 +44,7 @@ struct writer {
     zsock_t *inbox;   /* PULL inproc://writer */
     zsock_t *journal; /* PUSH inproc://journal */
     zsock_t *collector; /* PUSH inproc://collector.due */
-    zhashx_t *owners; /* actor name -> PUSH inproc://NAME.done */
+    zhashx_t *owners; /* actor name -> DEALER inproc://NAME */
     zhashx_t *namespaces; /* known to have a row */
     char boot[64];
     bool has_events;
@@ -356,9 +356,9 @@ static void tell_owner(struct writer *writer, struct write *write)
     owner = zhashx_lookup(writer->owners, write->actor);
     frame = zframe_new(&write, sizeof(write));
     if (owner == NULL) {
-        owner = zsock_new(ZMQ_PUSH);
+        owner = zsock_new(ZMQ_DEALER);
         zsock_set_sndhwm(owner, 0);
-        zsock_connect(owner, "inproc://%s.done", write->actor);
+        zsock_connect(owner, "inproc://%s", write->actor);
         zhashx_insert(writer->owners, write->actor, owner);
     }
     ORDER_BEFORE_SEND();
@@ -540,6 +540,7 @@ static void writer_thread(zsock_t *pipe, void *arg)
     struct writer writer;
 
     ORDER_AFTER_RECEIVE();
+    thread_name("writer");
     writer = *birth;
     birth->result = writer_open(&writer);
     ORDER_BEFORE_SEND();
