@@ -57,6 +57,8 @@ char *fs_read(const char *path, size_t limit, size_t *size, struct error *err);
 /* Durable: written beside, synced, renamed over, folder synced.  Without `durable` only atomic. */
 int fs_write(const char *path, const void *data, size_t size, unsigned mode, bool durable,
              struct error *err);
+/* A file that is not there yet, in a folder where nobody looks yet: written in place. */
+int fs_write_new(const char *path, const void *data, size_t size, unsigned mode, struct error *err);
 
 /* A file opened for writing at `offset` (what lies behind is cut off). */
 int file_open_append(const char *path, uint64_t offset, int *file, struct error *err);

@@ -51,7 +51,7 @@ static int task_write(const char *folder, const struct shim_task *task, struct e
                          "task of %zu bytes: too many mounts for one container", bytes.size);
     if (path_format(path, err, "%s/task", folder) < 0)
         return -1;
-    return fs_write(path, bytes.data, bytes.size, 0600, false, err);
+    return fs_write_new(path, bytes.data, bytes.size, 0600, err);
 }
 
 static int folder_fill(const struct task_start *start, const char *folder, const char *name,
@@ -64,7 +64,7 @@ static int folder_fill(const struct task_start *start, const char *folder, const
     task.runtime_id = task.runtime_id != NULL ? task.runtime_id : name;
     if (task_write(folder, &task, err) < 0 || path_format(path, err, "%s/config.json", folder) < 0)
         return -1;
-    return fs_write(path, start->spec, start->spec_size, 0600, false, err);
+    return fs_write_new(path, start->spec, start->spec_size, 0600, err);
 }
 
 /* ---- the start ----------------------------------------------------------------- */
