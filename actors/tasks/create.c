@@ -16,6 +16,7 @@ struct creation {
     struct container_info container; /* spec included */
     const struct window *window;
     bool hold, defer;
+    struct task_spare *spare;
 };
 
 static const char *runtime_program(const struct tasks_config *config, const char *name)
@@ -151,7 +152,7 @@ static int create(struct job *job, const struct creation *creation, struct task_
         fs_folder_make(runtime_root, 0700, err) < 0 ||
         read_spec(job, &start, &task, err) < 0 ||
         root_mounts(job, container, &task.rootfs, err) < 0 ||
-        task_create(&start, starting, err) < 0)
+        task_create(&start, creation->spare, starting, err) < 0)
         return -1;
     while ((got = task_starting_take(starting, pid, err)) == 0)
         if (job_wait(job, starting->fd, JOB_FD, -1, err) < 0)
@@ -167,6 +168,7 @@ static int create_job(struct job *job, const void *in, void *out, struct error *
     uint64_t pid;
 
     if (create(job, creation, &starting, &pid, err) < 0) {
+        task_spare_drop(creation->spare); /* if it was not taken yet */
         call_finally(job, &op_tasks_adopt, &adopt);
         return -1;
     }
@@ -219,8 +221,11 @@ int on_create(void *self, struct request *request, struct error *err)
     task->init.stdin = container->has_stdin && container->stdin;
     task->remove = container->has_remove && container->remove;
     task->made = container->has_created ? container->created : 0;
+    creation->spare = arena_copy(request_arena(request), &tasks->spare, sizeof(tasks->spare));
+    tasks->spare.is_there = false;
     if (request_run_on(request, create_job, creation, err) == 0)
         return 0;
+    task_spare_drop(creation->spare);
     task_free(task);
     return -1;
 }
@@ -234,6 +239,7 @@ int on_adopt(void *self, struct request *request, struct error *err)
 
     if (!request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED, "tasks.adopt is for the daemon itself");
+    spare_soon(tasks);
     if (task == NULL || task->init.status != TASK_CREATING)
         return error_set(err, ERROR_INTERNAL, "container %s: nothing is being created", in->id);
     if (in->folder == NULL) {

@@ -66,6 +66,8 @@ struct tasks {
     struct loop *loop;
     struct db *db; /* read-only */
     struct task *first;
+    struct task_spare spare; /* the next container's supervisor */
+    bool makes_spare;
 };
 
 /* entries (tasks.c) */
@@ -124,6 +126,9 @@ void task_dead(struct task *task);                           /* link.c: what ran
 /* Adds the compiled system call filter to a spec, for a runtime that takes it; false: nothing was
    added (filter.c). */
 bool task_filter_add(const char *state, json_t *spec);
+
+/* a supervisor started ahead (spare.c) */
+void spare_soon(struct tasks *tasks); /* there is to be one, when the rush is over */
 
 /* operations with files of their own */
 int on_create(void *self, struct request *request, struct error *err);   /* create.c */

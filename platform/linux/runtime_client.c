@@ -112,7 +112,67 @@ static int shim_find(const struct task_start *start, char program[PATH_SIZE], st
     return status;
 }
 
-int task_create(const struct task_start *start, struct task_starting *starting, struct error *err)
+/* The first process has ended, or does so now: it forked and had nothing else to do. */
+static void first_reap(struct child *child)
+{
+    struct error ignored;
+    int status;
+
+    if (child->pid > 0)
+        child_wait(child, &status, &ignored);
+}
+
+/* ---- one ahead ------------------------------------------------------------------- */
+
+int task_spare_start(const char *shim, struct task_spare *spare, struct error *err)
+{
+    const struct task_start start = { .shim = shim };
+    char program[PATH_SIZE];
+    const char *argv[] = { program, "--spare", NULL };
+    const struct child_options options = {
+        .argv = argv, .input = true, .output = true, .errors = -1, .detached = true
+    };
+    struct child *child = &spare->child;
+
+    *child = (struct child){ .input = -1, .output = -1 };
+    if (shim_find(&start, program, err) < 0 || child_start(&options, child, err) < 0)
+        return -1;
+    fcntl(child->output, F_SETFL, O_RDONLY | O_NONBLOCK);
+    first_reap(child);
+    spare->is_there = true;
+    return 0;
+}
+
+void task_spare_drop(struct task_spare *spare)
+{
+    if (!spare->is_there)
+        return;
+    file_close(&spare->child.input);
+    file_close(&spare->child.output);
+    spare->is_there = false;
+}
+
+/* False: there is none, or it has died meanwhile. */
+static bool spare_take(struct task_spare *spare, const char *folder, struct child *child)
+{
+    struct error ignored;
+
+    if (spare == NULL || !spare->is_there)
+        return false;
+    if (file_write(spare->child.input, folder, strlen(folder), &ignored) < 0) {
+        task_spare_drop(spare);
+        return false;
+    }
+    *child = spare->child;
+    file_close(&child->input);
+    spare->is_there = false;
+    return true;
+}
+
+/* ---- all of it --------------------------------------------------------------------- */
+
+int task_create(const struct task_start *start, struct task_spare *spare,
+                struct task_starting *starting, struct error *err)
 {
     char program[PATH_SIZE], name[TASK_DIGITS + 1];
     struct error ignored;
@@ -125,7 +185,8 @@ int task_create(const struct task_start *start, struct task_starting *starting, 
         return -1;
     if (folder_make(start->state, starting->folder, name, err) < 0 ||
         folder_fill(start, starting->folder, name, err) < 0 ||
-        shim_start(program, NULL, starting->folder, &starting->child, err) < 0) {
+        (!spare_take(spare, starting->folder, &starting->child) &&
+         shim_start(program, NULL, starting->folder, &starting->child, err) < 0)) {
         if (starting->folder[0] != '\0')
             fs_remove_tree(starting->folder, &ignored);
         return -1;
@@ -148,16 +209,6 @@ static int answer_parse(const char *line, uint64_t *pid, struct error *err)
     if (sscanf(line, "error %31s %n", code, &text) == 1 && text > 0)
         return error_set(err, error_code_of_name(code), "%s", line + text);
     return error_set(err, ERROR_INTERNAL, "the shim answered '%.100s'", line);
-}
-
-/* The first process has ended, or does so now: it forked and had nothing else to do. */
-static void first_reap(struct child *child)
-{
-    struct error ignored;
-    int status;
-
-    if (child->pid > 0)
-        child_wait(child, &status, &ignored);
 }
 
 /* A shim that says so itself has undone everything; one that died has not. */

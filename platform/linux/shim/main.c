@@ -11,7 +11,8 @@
  * of questions in asks.c.  It ends when the container was deleted.
  *
  * Who starts it is not its parent: it forks once, so that the daemon has a child to reap
- * at once and none later.
+ * at once and none later.  With --spare it is started ahead, and is told its folder on standard
+ * input when there is one; it ends when its daemon does so first.
  */
 #include "platform/linux/shim/shim.h"
 
@@ -168,7 +169,8 @@ static int make(struct shim *shim, struct error *err)
         own->window = *shim->task.window;
     if (streams_open(own, err) < 0)
         return -1;
-    return shim->task.defer ? defer(shim, err) : create(shim, err);
+    /* A terminal gets its size between the two, before the process can ask for it. */
+    return shim->task.defer && !own->is_terminal ? defer(shim, err) : create(shim, err);
 }
 
 /* ---- coming to life ------------------------------------------------------------------ */
@@ -326,9 +328,50 @@ static void wait_for_go(void)
         ;
 }
 
+/* ---- started ahead ----------------------------------------------------------------------- */
+
+/* Waits for the folder, which ends with the input; false: it is not wanted, its daemon has gone. */
+static bool folder_hear(char folder[PATH_MAX])
+{
+    size_t size = 0;
+    ssize_t got;
+
+    while (size < PATH_MAX - 1 &&
+           (got = read(STDIN_FILENO, folder + size, PATH_MAX - 1 - size)) != 0) {
+        if (got < 0 && errno != EINTR)
+            return false;
+        size += got > 0 ? (size_t)got : 0;
+    }
+    folder[size] = '\0';
+    return size > 0;
+}
+
+static int spare_main(void)
+{
+    char folder[PATH_MAX];
+    int errors;
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid < 0;
+    if (!folder_hear(folder))
+        return 0;
+    if (chdir(folder) < 0) {
+        printf("error %s task folder %s: %s\n", error_code_name(ERROR_INTERNAL), folder,
+               strerror(errno));
+        return 1;
+    }
+    errors = open("shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (errors >= 0) {
+        dup2(errors, STDERR_FILENO);
+        close(errors);
+    }
+    return supervise();
+}
+
 static int usage(void)
 {
-    fputs("usage: gantry-shim FOLDER | --reap FOLDER | --version\n"
+    fputs("usage: gantry-shim FOLDER | --spare | --reap FOLDER | --version\n"
           "The supervisor of one container; started by gantryd with the task's folder.\n",
           stderr);
     return 2;
@@ -342,6 +385,8 @@ int main(int argc, char **argv)
         return puts("gantry-shim " GANTRY_VERSION) < 0;
     if (argc == 3 && strcmp(argv[1], "--reap") == 0)
         return reap_main(argv[2]);
+    if (argc == 2 && strcmp(argv[1], "--spare") == 0)
+        return spare_main();
     if (argc != 2 || argv[1][0] == '-')
         return usage();
     wait_for_go();
