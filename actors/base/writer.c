@@ -445,6 +445,43 @@ static size_t take_waiting(struct writer *writer, struct write **writes)
     return count;
 }
 
+static bool is_among(struct write **writes, size_t count, const char *actor)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(writes[i]->actor, actor) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * What need not wait for the disk is committed before what does, instead of waiting with it; but
+ * never before an earlier write of its own actor, which it may build on.  (It cannot build on one of
+ * another actor that is not answered yet.)  Yields how many come first; both parts keep their order.
+ */
+static size_t relaxed_first(struct write **writes, size_t count)
+{
+    struct write *rest[MERGE_MAX];
+    size_t first = 0, behind = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (writes[i]->relaxed && !is_among(rest, behind, writes[i]->actor))
+            writes[first++] = writes[i];
+        else
+            rest[behind++] = writes[i];
+    memcpy(writes + first, rest, behind * sizeof(*rest));
+    return first;
+}
+
+static void commit_waiting(struct writer *writer, struct write **writes, size_t count)
+{
+    size_t first = relaxed_first(writes, count);
+
+    if (first > 0)
+        commit_all(writer, writes, first);
+    if (count > first)
+        commit_all(writer, writes + first, count - first);
+}
+
 static void checkpoint(struct writer *writer)
 {
     if (writer->commits > 0)
@@ -488,8 +525,7 @@ static void serve(struct writer *writer, zsock_t *pipe)
         }
         wait_ms = IDLE_MS;
         count = take_waiting(writer, writes);
-        if (count > 0)
-            commit_all(writer, writes, count);
+        commit_waiting(writer, writes, count);
         if (writer->commits >= CHECKPOINT_EACH)
             checkpoint(writer);
     }
