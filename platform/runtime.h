@@ -20,6 +20,7 @@
 #include "protocol/schema.h"
 
 #define TASK_DATA_MAX (60u * 1024) /* bytes of a stream in one packet */
+#define RUNTIME_NATIVE "native"    /* in a task's `runtime`: the engine inside the shim */
 
 /* ---- creating -------------------------------------------------------------- */
 
