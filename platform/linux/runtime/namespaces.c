@@ -225,12 +225,14 @@ static int join(struct namespaces *spaces, unsigned which, struct error *err)
 /* Like fork(): the child goes on behind the call, with copies of everything. */
 static pid_t clone_process(unsigned flags, bool as_sibling, int cgroup)
 {
-    struct clone_args args = {
-        .flags = flags | (as_sibling ? CLONE_PARENT : 0) | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
-        .exit_signal = as_sibling ? 0 : SIGCHLD,
-        .cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
-    };
+    struct clone_args args = { .flags = flags, .exit_signal = as_sibling ? 0 : SIGCHLD };
 
+    if (as_sibling)
+        args.flags |= CLONE_PARENT;
+    if (cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (unsigned)cgroup;
+    }
     return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 

@@ -86,20 +86,40 @@ static size_t bytes_take(const struct rtattr *attribute, unsigned char out[16])
     return size;
 }
 
+/* As the macros of rtnetlink(3), which do not keep to one sign. */
+static const struct rtattr *attributes_of(const struct ifaddrmsg *about)
+{
+    return (const void *)((const char *)about + NLMSG_ALIGN(sizeof(*about)));
+}
+
+static bool has_attribute(const struct rtattr *at, unsigned left)
+{
+    return left >= sizeof(*at) && at->rta_len >= sizeof(*at) && at->rta_len <= left;
+}
+
+static const struct rtattr *attribute_after(const struct rtattr *at, unsigned *left)
+{
+    unsigned size = RTA_ALIGN(at->rta_len);
+
+    *left = size < *left ? *left - size : 0;
+    return (const void *)((const char *)at + size);
+}
+
 /* Those that somebody gave it for good; link-local ones come by themselves. */
 static int address_take(void *ctx, const struct nlmsghdr *message, struct error *err UNUSED)
 {
     struct addresses *addresses = ctx;
     const struct ifaddrmsg *about = NLMSG_DATA(message);
     struct address *address = &addresses->items[addresses->count];
-    int left = (int)IFA_PAYLOAD(message);
+    unsigned left = (unsigned)IFA_PAYLOAD(message);
 
     if (message->nlmsg_type != RTM_NEWADDR || (int)about->ifa_index != addresses->device ||
         (about->ifa_flags & IFA_F_PERMANENT) == 0 || about->ifa_scope == RT_SCOPE_LINK ||
         addresses->count == ADDRESSES_MAX)
         return 0;
     *address = (struct address){ .about = *about };
-    for (struct rtattr *at = IFA_RTA(about); RTA_OK(at, left); at = RTA_NEXT(at, left)) {
+    for (const struct rtattr *at = attributes_of(about); has_attribute(at, left);
+         at = attribute_after(at, &left)) {
         if (at->rta_type == IFA_ADDRESS)
             address->size = bytes_take(at, address->bytes);
         else if (at->rta_type == IFA_LOCAL)

@@ -83,14 +83,17 @@ int netlink_each(int netlink, struct netlink_request *request,
         return -1;
     for (;;) {
         ssize_t got = recv(netlink, bytes, sizeof(bytes), 0);
-        int size = (int)got;
 
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
             return error_sys(err, errno, "read from netlink");
-        for (struct nlmsghdr *at = (struct nlmsghdr *)(void *)bytes; NLMSG_OK(at, (unsigned)size);
-             at = NLMSG_NEXT(at, size)) {
+        for (size_t used = 0; used + sizeof(struct nlmsghdr) <= (size_t)got;) {
+            const struct nlmsghdr *at = (const void *)(bytes + used);
+
+            if (at->nlmsg_len < sizeof(*at) || at->nlmsg_len > (size_t)got - used)
+                break;
+            used += NLMSG_ALIGN(at->nlmsg_len);
             if (at->nlmsg_type == NLMSG_DONE)
                 return 0;
             if (at->nlmsg_type == NLMSG_ERROR)
