@@ -2,14 +2,17 @@
  * file_system — a new file system as a detached mount.
  *
  * fsopen(2) takes the words of a mount one by one, so the error names the word.  It takes no
- * value of 256 bytes or more; those (the layers of an overlay) go by mount(2), see mounts.c.
+ * value of 256 bytes or more; those (the layers of an overlay) go by mount(2).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 
 #include "platform/linux/runtime/rootfs_parts.h"
+
+#define VALUE_MAX 255 /* of fsconfig(2), FSCONFIG_SET_STRING */
 
 /* The file system's own words about the failure ("e overlay: ..."), when it has any. */
 static int context_error(int context, const char *what, struct error *err)
@@ -106,4 +109,94 @@ int file_system_make(const struct rootfs *rootfs, const struct mount_want *want,
         label_give(context, want, rootfs->label, err) < 0)
         return -1;
     return tree_make(context, want, err);
+}
+
+/* ---- mount(2) --------------------------------------------------------------------------- */
+
+bool file_system_is_long(const struct mount_want *want)
+{
+    for (size_t i = 0; i < want->options.data_count; i++)
+        if (want->options.data[i].value != NULL && strlen(want->options.data[i].value) > VALUE_MAX)
+            return true;
+    return false;
+}
+
+static unsigned long flags_of(const struct mount_options *options)
+{
+    static const struct {
+        unsigned attribute;
+        unsigned long flag;
+    } same[] = {
+        { MOUNT_ATTR_RDONLY, MS_RDONLY },         { MOUNT_ATTR_NOSUID, MS_NOSUID },
+        { MOUNT_ATTR_NODEV, MS_NODEV },           { MOUNT_ATTR_NOEXEC, MS_NOEXEC },
+        { MOUNT_ATTR_NOATIME, MS_NOATIME },       { MOUNT_ATTR_STRICTATIME, MS_STRICTATIME },
+        { MOUNT_ATTR_NODIRATIME, MS_NODIRATIME }, { MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW },
+    };
+    unsigned attributes = attributes_of(options);
+    unsigned long flags = 0;
+
+    for (size_t i = 0; i < COUNT_OF(same); i++)
+        if (attributes & same[i].attribute)
+            flags |= same[i].flag;
+    return flags;
+}
+
+static void word_join(struct buffer *data, const char *key, const char *value)
+{
+    if (data->size > 0)
+        buffer_add(data, ",", 1);
+    buffer_add(data, key, strlen(key));
+    if (value == NULL)
+        return;
+    buffer_add(data, "=", 1);
+    buffer_add(data, value, strlen(value));
+}
+
+/* By way of the current folder: a path of the target would be walked a second time. */
+static int mount_here(const struct mount_want *want, int target, const char *data)
+{
+    CLEANUP(fd_drop) int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const char *source = want->source != NULL ? want->source : want->type;
+    int status, os;
+
+    if (home < 0 || fchdir(target) < 0)
+        return -1;
+    status = mount(source, ".", want->type, flags_of(&want->options), data);
+    os = errno;
+    if (fchdir(home) < 0)
+        return -1;
+    errno = os;
+    return status;
+}
+
+int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want, int target,
+                      struct error *err)
+{
+    CLEANUP(buffer_free) struct buffer data = { 0 };
+
+    for (size_t i = 0; i < want->options.data_count; i++)
+        word_join(&data, want->options.data[i].key, want->options.data[i].value);
+    if (rootfs->label != NULL)
+        word_join(&data, "context", rootfs->label);
+    if (data.size >= (size_t)sysconf(_SC_PAGESIZE))
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED,
+                         "%s: options of %zu bytes, mount(2) takes a page", want->type, data.size);
+    buffer_add(&data, "", 1);
+    return mount_here(want, target, data.data) < 0 ? error_sys(err, errno, "%s", want->type) : 0;
+}
+
+/* ---- remount ------------------------------------------------------------------------------- */
+
+int file_system_change(const struct mount_want *want, int mounted, struct error *err)
+{
+    CLEANUP(fd_drop) int context = fspick(mounted, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+
+    if (context < 0)
+        return error_sys(err, errno, "remount");
+    for (size_t i = 0; i < want->options.data_count; i++)
+        if (word_give(context, want->options.data[i].key, want->options.data[i].value, err) < 0)
+            return -1;
+    if (fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+        return context_error(context, "remount", err);
+    return 0;
 }

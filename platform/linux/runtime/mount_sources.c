@@ -1,13 +1,14 @@
 /*
  * mount_sources — what is bound: a copy of a mount, detached, with its attributes.
  *
- * A source is opened by the first process, in its own mount namespace, unless
- *   - there is a user namespace: the first process may not be able to reach the source, and
- *     what it clones of the host's mounts is locked together (mount_namespaces(7));
- *   - it is to be idmapped, which takes rights over the file system;
- *   - mounts are to spread to the host: the first process has left the host's peer groups.
- * Then the runtime opens it.  If it may not clone mounts (a plain user's runtime), the first
- * process has to try after all.
+ * The first process opens a source in its own mount namespace, where the mounts have been
+ * parted from the host's.  The runtime opens it ahead
+ *   - when it is to be idmapped, which takes rights over the file system;
+ *   - when mounts are to spread to the host (rootfsPropagation): the first process has left
+ *     the host's peer groups;
+ *   - in case of a user namespace, for what the first process then cannot reach.  It does try
+ *     first: in its namespace the host's ro, nosuid and so on are locked to their mounts
+ *     (mount_namespaces(7)), and the container's root cannot take them off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,8 @@
 #include <sys/stat.h>
 
 #include "platform/linux/runtime/rootfs_parts.h"
+
+/* ---- attributes ---------------------------------------------------------------------------- */
 
 static int change_apply(int tree, const struct mount_change *change, bool all,
                         unsigned long propagation, struct error *err)
@@ -35,17 +38,24 @@ static int change_apply(int tree, const struct mount_change *change, bool all,
     return error_sys(err, errno, propagation != 0 ? "set propagation" : "set attributes");
 }
 
-int propagation_apply(int tree, const struct mount_options *options, struct error *err)
+static int spread_apply(int tree, unsigned long kind, bool all, struct error *err)
 {
     static const struct mount_change none;
 
+    return change_apply(tree, &none, all, kind, err);
+}
+
+int propagation_apply(int tree, const struct mount_options *options, struct error *err)
+{
     for (size_t i = 0; i < options->propagation_count; i++)
-        if (change_apply(tree, &none, options->propagation[i].recursive,
-                         options->propagation[i].kind, err) < 0)
+        if (spread_apply(tree, options->propagation[i].kind, options->propagation[i].recursive,
+                         err) < 0)
             return -1;
     return 0;
 }
 
+/* Only what is said changes: a bind of a nosuid mount stays nosuid.  So in a user namespace,
+   too, "ro" can be added to what is locked. */
 int attributes_apply(int tree, const struct mount_options *options, struct error *err)
 {
     if (change_apply(tree, &options->all, true, 0, err) < 0 ||
@@ -54,27 +64,112 @@ int attributes_apply(int tree, const struct mount_options *options, struct error
     return propagation_apply(tree, options, err);
 }
 
-static int source_open(const char *source, bool all, struct error *err)
-{
-    int tree = open_tree(AT_FDCWD, source,
-                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (all ? AT_RECURSIVE : 0u));
+/* ---- in the first process -------------------------------------------------------------------- */
 
-    return tree < 0 ? error_sys(err, errno, "source %s", source) : tree;
+int tree_copy(const char *source, bool all)
+{
+    return open_tree(AT_FDCWD, source,
+                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (all ? AT_RECURSIVE : 0u));
 }
 
-int source_bind(const struct rootfs *rootfs UNUSED, const struct mount_want *want,
-                struct error *err)
+int source_bind(struct mount_want *want, struct error *err)
 {
-    int tree = source_open(want->source, want->options.bind_all, err);
+    int tree = want->is_ahead ? -1 : tree_copy(want->source, want->options.bind_all);
 
-    if (tree >= 0 && attributes_apply(tree, &want->options, err) < 0) {
+    if (tree < 0 && want->tree >= 0) { /* complete */
+        tree = want->tree;
+        want->tree = -1;
+        return tree;
+    }
+    if (tree < 0)
+        return error_sys(err, errno, "source %s", want->source);
+    if (attributes_apply(tree, &want->options, err) == 0)
+        return tree;
+    close(tree);
+    return -1;
+}
+
+/* ---- in the runtime ----------------------------------------------------------------------------
+ */
+
+static bool spreads_to_host(const struct rootfs *rootfs)
+{
+    /* a namespace with fewer rights must not mount things into one with more */
+    return rootfs->propagation.kind == MS_SHARED && rootfs->want.new_mount &&
+           !rootfs->want.new_user;
+}
+
+unsigned long root_kind(const struct rootfs *rootfs)
+{
+    unsigned long kind = rootfs->propagation.kind;
+
+    return kind == MS_PRIVATE || kind == MS_UNBINDABLE ? MS_PRIVATE : MS_SLAVE;
+}
+
+static int tree_complete(const struct rootfs *rootfs, const struct mount_want *want, int tree,
+                         int namespace, struct error *err)
+{
+    if (want->options.idmap && idmap_apply(tree, namespace, want->options.idmap_all, err) < 0)
+        return -1;
+    if (rootfs->want.new_mount && !spreads_to_host(rootfs) &&
+        spread_apply(tree, root_kind(rootfs), true, err) < 0)
+        return -1;
+    return attributes_apply(tree, &want->options, err);
+}
+
+static int source_ahead(struct rootfs *rootfs, struct mount_want *want, int namespace,
+                        struct error *err)
+{
+    int tree = tree_copy(want->source, want->options.bind_all);
+
+    /* a plain user's runtime may not: the first process has to, and says what is wrong */
+    if (tree < 0 && !want->options.idmap)
+        return 0;
+    if (tree < 0)
+        return error_sys(err, errno, "source %s", want->source);
+    if (tree_complete(rootfs, want, tree, namespace, err) < 0) {
         close(tree);
         return -1;
     }
-    return tree;
+    want->tree = tree;
+    want->is_ahead = want->options.idmap || spreads_to_host(rootfs);
+    return 0;
 }
 
-int sources_open(struct rootfs *rootfs UNUSED, struct error *err UNUSED)
+static int idmapped_ahead(struct rootfs *rootfs, const struct place *place, struct mount_want *want,
+                          struct error *err)
 {
+    struct place linux_ = place_member(rootfs->want.document, "linux");
+    CLEANUP(idmap_free) struct idmap map = { { 0 }, { 0 } };
+    CLEANUP(fd_drop) int namespace = -1;
+
+    if (idmap_read(place, &linux_, &map, err) < 0)
+        return -1;
+    namespace = idmap_open(&map, err);
+    if (namespace < 0 || source_ahead(rootfs, want, namespace, err) < 0)
+        return error_wrap(err, "mounts[%zu] (%s)", place->index, want->destination);
+    return 0;
+}
+
+int sources_open(struct rootfs *rootfs, struct error *err)
+{
+    struct place list = place_member(rootfs->want.document, "mounts");
+
+    if (rootfs->want.new_user && rootfs->want.new_mount)
+        rootfs->root = tree_copy(rootfs->path, true);
+    if (rootfs->root >= 0 && spread_apply(rootfs->root, root_kind(rootfs), true, err) < 0)
+        return -1;
+    for (size_t i = 0; i < rootfs->mount_count; i++) {
+        struct mount_want *want = &rootfs->mounts[i];
+        struct place place = place_element(&list, i);
+
+        if (!want->is_bind || want->options.remount)
+            continue;
+        if (want->options.idmap && idmapped_ahead(rootfs, &place, want, err) < 0)
+            return -1;
+        if (!want->options.idmap && (rootfs->want.new_user || spreads_to_host(rootfs)) &&
+            source_ahead(rootfs, want, -1, err) < 0)
+            return error_wrap(err, "mounts[%zu] (%s)", i, want->destination);
+    }
     return 0;
 }

@@ -14,8 +14,6 @@
 
 #include "platform/linux/runtime/rootfs_parts.h"
 
-#define VALUE_MAX 255 /* of fsconfig(2) */
-
 /* ---- reading ------------------------------------------------------------------------ */
 
 /* Absolute, without "//", "." or a slash at the end; ".." stays, the kernel knows better. */
@@ -134,6 +132,8 @@ static int mount_read(struct rootfs *rootfs, const struct place *place, struct m
     if (mount_options_read(&words, &want->options, rootfs->arena, err) < 0)
         return error_wrap(err, "mounts[%zu]", place->index);
     want->destination = clean(rootfs->arena, want->destination);
+    want->options.idmap |= place_member(place, "uidMappings").json != NULL ||
+                           place_member(place, "gidMappings").json != NULL;
     want->is_bind = want->options.bind || (want->type != NULL && strcmp(want->type, "bind") == 0);
     if (source_check(rootfs, place, want, err) < 0)
         return -1;
@@ -230,15 +230,13 @@ int mount_attach(int tree, int target)
     return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-static int tree_of_bind(const struct rootfs *rootfs, struct mount_want *want, bool *folder,
-                        struct error *err)
+static int tree_of_bind(struct mount_want *want, bool *folder, struct error *err)
 {
-    int tree = want->tree >= 0 ? want->tree : source_bind(rootfs, want, err);
+    int tree = source_bind(want, err);
     struct stat st;
 
     if (tree < 0)
         return -1;
-    want->tree = -1;
     if (fstat(tree, &st) < 0) {
         close(tree);
         return error_sys(err, errno, "source %s", want->source);
@@ -255,7 +253,7 @@ static int bind_attach(struct rootfs *rootfs, struct mount_want *want, struct er
 {
     bool folder, made;
     CLEANUP(fd_drop) int target = -1;
-    int tree = tree_of_bind(rootfs, want, &folder, err);
+    int tree = tree_of_bind(want, &folder, err);
 
     if (tree < 0)
         return -1;
@@ -268,39 +266,110 @@ static int bind_attach(struct rootfs *rootfs, struct mount_want *want, struct er
     return -1;
 }
 
+/* In a user namespace that shares the network, sysfs may not be mounted: the host's, with
+   everything below it, is what runc gives then. */
+static int sysfs_bind(const struct mount_want *want, struct error *err)
+{
+    struct mount_options options = want->options;
+    int tree = tree_copy("/sys", true);
+
+    if (tree < 0)
+        return error_sys(err, errno, "sysfs, and the host's /sys");
+    options.all.set |= options.own.set;
+    if (attributes_apply(tree, &options, err) == 0)
+        return tree;
+    close(tree);
+    return -1;
+}
+
+/* As runc has it, a tmpfs looks like the folder it covers, unless that is new. */
+static int tree_of_new(const struct rootfs *rootfs, const struct mount_want *want, int target,
+                       bool made, struct error *err)
+{
+    bool is_tmpfs = strcmp(want->type, "tmpfs") == 0;
+    struct stat st = { 0 };
+    int tree;
+
+    if (is_tmpfs && fstat(target, &st) < 0)
+        return error_sys(err, errno, "target");
+    tree = file_system_make(rootfs, want, made ? 0 : st.st_mode, err);
+    if (tree < 0 && err->os == EPERM && strcmp(want->type, "sysfs") == 0)
+        return sysfs_bind(want, err);
+    if (tree < 0)
+        return -1;
+    if ((is_tmpfs && want->options.copy_up && copy_up(target, tree, err) < 0) ||
+        propagation_apply(tree, &want->options, err) < 0) {
+        close(tree);
+        return -1;
+    }
+    return tree;
+}
+
+/* The mount that came to lie on `target` under its path. */
+static int long_attach(const struct rootfs *rootfs, const struct mount_want *want, int target,
+                       struct error *err)
+{
+    int tree;
+
+    if (file_system_mount(rootfs, want, target, err) < 0)
+        return -1;
+    tree = inside_open(rootfs->root, want->destination, O_PATH);
+    if (tree < 0)
+        return error_sys(err, errno, "target");
+    if (propagation_apply(tree, &want->options, err) == 0)
+        return tree;
+    close(tree);
+    return -1;
+}
+
 static int new_attach(struct rootfs *rootfs, struct mount_want *want, struct error *err)
 {
     CLEANUP(fd_drop) int target = -1;
-    struct stat st;
     bool made;
     int tree;
 
     target = target_make(rootfs, want, true, &made, err);
     if (target < 0)
         return -1;
-    if (fstat(target, &st) < 0)
-        return error_sys(err, errno, "target");
-    /* as runc has it: a tmpfs looks like the folder it covers, unless that is new */
-    tree = file_system_make(rootfs, want,
-                            strcmp(want->type, "tmpfs") == 0 && !made ? st.st_mode : 0, err);
-    if (tree < 0)
-        return -1;
-    if (propagation_apply(tree, &want->options, err) == 0) {
-        if (mount_attach(tree, target) == 0)
-            return tree;
-        error_sys(err, errno, "%s", want->type);
-    }
+    if (strcmp(want->type, "cgroup") == 0)
+        return cgroup_attach(rootfs, want, target, err);
+    if (file_system_is_long(want))
+        return long_attach(rootfs, want, target, err);
+    tree = tree_of_new(rootfs, want, target, made, err);
+    if (tree < 0 || mount_attach(tree, target) == 0)
+        return tree;
+    error_sys(err, errno, "%s", want->type);
     close(tree);
+    return -1;
+}
+
+/* What is mounted there gets other attributes, or other options. */
+static int again_attach(struct rootfs *rootfs, struct mount_want *want, struct error *err)
+{
+    int mounted = inside_open(rootfs->root, want->destination, O_PATH);
+
+    if (mounted < 0)
+        return error_sys(err, errno, "target");
+    if ((want->options.data_count == 0 || want->is_bind ||
+         file_system_change(want, mounted, err) == 0) &&
+        attributes_apply(mounted, &want->options, err) == 0)
+        return mounted;
+    close(mounted);
     return -1;
 }
 
 static int one_attach(struct rootfs *rootfs, struct mount_want *want, struct error *err)
 {
-    int tree = want->is_bind ? bind_attach(rootfs, want, err) : new_attach(rootfs, want, err);
+    int tree;
 
+    if (want->options.remount)
+        tree = again_attach(rootfs, want, err);
+    else
+        tree = want->is_bind ? bind_attach(rootfs, want, err) : new_attach(rootfs, want, err);
     if (tree < 0)
         return -1;
-    if (strcmp(want->destination, "/") == 0) { /* the rest goes into this one */
+    if (strcmp(want->destination, "/") == 0 &&
+        !want->options.remount) { /* the rest goes into this one */
         close(rootfs->root);
         rootfs->root = tree;
     } else if (want->read_only_later) {

@@ -134,10 +134,7 @@ void rootfs_free(struct rootfs **rootfs)
    below can be shared, which pivot_root(2) asks for, and no parent has to be searched. */
 static int namespace_part(const struct rootfs *rootfs, struct error *err)
 {
-    unsigned long kind = rootfs->propagation.kind;
-    struct mount_attr attr = { .propagation = kind == MS_PRIVATE || kind == MS_UNBINDABLE
-                                                  ? MS_PRIVATE
-                                                  : MS_SLAVE };
+    struct mount_attr attr = { .propagation = root_kind(rootfs) };
 
     if (!rootfs->want.new_mount)
         return 0;
@@ -146,18 +143,33 @@ static int namespace_part(const struct rootfs *rootfs, struct error *err)
     return 0;
 }
 
-/* On its own path: hooks look for it there. */
+/* As with sources of mounts: ours, in this namespace; the runtime's when we cannot get there. */
+static int root_open(struct rootfs *rootfs, struct error *err)
+{
+    int tree = tree_copy(rootfs->path, true);
+
+    if (tree < 0 && (rootfs->root < 0 || errno == ENOENT))
+        return error_sys(err, errno, "rootfs (%s)", rootfs->path);
+    if (tree < 0)
+        return 0;
+    fd_drop(&rootfs->root);
+    rootfs->root = tree;
+    return 0;
+}
+
+/* On its own path, hooks look for it there; on "/" when that path is out of reach. */
 static int root_attach(struct rootfs *rootfs, struct error *err)
 {
-    if (rootfs->root < 0)
-        rootfs->root =
-            open_tree(AT_FDCWD, rootfs->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-    if (rootfs->root < 0)
-        return error_sys(err, errno, "rootfs (%s)", rootfs->path);
-    if (move_mount(rootfs->root, "", AT_FDCWD, rootfs->path,
-                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) < 0)
-        return error_sys(err, errno, "mount rootfs (%s)", rootfs->path);
-    return 0;
+    const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
+
+    if (root_open(rootfs, err) < 0)
+        return -1;
+    if (move_mount(rootfs->root, "", AT_FDCWD, rootfs->path, flags) == 0)
+        return 0;
+    if (errno == EACCES && rootfs->want.new_mount &&
+        move_mount(rootfs->root, "", AT_FDCWD, "/", flags) == 0)
+        return 0;
+    return error_sys(err, errno, "mount rootfs (%s)", rootfs->path);
 }
 
 static int tree_fill(struct rootfs *rootfs, struct error *err)

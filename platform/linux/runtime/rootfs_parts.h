@@ -17,7 +17,8 @@ struct mount_want {
     struct mount_options options;
     bool is_bind;
     bool read_only_later; /* has to be filled first */
-    int tree;             /* opened ahead, detached; -1: not yet */
+    bool is_ahead;        /* `tree` is what to take; else it is for the case of need */
+    int tree;             /* opened ahead, detached, complete; -1: not */
     int read_only;        /* what is to become read-only; -1: nothing */
 };
 
@@ -70,18 +71,49 @@ int mount_attach(int tree, int target);
 
 /* ---- mount_sources.c: detached mounts ------------------------------------------------ */
 
+/* A copy, detached; `all`: with what is mounted below it.  -1 with errno. */
+int tree_copy(const char *source, bool all);
 /* With all attributes; -1: see err. */
-int source_bind(const struct rootfs *rootfs, const struct mount_want *want, struct error *err);
-int attributes_apply(int tree, const struct mount_options *options, struct error *err);
-int propagation_apply(int tree, const struct mount_options *options, struct error *err);
+int source_bind(struct mount_want *want, struct error *err);
 /* What has to be opened by the runtime itself. */
 int sources_open(struct rootfs *rootfs, struct error *err);
+int attributes_apply(int tree, const struct mount_options *options, struct error *err);
+int propagation_apply(int tree, const struct mount_options *options, struct error *err);
+/* What mounts of the host become in the container: MS_SLAVE or MS_PRIVATE. */
+unsigned long root_kind(const struct rootfs *rootfs);
+
+/* ---- idmap.c -------------------------------------------------------------------------- */
+
+struct idmap {
+    struct buffer uids, gids;
+};
+
+/* Of an element of "mounts", or else the container's (`linux_`). */
+int idmap_read(const struct place *mount, const struct place *linux_, struct idmap *map,
+               struct error *err);
+void idmap_free(struct idmap *map);
+int idmap_open(const struct idmap *map, struct error *err); /* a user namespace */
+int idmap_apply(int tree, int namespace, bool all, struct error *err);
 
 /* ---- file_system.c ------------------------------------------------------------------- */
 
-/* `mode`: of the root of a tmpfs whose options do not say; 0: its own default. */
+/* A detached mount.  `mode`: of the root of a tmpfs whose options do not say; 0: its own default.
+ */
 int file_system_make(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
                      struct error *err);
+/* The same by mount(2), on `target` at once: for values that fsconfig(2) does not take. */
+bool file_system_is_long(const struct mount_want *want);
+int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want, int target,
+                      struct error *err);
+/* Changes the one that is mounted there. */
+int file_system_change(const struct mount_want *want, int mounted, struct error *err);
+
+/* ---- copy_up.c, cgroup_mounts.c ------------------------------------------------------- */
+
+int copy_up(int from, int to, struct error *err);
+/* The mount that is on `target` then; -1: see err. */
+int cgroup_attach(struct rootfs *rootfs, const struct mount_want *want, int target,
+                  struct error *err);
 
 /* ---- devices.c ----------------------------------------------------------------------- */
 
