@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "platform/linux/runtime/console.h"
@@ -24,6 +23,7 @@
 #include "platform/linux/runtime/files.h"
 #include "platform/linux/runtime/gate.h"
 #include "platform/linux/runtime/hooks.h"
+#include "platform/linux/runtime/moment.h"
 #include "platform/linux/runtime/network.h"
 #include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/report.h"
@@ -269,24 +269,12 @@ int pid_file_write(const struct options *options, pid_t pid, struct error *err)
 
 /* ---- the name and its folder ---------------------------------------------------------------- */
 
-static void time_format(char text[40])
-{
-    struct timespec now;
-    struct tm parts;
-    size_t size;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &parts);
-    size = strftime(text, 40, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + size, 40 - size, ".%09ldZ", now.tv_nsec);
-}
-
 static int state_fill(struct container *container, struct error *err)
 {
     json_t *document = draft_object(), *annotations = json_object_get(container->config, "annotations");
     struct place root = place_member(&container->document, "root");
     const char *version, *path;
-    char created[40], rootfs[PATH_SIZE];
+    char created[MOMENT_TEXT], rootfs[PATH_SIZE];
 
     container->state.document = document;
     if (place_text(&container->document, "ociVersion", &version, err) < 0 ||
@@ -296,12 +284,11 @@ static int state_fill(struct container *container, struct error *err)
     if (path_format(rootfs, err, "%s%s%s", path[0] == '/' ? "" : container->bundle,
                     path[0] == '/' ? "" : "/", path) < 0)
         return -1;
-    time_format(created);
     draft_put(document, "id", draft_text(container->state.id));
     draft_put(document, "ociVersion", draft_text(version));
     draft_put(document, "bundle", draft_text(container->bundle));
     draft_put(document, "rootfs", draft_text(rootfs));
-    draft_put(document, "created", draft_text(created));
+    draft_put(document, "created", draft_text(moment_now(created, true)));
     draft_put(document, "owner", draft_number(geteuid()));
     draft_put(document, "namespaces", draft_number(container_own(container)));
     if (json_object_size(annotations) > 0)
@@ -351,35 +338,33 @@ static void container_undo(struct container *container)
 static int group_make(struct container *container, struct error *err)
 {
     container->is_grouped = true; /* half made ones are removed as well */
+    if (cgroup_warning(container->cgroup) != NULL)
+        report_warning("%s", cgroup_warning(container->cgroup));
     return cgroup_make(container->cgroup, err);
 }
 
-/* Version 2 has a folder to be born in; all else is made while the first process is busy. */
 static int clone_first(struct container *container, struct error *err)
 {
-    int ends[2], folder = -1, result;
+    int ends[2], result;
 
-    if (cgroup_is_v2(container->cgroup)) {
-        if (group_make(container, err) < 0)
-            return -1;
-        folder = cgroup_folder(container->cgroup);
-    }
-    if (talk_pair(ends, err) < 0)
+    if (group_make(container, err) < 0 || talk_pair(ends, err) < 0)
         return -1;
     container->talk = ends[0];
     container->their_talk = ends[1];
     if (container->waits && (container->gate = gate_open(container->state.folder, err)) < 0)
         return -1;
-    result = namespaces_clone(&container->namespaces, folder, &container->pid, err);
+    result = namespaces_clone(&container->namespaces, cgroup_folder(container->cgroup),
+                              &container->pid, err);
     if (result == 0)
         container_be_first(container);
     file_close(&container->their_talk);
     file_close(&container->gate);
     if (result < 0)
         return container->pid = 0, -1;
-    if (folder < 0 && !container->is_grouped && group_make(container, err) < 0)
-        return -1;
-    return folder < 0 ? cgroup_enter(container->cgroup, container->pid, err) : 0;
+    /* all others it joins by itself */
+    return container->options->systemd_cgroup
+               ? cgroup_enter(container->cgroup, container->pid, err)
+               : 0;
 }
 
 static int equip(struct container *container, struct error *err)

@@ -67,26 +67,35 @@ static void poststop(const struct state *state, const json_t *config)
     json_decref(described);
 }
 
-static int leftovers_remove(struct state *state, struct error *err)
+static void poststop_of_file(const struct state *state)
+{
+    struct error ignored;
+    json_t *config = state_config(state, &ignored);
+
+    if (config != NULL)
+        poststop(state, config);
+    json_decref(config);
+}
+
+static int leftovers_remove(struct state *state, const json_t *config, struct error *err)
 {
     struct error ignored;
     CLEANUP(cgroup_free) struct cgroup *cgroup = cgroup_of(state, &ignored);
-    json_t *config;
 
     if (cgroup != NULL && cgroup_remove(cgroup, err) < 0)
         return -1;
-    config = state_config(state, &ignored);
-    if (config != NULL && state->pid > 0)
+    if (config != NULL)
         poststop(state, config);
-    json_decref(config);
+    else if (state->pid > 0)
+        poststop_of_file(state);
     return state_remove(state, err);
 }
 
-int container_end(struct state *state, struct error *err)
+int container_end(struct state *state, const json_t *config, struct error *err)
 {
     if (container_kill(state, err) < 0 || state_lock(state, err) < 0)
         return -1;
-    return leftovers_remove(state, err);
+    return leftovers_remove(state, config, err);
 }
 
 /* ---- kill ------------------------------------------------------------------------ */
@@ -154,7 +163,7 @@ int command_delete(const struct options *options, struct error *err)
     status = state_status(&state);
     if (status == STATUS_CREATED && !options->force) {
         /* runc's: what was never started is deleted without asking */
-        return container_end(&state, err);
+        return container_end(&state, NULL, err);
     }
     if (status != STATUS_STOPPED && !options->force)
         return error_set(err, ERROR_FAILED_PRECONDITION,
@@ -162,6 +171,6 @@ int command_delete(const struct options *options, struct error *err)
                          status_name(status));
     if (status == STATUS_PAUSED)
         thaw(&state);
-    return container_end(&state, err) < 0 && !(options->force && err->code == ERROR_NOT_FOUND) ? -1
+    return container_end(&state, NULL, err) < 0 && !(options->force && err->code == ERROR_NOT_FOUND) ? -1
                                                                                              : 0;
 }

@@ -37,6 +37,7 @@ struct exec {
     struct cgroup *cgroup;
     struct namespaces namespaces;
     unsigned listen_fds, keep_fds;
+    bool is_led; /* into its groups by us, since there is more to do on the way */
     int talk, their_talk, console_socket, master;
     pid_t pid;
 };
@@ -93,7 +94,8 @@ static int become(struct exec *exec, struct error *err)
     file_close(&exec->console_socket);
     foreground_forget();
     setsid();
-    if (namespaces_enter(&exec->namespaces, err) < 0 ||
+    if ((!exec->is_led && cgroup_join(exec->cgroup, err) < 0) ||
+        namespaces_enter(&exec->namespaces, err) < 0 ||
         talk_expect(exec->their_talk, TALK_GO, err) < 0 || become_root(exec, err) < 0 ||
         take_terminal(exec, err) < 0 || process_settle(exec->process, &settings, err) < 0)
         return -1;
@@ -173,7 +175,9 @@ static int exec_read(struct exec *exec, struct error *err)
     if (exec->namespaces.process < 0)
         return error_set(err, ERROR_FAILED_PRECONDITION, "cannot exec in a stopped container");
     exec->cgroup = cgroup_load(json_object_get(exec->state.document, "cgroup"), err);
-    return exec->cgroup != NULL ? 0 : -1;
+    exec->is_led = exec->process->initial != NULL || exec->process->final != NULL ||
+                   options->cgroups.count > 0;
+    return exec->cgroup != NULL ? cgroup_open(exec->cgroup, exec->state.pid, err) : -1;
 }
 
 /* ---- making it -------------------------------------------------------------------------- */
@@ -182,9 +186,10 @@ static int group_enter(struct exec *exec, struct error *err)
 {
     const struct options *options = exec->options;
 
-    if (process_affinity_initial(exec->process, exec->pid, err) < 0)
-        return -1;
-    if (cgroup_folder(exec->cgroup) < 0 && cgroup_enter(exec->cgroup, exec->pid, err) < 0)
+    if (!exec->is_led)
+        return 0;
+    if (process_affinity_initial(exec->process, exec->pid, err) < 0 ||
+        cgroup_enter(exec->cgroup, exec->pid, err) < 0)
         return -1;
     for (size_t i = 0; i < options->cgroups.count; i++)
         if (exec_group_enter(exec->cgroup, options->cgroups.items[i], exec->pid, err) < 0)
@@ -244,7 +249,8 @@ static int exec_make(struct exec *exec, struct error *err)
         return -1;
     exec->talk = ends[0];
     exec->their_talk = ends[1];
-    result = namespaces_clone(&exec->namespaces, cgroup_folder(exec->cgroup), &exec->pid, err);
+    result = namespaces_clone(&exec->namespaces, exec->is_led ? -1 : cgroup_folder(exec->cgroup),
+                              &exec->pid, err);
     if (result == 0)
         be_process(exec);
     file_close(&exec->their_talk);

@@ -51,6 +51,12 @@ static int be_root(struct container *container, struct error *err)
     return 0;
 }
 
+/* The quick way in is a process's own (cgroup.h).  First of all: what is made is to count. */
+static int join_groups(struct container *container, struct error *err)
+{
+    return container->options->systemd_cgroup ? 0 : cgroup_join(container->cgroup, err);
+}
+
 static int enter_namespaces(struct container *container, struct error *err)
 {
     return namespaces_enter(&container->namespaces, err);
@@ -194,8 +200,9 @@ static int exec_program(struct container *container, struct error *err)
 
 static int (*const steps[])(struct container *container, struct error *err) = {
     be_alone,
+    join_groups,
     be_root,
-    enter_namespaces, /* meanwhile the parent makes the control groups */
+    enter_namespaces, /* meanwhile the parent compiles the filter and writes the state */
     wait_for_go,
     enter_cgroup_namespace, /* its root is the group that we are in by now */
     name_host,

@@ -2,8 +2,8 @@
  * namespaces — which ones a process gets: new ones, those at a path, or those of a process.
  *
  * One clone3() makes the process.  What it must have from birth (user, pid) is asked of that call;
- * the rest it takes itself (namespaces_enter), while its parent prepares the control groups: making
- * a network namespace alone takes half a millisecond.  A user namespace that is joined has to
+ * the rest it takes itself (namespaces_enter), while its parent goes on: making a network namespace
+ * alone takes half a millisecond.  A user namespace that is joined has to
  * be entered before the others are made in it, and one that is made after the others were joined: then
  * a short-lived process goes ahead, and its child is made ours (CLONE_PARENT).
  */

@@ -7,10 +7,12 @@
  */
 #include "platform/linux/runtime/oci.h"
 
+#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "platform/linux/runtime/commands.h"
@@ -262,6 +264,16 @@ static int command_do(char **argv, struct options *options, struct error *err)
     return command->run(options, err);
 }
 
+/* jansson would open /dev/urandom for it; the kernel has given us random bytes already
+   (getauxval(3), AT_RANDOM). */
+static void hashes_seed(void)
+{
+    const size_t *bytes = (const size_t *)getauxval(AT_RANDOM);
+
+    if (bytes != NULL)
+        json_object_seed(*bytes | 1);
+}
+
 int oci_main(int argc, char **argv)
 {
     struct options options = { 0 };
@@ -271,6 +283,7 @@ int oci_main(int argc, char **argv)
 
     if (words == NULL)
         return 1;
+    hashes_seed();
     memcpy(words, argv, (size_t)argc * sizeof(*words));
     if (options_parse(global_rows, argc - 1, words + 1, true, &options, &err) < 0 ||
         report_open(options.log, options.log_format, options.debug, &err) < 0) {

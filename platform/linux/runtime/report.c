@@ -6,8 +6,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "platform/linux/runtime/moment.h"
 
 #define LINE_MAX_SIZE 2048
 
@@ -57,13 +58,10 @@ static char *quote(char *at, const char *end, const char *text)
 
 static void say(const char *level, const char *text)
 {
-    char line[LINE_MAX_SIZE], when[32], *at = line;
+    char line[LINE_MAX_SIZE], when[MOMENT_TEXT], *at = line;
     const char *end = line + sizeof(line) - 64;
-    time_t now = time(NULL);
-    struct tm parts;
 
-    gmtime_r(&now, &parts);
-    strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    moment_now(when, false);
     if (report.json) {
         at += sprintf(at, "{\"level\":\"%s\",\"msg\":", level);
         at = quote(at, end, text);

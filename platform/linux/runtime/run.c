@@ -32,7 +32,7 @@ static int run_failed(struct container *container, struct error *err)
 {
     struct error ignored;
 
-    if (container_end(&container->state, &ignored) < 0)
+    if (container_end(&container->state, container->config, &ignored) < 0)
         report_warning("%s", ignored.text);
     return error_wrap(err, "container %s", container->state.id);
 }
@@ -45,7 +45,7 @@ static int run_attached(struct container *container, struct error *err)
     container->master = -1;
     state_unlock(&container->state); /* whoever kills and deletes it must not wait for us */
     status = foreground_attend(container->pid, master, err);
-    if (!container->options->keep && container_end(&container->state, &failure) < 0 &&
+    if (!container->options->keep && container_end(&container->state, container->config, &failure) < 0 &&
         failure.code != ERROR_NOT_FOUND)
         report_warning("%s", failure.text);
     return status;
