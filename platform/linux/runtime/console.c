@@ -17,8 +17,8 @@ int console_connect(const char *path, struct error *err)
     int to;
 
     if (strlen(path) >= sizeof(address.sun_path))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "--console-socket: %s is too long for a socket",
-                         path);
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "--console-socket: %s is too long for a socket", path);
     memcpy(address.sun_path, path, strlen(path) + 1);
     to = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (to >= 0 && connect(to, (struct sockaddr *)&address, sizeof(address)) == 0)
@@ -36,9 +36,9 @@ int console_send(int socket, int master, struct error *err)
     union {
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int))];
-    } passing = { { .cmsg_len = CMSG_LEN(sizeof(int)),
-                    .cmsg_level = SOL_SOCKET,
-                    .cmsg_type = SCM_RIGHTS } };
+    } passing = {
+        { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS }
+    };
     struct iovec piece = { (void *)(uintptr_t)name, sizeof(name) - 1 };
     struct msghdr message = { .msg_iov = &piece,
                               .msg_iovlen = 1,

@@ -38,7 +38,8 @@ struct container {
     int console_socket;   /* -1: none */
     int master;           /* the terminal, when nobody else was given it; -1 */
     pid_t pid;            /* 0: not cloned yet */
-    bool is_saved, is_grouped; /* what has to be undone: the state's folder is filled, cgroups made */
+    bool is_saved,
+        is_grouped; /* what has to be undone: the state's folder is filled, cgroups made */
 };
 
 void container_init(struct container *container, const struct options *options);

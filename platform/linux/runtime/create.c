@@ -4,8 +4,8 @@
  * The happy path is container_make: read everything, take the name, clone, make the control
  * groups while the first process makes its namespaces, let it go, serve it until it is ready.
  *
- * Possible failures are many, and end alike: the first process is killed, its control groups and the
- * state's folder are removed, poststop hooks run if there was a process at all.
+ * Possible failures are many, and end alike: the first process is killed, its control groups and
+ * the state's folder are removed, poststop hooks run if there was a process at all.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -244,7 +244,8 @@ int descriptors_count(const struct options *options, unsigned *listen_fds, unsig
 
     if (options->preserve_fds < 0 || options->preserve_fds > 1000000 || listening < 0 ||
         listening > 1000000)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "--preserve-fds: no such number of descriptors");
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "--preserve-fds: no such number of descriptors");
     *listen_fds = (unsigned)listening;
     *keep_fds = (unsigned)(listening + options->preserve_fds);
     for (unsigned i = 3; i < 3 + *keep_fds; i++) {
@@ -252,7 +253,8 @@ int descriptors_count(const struct options *options, unsigned *listen_fds, unsig
 
         if (flags < 0 || (flags & FD_CLOEXEC) != 0) /* what we opened ourselves is closed on exec */
             return error_set(err, ERROR_INVALID_ARGUMENT,
-                             "please check that preserved-fd %u (of %u) is present", i - 3, *keep_fds);
+                             "please check that preserved-fd %u (of %u) is present", i - 3,
+                             *keep_fds);
     }
     return 0;
 }
@@ -271,7 +273,8 @@ int pid_file_write(const struct options *options, pid_t pid, struct error *err)
 
 static int state_fill(struct container *container, struct error *err)
 {
-    json_t *document = draft_object(), *annotations = json_object_get(container->config, "annotations");
+    json_t *document = draft_object(),
+           *annotations = json_object_get(container->config, "annotations");
     struct place root = place_member(&container->document, "root");
     const char *version, *path;
     char created[MOMENT_TEXT], rootfs[PATH_SIZE];
@@ -305,7 +308,8 @@ static int name_take(struct container *container, const char *id, struct error *
     return 0;
 }
 
-/* ---- undoing ------------------------------------------------------------------------------------ */
+/* ---- undoing ------------------------------------------------------------------------------------
+ */
 
 static void hooks_after(struct container *container)
 {
@@ -333,7 +337,8 @@ static void container_undo(struct container *container)
         report_warning("%s", ignored.text);
 }
 
-/* ---- with the first process ---------------------------------------------------------------------- */
+/* ---- with the first process
+ * ---------------------------------------------------------------------- */
 
 static int group_make(struct container *container, struct error *err)
 {
@@ -362,9 +367,8 @@ static int clone_first(struct container *container, struct error *err)
     if (result < 0)
         return container->pid = 0, -1;
     /* all others it joins by itself */
-    return container->options->systemd_cgroup
-               ? cgroup_enter(container->cgroup, container->pid, err)
-               : 0;
+    return container->options->systemd_cgroup ? cgroup_enter(container->cgroup, container->pid, err)
+                                              : 0;
 }
 
 static int equip(struct container *container, struct error *err)
@@ -418,8 +422,7 @@ static int serve(struct container *container, bool until_console, struct error *
             return -1;
         switch (word) {
         case TALK_MOUNTED:
-            if (hooks_before(container, err) < 0 ||
-                talk_say(container->talk, TALK_GO, -1, err) < 0)
+            if (hooks_before(container, err) < 0 || talk_say(container->talk, TALK_GO, -1, err) < 0)
                 return -1;
             if (until_console && !container->process->terminal)
                 return 0;

@@ -171,6 +171,7 @@ int command_delete(const struct options *options, struct error *err)
                          status_name(status));
     if (status == STATUS_PAUSED)
         thaw(&state);
-    return container_end(&state, NULL, err) < 0 && !(options->force && err->code == ERROR_NOT_FOUND) ? -1
-                                                                                             : 0;
+    return container_end(&state, NULL, err) < 0 && !(options->force && err->code == ERROR_NOT_FOUND)
+               ? -1
+               : 0;
 }

@@ -26,7 +26,8 @@ static int event_print(const struct state *state, const char *type, json_t *data
     draft_put(event, "id", draft_text(state->id));
     if (data != NULL)
         draft_put(event, "data", data);
-    result = json_dumpf(event, stdout, JSON_COMPACT) < 0 || putchar('\n') < 0 || fflush(stdout) != 0;
+    result =
+        json_dumpf(event, stdout, JSON_COMPACT) < 0 || putchar('\n') < 0 || fflush(stdout) != 0;
     json_decref(event);
     return result ? error_set(err, ERROR_INTERNAL, "write to standard output") : 0;
 }
@@ -113,7 +114,8 @@ int command_events(const struct options *options, struct error *err)
     if (state_open(&state, options->root, options->argv[0], err) < 0)
         return -1;
     if (state_status(&state) == STATUS_STOPPED)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "container with id %s is not running", state.id);
+        return error_set(err, ERROR_FAILED_PRECONDITION, "container with id %s is not running",
+                         state.id);
     cgroup = cgroup_load(json_object_get(state.document, "cgroup"), err);
     if (cgroup == NULL)
         return -1;

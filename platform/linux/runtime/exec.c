@@ -120,7 +120,8 @@ static int status_check(const struct exec *exec, struct error *err)
     case STATUS_STOPPED:
         return error_set(err, ERROR_FAILED_PRECONDITION, "cannot exec in a stopped container");
     case STATUS_CREATING:
-        return error_set(err, ERROR_FAILED_PRECONDITION, "cannot exec in a container that is not made yet");
+        return error_set(err, ERROR_FAILED_PRECONDITION,
+                         "cannot exec in a container that is not made yet");
     case STATUS_PAUSED:
         if (!exec->options->ignore_paused)
             return error_set(err, ERROR_FAILED_PRECONDITION,
@@ -151,8 +152,9 @@ static int process_take(struct exec *exec, struct error *err)
     for (size_t i = 0; i < exec->process->warnings.count; i++)
         report_warning("%s", exec->process->warnings.items[i]);
     if (exec->process->terminal && options->detach && options->console_socket == NULL)
-        result = error_set(err, ERROR_INVALID_ARGUMENT,
-                           "cannot allocate tty if runc will detach without setting console socket");
+        result =
+            error_set(err, ERROR_INVALID_ARGUMENT,
+                      "cannot allocate tty if runc will detach without setting console socket");
     else
         result = filter_read(&exec->linux_, options->seccomp_program, &exec->filter, err);
     return result;

@@ -223,10 +223,11 @@ int exec_group_enter(const struct cgroup *cgroup, const char *text, pid_t pid, s
         wanted.size = (size_t)(colon - text);
     }
     if (strstr(wanted.path, "..") != NULL)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "--cgroup: %s: must be below the container's group",
-                         text);
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "--cgroup: %s: must be below the container's group", text);
     if (cgroup_each(cgroup, one_enter, &wanted, err) < 0)
         return error_wrap(err, "--cgroup");
-    return wanted.is_found ? 0
-                           : error_set(err, ERROR_NOT_FOUND, "--cgroup: no such controller: %s", text);
+    return wanted.is_found
+               ? 0
+               : error_set(err, ERROR_NOT_FOUND, "--cgroup: no such controller: %s", text);
 }

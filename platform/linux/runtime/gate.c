@@ -75,7 +75,8 @@ int gate_connect(int folder, struct error *err)
     if (start >= 0 && connect(start, (struct sockaddr *)&address, sizeof(address)) == 0)
         return start;
     if (errno == ENOENT || errno == ECONNREFUSED)
-        error_set(err, ERROR_FAILED_PRECONDITION, "cannot start a container that does not wait for it");
+        error_set(err, ERROR_FAILED_PRECONDITION,
+                  "cannot start a container that does not wait for it");
     else
         error_sys(err, errno, "reach the container that waits for being started");
     if (start >= 0)

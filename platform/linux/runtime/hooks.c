@@ -73,7 +73,8 @@ int hooks_check(const struct place *document, struct error *err)
 
 bool hooks_are_there(const struct place *document, enum hook_kind kind)
 {
-    return json_array_size(json_object_get(json_object_get(document->json, "hooks"), names[kind])) > 0;
+    return json_array_size(json_object_get(json_object_get(document->json, "hooks"), names[kind])) >
+           0;
 }
 
 /* ---- one of them runs ----------------------------------------------------------------- */
@@ -146,8 +147,8 @@ static int start(struct running *running, const char *path, char *const *argv, c
 
 static void state_give(struct running *running)
 {
-    ssize_t sent = send(running->input, running->state, running->state_left,
-                        MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent =
+        send(running->input, running->state, running->state_left, MSG_NOSIGNAL | MSG_DONTWAIT);
 
     if (sent < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -215,8 +216,8 @@ static int finish(struct running *running, bool in_time, int64_t timeout, struct
         if (errno != EINTR)
             return error_sys(err, errno, "wait for a hook");
     if (!in_time)
-        return error_set(err, ERROR_DEADLINE_EXCEEDED,
-                         "hook ran past specified timeout of %.1fs", (double)timeout);
+        return error_set(err, ERROR_DEADLINE_EXCEEDED, "hook ran past specified timeout of %.1fs",
+                         (double)timeout);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     if (WIFSIGNALED(status))
@@ -229,22 +230,25 @@ static int finish(struct running *running, bool in_time, int64_t timeout, struct
 static int one_run(const struct place *place, const char *state, size_t size, struct error *err)
 {
     CLEANUP(running_close)
-    struct running running = { .process = -1, .input = -1, .output = -1, .state = state,
-                               .state_left = size };
+    struct running running = {
+        .process = -1, .input = -1, .output = -1, .state = state, .state_left = size
+    };
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct strs args, env;
     const char *path, *alone[2];
     int64_t timeout;
     bool in_time;
 
-    if (place_text(place, "path", &path, err) < 0 || place_texts(place, "args", &args, arena, err) < 0 ||
+    if (place_text(place, "path", &path, err) < 0 ||
+        place_texts(place, "args", &args, arena, err) < 0 ||
         place_texts(place, "env", &env, arena, err) < 0 ||
         place_i64(place, "timeout", &timeout, NULL, err) < 0)
         return -1;
     alone[0] = path;
     alone[1] = NULL;
     if (start(&running, path, (char *const *)(uintptr_t)(args.count > 0 ? args.items : alone),
-              place_member(place, "env").json != NULL ? (char *const *)(uintptr_t)env.items : environ,
+              place_member(place, "env").json != NULL ? (char *const *)(uintptr_t)env.items
+                                                      : environ,
               err) < 0)
         return -1;
     in_time = attend(&running, timeout > 0 ? clock_monotonic() + timeout * 1000000000 : 0);

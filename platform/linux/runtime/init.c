@@ -93,7 +93,8 @@ static int bring_up_network(struct container *container, struct error *err)
     return (container->namespaces.made & CLONE_NEWNET) != 0 ? loopback_up(err) : 0;
 }
 
-/* In a mount namespace that others have as well nothing is mounted: there is only a root to go to. */
+/* In a mount namespace that others have as well nothing is mounted: there is only a root to go to.
+ */
 static int mount_all(struct container *container, struct error *err)
 {
     return container->rootfs != NULL ? rootfs_mount(container->rootfs, err) : 0;

@@ -29,8 +29,8 @@ const char *moment_now(char text[MOMENT_TEXT], bool precise)
         days -= 365 + is_leap(year++);
     while (days >= month_days(year, month))
         days -= month_days(year, month++);
-    size = snprintf(text, MOMENT_TEXT, "%04d-%02d-%02dT%02ld:%02ld:%02ld", year, month + 1, (int)days + 1,
-                    seconds / 3600, seconds / 60 % 60, seconds % 60);
+    size = snprintf(text, MOMENT_TEXT, "%04d-%02d-%02dT%02ld:%02ld:%02ld", year, month + 1,
+                    (int)days + 1, seconds / 3600, seconds / 60 % 60, seconds % 60);
     if (precise)
         size += snprintf(text + size, (size_t)(MOMENT_TEXT - size), ".%09ld", now.tv_nsec);
     snprintf(text + size, (size_t)(MOMENT_TEXT - size), "Z");

@@ -338,7 +338,8 @@ static int time_enter(const struct namespaces *spaces, struct error *err)
         return 0;
     if (unshare(CLONE_NEWTIME) < 0)
         return error_sys(err, errno, "make a time namespace");
-    if (spaces->offsets[0] != '\0' && file_set("/proc/self/timens_offsets", spaces->offsets, err) < 0)
+    if (spaces->offsets[0] != '\0' &&
+        file_set("/proc/self/timens_offsets", spaces->offsets, err) < 0)
         return error_wrap(err, "linux.timeOffsets");
     file = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
     if (file < 0 || setns(file, CLONE_NEWTIME) < 0)

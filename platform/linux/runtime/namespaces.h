@@ -4,8 +4,8 @@
  * One clone3() makes the process.  What it must have from birth (user, pid) is asked of that call;
  * the rest it takes itself (namespaces_enter), while its parent goes on: making a network namespace
  * alone takes half a millisecond.  A user namespace that is joined has to
- * be entered before the others are made in it, and one that is made after the others were joined: then
- * a short-lived process goes ahead, and its child is made ours (CLONE_PARENT).
+ * be entered before the others are made in it, and one that is made after the others were joined:
+ * then a short-lived process goes ahead, and its child is made ours (CLONE_PARENT).
  */
 #ifndef RUNTIME_NAMESPACES_H
 #define RUNTIME_NAMESPACES_H
@@ -31,11 +31,14 @@ struct namespaces {
     unsigned joined; /* not ours, but there already */
     int process;     /* of which the joined ones are (a pidfd); -1: `files` */
     int files[NAMESPACE_COUNT];
-    bool is_joined;  /* in the process: all of `joined` is done */
+    bool is_joined;    /* in the process: all of `joined` is done */
     char offsets[256]; /* for /proc/PID/timens_offsets */
 };
 
-#define NAMESPACES_NONE { .process = -1, .files = { -1, -1, -1, -1, -1, -1, -1, -1 } }
+#define NAMESPACES_NONE                                            \
+    {                                                              \
+        .process = -1, .files = { -1, -1, -1, -1, -1, -1, -1, -1 } \
+    }
 
 /* linux.namespaces and linux.timeOffsets.  What has a path is opened, and must be of its type; our
    own namespace at a path counts as neither made nor joined. */

@@ -2,8 +2,8 @@
  * linux.netDevices: devices of the host that the container is given (see network.h).
  *
  * A device loses its addresses when it changes its namespace; so they are read before, and
- * given back behind.  That is done with a socket that was made in the container's namespace, for which we
- * go there and come back.
+ * given back behind.  That is done with a socket that was made in the container's namespace, for
+ * which we go there and come back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -158,7 +158,8 @@ static int address_give(int netlink, const struct address *address, int device, 
     return 0;
 }
 
-/* ---- moving ------------------------------------------------------------------------------------ */
+/* ---- moving ------------------------------------------------------------------------------------
+ */
 
 /* A socket of another namespace; we are back when it returns. */
 static int netlink_there(int namespace, struct error *err)
@@ -212,10 +213,9 @@ static int device_find(int netlink, const char *name, int *device, struct error 
 
 static int device_up(int netlink, int device, struct error *err)
 {
-    struct ifinfomsg about = { .ifi_family = AF_UNSPEC,
-                               .ifi_index = device,
-                               .ifi_flags = IFF_UP,
-                               .ifi_change = IFF_UP };
+    struct ifinfomsg about = {
+        .ifi_family = AF_UNSPEC, .ifi_index = device, .ifi_flags = IFF_UP, .ifi_change = IFF_UP
+    };
     struct netlink_request request;
 
     netlink_begin(&request, RTM_NEWLINK, 0, &about, sizeof(about));

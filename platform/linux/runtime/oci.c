@@ -20,6 +20,8 @@
 #include "platform/linux/runtime/self.h"
 #include "platform/scope.h"
 
+#define EXEC_FAILED 255 /* to tell it from statuses of commands, as runc does */
+
 #define FLAG(name, alias, field, help) { name, alias, OPTION_FLAG, OPTION_AT(field), help }
 #define TEXT(name, alias, field, help) { name, alias, OPTION_TEXT, OPTION_AT(field), help }
 #define NUMBER(name, alias, field, help) { name, alias, OPTION_NUMBER, OPTION_AT(field), help }
@@ -245,10 +247,9 @@ static int arguments_check(const struct command *command, const struct options *
                      command->most == command->least ? "exactly" : "a minimum of", command->least);
 }
 
-static int command_do(char **argv, struct options *options, struct error *err)
+static int command_do(const struct command *command, char **argv, struct options *options,
+                      struct error *err)
 {
-    const struct command *command = command_find(options->argv[0]);
-
     if (command == NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "no such command: %s", options->argv[0]);
     if (options_parse(command->rows, options->argc - 1, options->argv + 1, command->in_order,
@@ -278,6 +279,7 @@ int oci_main(int argc, char **argv)
 {
     struct options options = { 0 };
     struct error err = { 0 };
+    const struct command *command;
     char **words = calloc((size_t)argc + 1, sizeof(*words)); /* parsing reorders them */
     int status;
 
@@ -294,10 +296,10 @@ int oci_main(int argc, char **argv)
         return version_print();
     if (options.help || options.argc == 0 || strcmp(options.argv[0], "help") == 0)
         return help_print();
-    status = command_do(argv, &options, &err);
-    if (status < 0) {
-        report_error(&err);
-        return 1;
-    }
-    return status;
+    command = command_find(options.argv[0]);
+    status = command_do(command, argv, &options, &err);
+    if (status >= 0)
+        return status;
+    report_error(&err);
+    return command != NULL && command->run == command_exec ? EXEC_FAILED : 1;
 }

@@ -2,8 +2,8 @@
  * options — the words of a command line, by tables.
  *
  * Both gantry-oci's global options and each command's are rows of a table; a row says what
- * kind of value there is and where in `struct options` it goes.  They are written as runc's users and
- * crun's users write them: -name, --name, --name=value, --name value, -x value.
+ * kind of value there is and where in `struct options` it goes.  They are written as runc's users
+ * and crun's users write them: -name, --name, --name=value, --name value, -x value.
  */
 #ifndef RUNTIME_OPTIONS_H
 #define RUNTIME_OPTIONS_H
@@ -51,7 +51,7 @@ struct options {
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_LIST };
 
 struct option_row {
-    const char *name; /* without dashes */
+    const char *name;  /* without dashes */
     const char *alias; /* a letter or another name; may be NULL */
     enum option_kind kind;
     size_t at; /* offset in struct options */

@@ -183,7 +183,7 @@ int place_texts(const struct place *up, const char *key, struct strs *out, struc
 {
     struct place array;
     const char **items;
-    size_t count;
+    size_t count = 0;
 
     if (member(up, key, &array, err) < 0 || place_count(&array, &count, err) < 0)
         return -1;

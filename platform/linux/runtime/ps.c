@@ -38,8 +38,9 @@ static int pid_column(char *titles)
     char copy[1024], *save = NULL;
     int column = 0;
 
-    snprintf(copy, sizeof(copy), "%s", titles);
-    for (char *word = strtok_r(copy, " \n", &save); word != NULL; word = strtok_r(NULL, " \n", &save)) {
+    snprintf(copy, sizeof(copy), "%.1000s", titles);
+    for (char *word = strtok_r(copy, " \n", &save); word != NULL;
+         word = strtok_r(NULL, " \n", &save)) {
         if (strcmp(word, "PID") == 0)
             return column;
         column++;

@@ -45,7 +45,8 @@ static int run_attached(struct container *container, struct error *err)
     container->master = -1;
     state_unlock(&container->state); /* whoever kills and deletes it must not wait for us */
     status = foreground_attend(container->pid, master, err);
-    if (!container->options->keep && container_end(&container->state, container->config, &failure) < 0 &&
+    if (!container->options->keep &&
+        container_end(&container->state, container->config, &failure) < 0 &&
         failure.code != ERROR_NOT_FOUND)
         report_warning("%s", failure.text);
     return status;
@@ -74,7 +75,8 @@ static int start_check(const struct state *state, struct error *err)
     case STATUS_CREATING: /* by the lock that we hold ourselves */
         return 0;
     case STATUS_STOPPED:
-        return error_set(err, ERROR_FAILED_PRECONDITION, "cannot start a container that has stopped");
+        return error_set(err, ERROR_FAILED_PRECONDITION,
+                         "cannot start a container that has stopped");
     case STATUS_RUNNING:
     case STATUS_PAUSED:
         break;
@@ -120,8 +122,8 @@ int command_start(const struct options *options, struct error *err)
     json_t *config;
     int result;
 
-    if (state_open(&state, options->root, options->argv[0], err) < 0 || state_lock(&state, err) < 0 ||
-        start_check(&state, err) < 0)
+    if (state_open(&state, options->root, options->argv[0], err) < 0 ||
+        state_lock(&state, err) < 0 || start_check(&state, err) < 0)
         return -1;
     if (gate_pass(&state, err) < 0)
         return error_wrap(err, "unable to start container process");

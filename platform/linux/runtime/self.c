@@ -42,7 +42,8 @@ static bool is_out_of_reach(void)
    namespace by now (the shim's), and those cannot be cloned. */
 static int mount_open(void)
 {
-    struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+    struct mount_attr attr = { .attr_set =
+                                   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
     struct stat mounted, self;
     char path[PATH_MAX];
     ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);

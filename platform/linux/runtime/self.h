@@ -1,8 +1,8 @@
 /*
  * self — our own program, out of reach of those who run in containers.
  *
- * A process of ours that has entered a container (an `exec`, or a container's first process before it
- * becomes the user's) is seen there, and /proc/PID/exe leads whoever is root inside to the
+ * A process of ours that has entered a container (an `exec`, or a container's first process before
+ * it becomes the user's) is seen there, and /proc/PID/exe leads whoever is root inside to the
  * program file on the host: opened while we run, written when we have ended (CVE-2019-5736).
  * The window cannot be closed from inside: "#!/proc/self/exe" in an image makes the kernel
  * run us once more, as the container's process, whatever we checked before.

@@ -62,7 +62,8 @@ static json_t *process_draft(void)
     draft_put(process, "user", user);
     draft_put(process, "args", draft_words("sh"));
     draft_put(process, "env",
-              draft_words("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=xterm"));
+              draft_words(
+                  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=xterm"));
     draft_put(process, "cwd", draft_text("/"));
     draft_put(sets, "bounding", draft_words(words));
     draft_put(sets, "effective", draft_words(words));

@@ -22,13 +22,7 @@
 
 #include "protocol/error.h"
 
-enum status {
-    STATUS_CREATING,
-    STATUS_CREATED,
-    STATUS_RUNNING,
-    STATUS_PAUSED,
-    STATUS_STOPPED
-};
+enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 
 #define STATE_ID_MAX 255
 
@@ -41,7 +35,10 @@ struct state {
     uint64_t started; /* as proc(5) has it */
 };
 
-#define STATE_NONE { .folder = -1 }
+#define STATE_NONE   \
+    {                \
+        .folder = -1 \
+    }
 
 int id_check(const char *id, struct error *err);
 
@@ -49,9 +46,10 @@ int id_check(const char *id, struct error *err);
 int state_new(struct state *state, const char *root, const char *id, struct error *err);
 /* That of one that is there.  NOT_FOUND: "container does not exist". */
 int state_open(struct state *state, const char *root, const char *id, struct error *err);
-int state_lock(struct state *state, struct error *err); /* waits; NOT_FOUND when it is gone by then */
+int state_lock(struct state *state,
+               struct error *err); /* waits; NOT_FOUND when it is gone by then */
 void state_unlock(struct state *state);
-void state_close(struct state *state);                  /* for CLEANUP(); drops the lock */
+void state_close(struct state *state); /* for CLEANUP(); drops the lock */
 
 /* Writes state->document, and the configuration beside it. */
 int state_save(const struct state *state, const char *config, size_t size, struct error *err);

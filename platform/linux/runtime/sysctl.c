@@ -11,16 +11,17 @@
 #include "platform/platform.h"
 #include "platform/scope.h"
 
-/* As in proc_sys_kernel(5), ipc_namespaces(7), uts_namespaces(7); a "." at the end: what is below. */
+/* As in proc_sys_kernel(5), ipc_namespaces(7), uts_namespaces(7); a "." at the end: what is below.
+ */
 static const struct {
     const char *name;
     unsigned flag;
 } known[] = {
-    { "kernel.msgmax", CLONE_NEWIPC },  { "kernel.msgmnb", CLONE_NEWIPC },
-    { "kernel.msgmni", CLONE_NEWIPC },  { "kernel.sem", CLONE_NEWIPC },
-    { "kernel.shmall", CLONE_NEWIPC },  { "kernel.shmmax", CLONE_NEWIPC },
-    { "kernel.shmmni", CLONE_NEWIPC },  { "kernel.shm_rmid_forced", CLONE_NEWIPC },
-    { "fs.mqueue.", CLONE_NEWIPC },     { "kernel.domainname", CLONE_NEWUTS },
+    { "kernel.msgmax", CLONE_NEWIPC },   { "kernel.msgmnb", CLONE_NEWIPC },
+    { "kernel.msgmni", CLONE_NEWIPC },   { "kernel.sem", CLONE_NEWIPC },
+    { "kernel.shmall", CLONE_NEWIPC },   { "kernel.shmmax", CLONE_NEWIPC },
+    { "kernel.shmmni", CLONE_NEWIPC },   { "kernel.shm_rmid_forced", CLONE_NEWIPC },
+    { "fs.mqueue.", CLONE_NEWIPC },      { "kernel.domainname", CLONE_NEWUTS },
     { "kernel.hostname", CLONE_NEWUTS }, { "net.", CLONE_NEWNET },
     { "user.", CLONE_NEWUSER },
 };
@@ -74,11 +75,12 @@ static int one_check(const struct place *sysctls, const char *key, unsigned own,
     if (flag == 0)
         return place_error(&place, err, "sysctl \"%s\" is not in a separate kernel namespace", key);
     if ((own & flag) == 0)
-        return place_error(&place, err,
-                           "sysctl \"%s\" is not allowed in the hosts namespace: the container shares it",
-                           key);
+        return place_error(
+            &place, err,
+            "sysctl \"%s\" is not allowed in the hosts namespace: the container shares it", key);
     if (flag == CLONE_NEWUTS && strcmp(path, "kernel/hostname") == 0)
-        return place_error(&place, err, "sysctl \"%s\" conflicts with the OCI field \"hostname\"", key);
+        return place_error(&place, err, "sysctl \"%s\" conflicts with the OCI field \"hostname\"",
+                           key);
     return 0;
 }
 

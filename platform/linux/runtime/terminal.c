@@ -138,7 +138,8 @@ static void way_drain(struct way *way)
     }
 }
 
-/* ---- signals ---------------------------------------------------------------------------------- */
+/* ---- signals ----------------------------------------------------------------------------------
+ */
 
 /* True: the process has ended. */
 static bool signal_take(pid_t pid, int master, int *status)
@@ -167,7 +168,8 @@ static void carry(pid_t pid, int master, int *status)
 
     while (!has_ended) {
         struct pollfd events[3] = { { .fd = foreground.signals, .events = POLLIN },
-                                    way_waits_for(&in), way_waits_for(&out) };
+                                    way_waits_for(&in),
+                                    way_waits_for(&out) };
 
         if (poll(events, master >= 0 ? 3 : 1, -1) < 0 && errno != EINTR)
             return;

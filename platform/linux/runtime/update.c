@@ -123,7 +123,8 @@ static json_t *of_flags(const struct options *options, struct error *err)
             group = draft_object();
             draft_put(resources, values[i].group, group);
         }
-        draft_put(group, values[i].key, values[i].is_text ? draft_text(text) : draft_number(number));
+        draft_put(group, values[i].key,
+                  values[i].is_text ? draft_text(text) : draft_number(number));
     }
     return resources;
 }
@@ -159,7 +160,8 @@ int command_update(const struct options *options, struct error *err)
     cgroup = cgroup_of(&state, err);
     if (cgroup == NULL)
         return -1;
-    resources = options->resources != NULL ? of_file(options->resources, err) : of_flags(options, err);
+    resources =
+        options->resources != NULL ? of_file(options->resources, err) : of_flags(options, err);
     if (resources == NULL)
         return -1;
     /* errors name the field as it is called in config.json */

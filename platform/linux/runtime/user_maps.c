@@ -130,7 +130,8 @@ static int helper_run(const struct place *list, const char *program, pid_t pid, 
         argv[i + 1] = words[i];
     argv[count + 1] = NULL;
     failure = posix_spawn(&helper, path, NULL, NULL, argv, environ);
-    return failure != 0 ? error_sys(err, failure, "start %s", path) : helper_wait(program, helper, err);
+    return failure != 0 ? error_sys(err, failure, "start %s", path)
+                        : helper_wait(program, helper, err);
 }
 
 /* A plain user may map himself, and nobody else. */
