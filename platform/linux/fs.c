@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -500,16 +499,4 @@ void lock_drop(int *lock)
     if (*lock >= 0 && ftruncate(*lock, 0) < 0)
         (void)0; /* the lock goes with the descriptor; the text is only for messages */
     file_close(lock);
-}
-
-int endpoint_protect(const char *path, unsigned mode, const char *group, struct error *err)
-{
-    struct group *found = group != NULL ? getgrnam(group) : NULL;
-
-    HOOK("protect", err);
-    if (found != NULL && chown(path, 0, found->gr_gid) < 0)
-        return error_sys(err, errno, "give %s to group %s", path, group);
-    if (chmod(path, (mode_t)mode) < 0)
-        return error_sys(err, errno, "set mode of %s", path);
-    return 0;
 }

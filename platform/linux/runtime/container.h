@@ -1,0 +1,68 @@
+/*
+ * container — one that is being made: everything that was read and opened for it.
+ *
+ * It is filled in the parent before the clone, so the first process has a copy of all of it
+ * and reads nothing itself.  create.c is the parent's side, init.c the first process's; they meet
+ * at the words of talk.h.
+ */
+#ifndef RUNTIME_CONTAINER_H
+#define RUNTIME_CONTAINER_H
+
+#include "platform/linux/runtime/cgroup.h"
+#include "platform/linux/runtime/filter.h"
+#include "platform/linux/runtime/namespaces.h"
+#include "platform/linux/runtime/options.h"
+#include "platform/linux/runtime/process.h"
+#include "platform/linux/runtime/rootfs.h"
+#include "platform/linux/runtime/state.h"
+
+struct container {
+    const struct options *options;
+    bool waits;         /* for `start`, behind the gate; else it runs at once */
+    char bundle[4096];  /* absolute */
+    char *config_bytes; /* config.json as it was found */
+    size_t config_size;
+    json_t *config;
+    struct place document, linux_, process_place;
+
+    struct state state;
+    struct namespaces namespaces;
+    struct process_spec *process;
+    struct filter *filter;
+    struct cgroup *cgroup;
+    struct rootfs *rootfs;
+    unsigned listen_fds, keep_fds;
+
+    int talk, their_talk; /* parent's and first process's end */
+    int gate;             /* -1: none */
+    int console_socket;   /* -1: none */
+    int master;           /* the terminal, when nobody else was given it; -1 */
+    pid_t pid;            /* 0: not cloned yet */
+    bool is_saved,
+        is_grouped; /* what has to be undone: the state's folder is filled, cgroups made */
+};
+
+void container_init(struct container *container, const struct options *options);
+void container_close(struct container *container); /* for CLEANUP(); undoes nothing */
+
+/*
+ * Makes it up to where only the user's program is left to be started (`waits`), or until
+ * that runs.  On failure nothing is left of it.
+ */
+int container_make(struct container *container, const char *id, struct error *err);
+/* poststart hooks; when one fails the container is killed (runtime-spec 1.3, "Poststart"). */
+int container_started(struct container *container, struct error *err);
+
+/* The first process: never returns. */
+void container_be_first(struct container *container) __attribute__((noreturn));
+
+/* Nothing was shared with us for which there is a flag in this. */
+unsigned container_own(const struct container *container);
+
+/* --preserve-fds and LISTEN_FDS: all descriptors that are to be kept must be there. */
+int descriptors_count(const struct options *options, unsigned *listen_fds, unsigned *keep_fds,
+                      struct error *err);
+/* Writes the number to options->pid_file, if there is one; never half of it. */
+int pid_file_write(const struct options *options, pid_t pid, struct error *err);
+
+#endif

@@ -1,0 +1,389 @@
+/*
+ * mounts — "mounts" of config.json, in their order.
+ *
+ * Each is made detached, complete with its attributes, and put on a descriptor of its target.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "platform/linux/runtime/rootfs_parts.h"
+
+/* ---- reading ------------------------------------------------------------------------ */
+
+/* Absolute, without "//", "." or a slash at the end; ".." stays, the kernel knows better. */
+static const char *clean(struct arena *arena, const char *path)
+{
+    char *out = arena_alloc(arena, strlen(path) + 2), *to = out;
+
+    while (*path != '\0') {
+        size_t length = strcspn(path, "/");
+
+        if (length > 0 && !(length == 1 && path[0] == '.')) {
+            *to++ = '/';
+            memcpy(to, path, length);
+            to += length;
+        }
+        path += length + (path[length] == '/');
+    }
+    if (to == out)
+        *to++ = '/';
+    return out;
+}
+
+static bool is_at(const char *path, const char *folder)
+{
+    size_t length = strlen(folder);
+
+    return strncmp(path, folder, length) == 0 && (path[length] == '\0' || path[length] == '/');
+}
+
+/* The files of procfs that lxcfs and its like put their own over: the list is runc's. */
+static bool proc_file_may_be_bound(const char *path)
+{
+    static const char *const known[] = {
+        "/proc/cpuinfo",
+        "/proc/diskstats",
+        "/proc/meminfo",
+        "/proc/stat",
+        "/proc/swaps",
+        "/proc/uptime",
+        "/proc/loadavg",
+        "/proc/slabinfo",
+        "/proc/net/dev",
+        "/proc/sys/kernel/ns_last_pid",
+        "/proc/sys/crypto/fips_enabled",
+    };
+
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (strcmp(known[i], path) == 0)
+            return true;
+    return false;
+}
+
+static int destination_check(const struct mount_want *want, struct error *err)
+{
+    if (!is_at(want->destination, "/proc") || want->options.remount)
+        return 0;
+    if (strcmp(want->destination, "/proc") == 0) {
+        if (want->is_bind || strcmp(want->type, "proc") == 0)
+            return 0;
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "\"/proc\" cannot be mounted because it is not of type proc");
+    }
+    if (want->is_bind && proc_file_may_be_bound(want->destination))
+        return 0;
+    return error_set(err, ERROR_INVALID_ARGUMENT,
+                     "\"%s\" cannot be mounted because it is inside /proc", want->destination);
+}
+
+static int source_check(struct rootfs *rootfs, const struct place *place, struct mount_want *want,
+                        struct error *err)
+{
+    if (!want->is_bind) {
+        if (want->type == NULL && !want->options.remount)
+            return place_needs(place, "type", err);
+        if (want->source != NULL && want->source[0] == '\0')
+            want->source = NULL;
+        return 0;
+    }
+    if (want->options.remount)
+        return 0;
+    if (place_needs(place, "source", err) < 0)
+        return -1;
+    if (want->source[0] != '/')
+        want->source = arena_printf(rootfs->arena, "%s/%s", rootfs->want.bundle, want->source);
+    return 0;
+}
+
+/* What has to be filled first becomes read-only in the end. */
+static void read_only_later(struct mount_want *want)
+{
+    const uint64_t bit = MOUNT_ATTR_RDONLY;
+    bool filled = (want->type != NULL && strcmp(want->type, "tmpfs") == 0) ||
+                  strcmp(want->destination, "/dev") == 0;
+
+    if (strcmp(want->destination, "/") == 0)
+        filled = false;
+    if (!filled || ((want->options.own.set | want->options.all.set) & bit) == 0)
+        return;
+    want->options.own.set &= ~bit;
+    want->options.all.set &= ~bit;
+    want->read_only_later = true;
+}
+
+static int mount_read(struct rootfs *rootfs, const struct place *place, struct mount_want *want,
+                      struct error *err)
+{
+    struct strs words;
+
+    *want = (struct mount_want){ .tree = -1, .read_only = -1 };
+    if (place_needs(place, "destination", err) < 0 ||
+        place_text(place, "destination", &want->destination, err) < 0 ||
+        place_text(place, "type", &want->type, err) < 0 ||
+        place_text(place, "source", &want->source, err) < 0 ||
+        place_texts(place, "options", &words, rootfs->arena, err) < 0)
+        return -1;
+    if (mount_options_read(&words, &want->options, rootfs->arena, err) < 0)
+        return error_wrap(err, "mounts[%zu]", place->index);
+    want->destination = clean(rootfs->arena, want->destination);
+    want->options.idmap |= place_member(place, "uidMappings").json != NULL ||
+                           place_member(place, "gidMappings").json != NULL;
+    want->is_bind = want->options.bind || (want->type != NULL && strcmp(want->type, "bind") == 0);
+    if (source_check(rootfs, place, want, err) < 0)
+        return -1;
+    if (destination_check(want, err) < 0)
+        return error_wrap(err, "mounts[%zu] (%s)", place->index, want->destination);
+    if (want->is_bind && strcmp(want->destination, "/dev") == 0)
+        rootfs->dev_is_bound = true;
+    read_only_later(want);
+    return 0;
+}
+
+int mounts_read(struct rootfs *rootfs, struct error *err)
+{
+    struct place list = place_member(rootfs->want.document, "mounts");
+
+    if (place_count(&list, &rootfs->mount_count, err) < 0)
+        return -1;
+    rootfs->mounts =
+        arena_alloc(rootfs->arena, (rootfs->mount_count + 1) * sizeof(*rootfs->mounts));
+    for (size_t i = 0; i < rootfs->mount_count; i++) {
+        struct place place = place_element(&list, i);
+
+        if (mount_read(rootfs, &place, &rootfs->mounts[i], err) < 0) {
+            rootfs->mount_count = i;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ---- targets ------------------------------------------------------------------------- */
+
+static bool is_procfs(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/* A /proc or /sys that an image made a link would send what is written below it elsewhere
+   (CVE-2019-19921, CVE-2023-27561). */
+static int plain_folder_check(const struct rootfs *rootfs, const struct mount_want *want,
+                              struct error *err)
+{
+    CLEANUP(fd_drop) int found = -1;
+    struct stat st;
+
+    if (want->is_bind
+            ? strcmp(want->destination, "/proc") != 0 && strcmp(want->destination, "/sys") != 0
+            : strcmp(want->type, "proc") != 0 && strcmp(want->type, "sysfs") != 0)
+        return 0;
+    found = inside_open(rootfs->root, want->destination, O_PATH | O_NOFOLLOW);
+    if (found < 0 && errno == ENOENT)
+        return 0;
+    if (found < 0 || fstat(found, &st) < 0)
+        return error_sys(err, errno, "target");
+    if (S_ISDIR(st.st_mode))
+        return 0;
+    return error_set(err, ERROR_FAILED_PRECONDITION,
+                     "filesystem \"%s\" must be mounted on ordinary directory",
+                     want->is_bind ? "bind" : want->type);
+}
+
+/* Where the words of config.json end up in fact: links of the image lead into procfs, too. */
+static int proc_check(const struct mount_want *want, int target, struct error *err)
+{
+    if (is_at(want->destination, "/proc") || !is_procfs(target))
+        return 0;
+    return error_set(err, ERROR_FAILED_PRECONDITION,
+                     "\"%s\" cannot be mounted because it is inside /proc", want->destination);
+}
+
+static int target_make(const struct rootfs *rootfs, const struct mount_want *want, bool folder,
+                       bool *made, struct error *err)
+{
+    int target;
+
+    if (plain_folder_check(rootfs, want, err) < 0)
+        return -1;
+    target = inside_make(rootfs->root, want->destination, folder, made);
+    if (target < 0)
+        return error_sys(err, errno, "target");
+    if (proc_check(want, target, err) < 0) {
+        close(target);
+        return -1;
+    }
+    return target;
+}
+
+/* ---- one mount ------------------------------------------------------------------------ */
+
+int mount_attach(int tree, int target)
+{
+    return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+static int tree_of_bind(struct mount_want *want, bool *folder, struct error *err)
+{
+    int tree = source_bind(want, err);
+    struct stat st;
+
+    if (tree < 0)
+        return -1;
+    if (fstat(tree, &st) < 0) {
+        close(tree);
+        return error_sys(err, errno, "source %s", want->source);
+    }
+    *folder = S_ISDIR(st.st_mode);
+    if (strcmp(want->destination, "/proc") != 0 || is_procfs(tree))
+        return tree;
+    close(tree);
+    return error_set(err, ERROR_INVALID_ARGUMENT,
+                     "\"/proc\" cannot be mounted because it is not of type proc");
+}
+
+static int bind_attach(struct rootfs *rootfs, struct mount_want *want, struct error *err)
+{
+    bool folder, made;
+    CLEANUP(fd_drop) int target = -1;
+    int tree = tree_of_bind(want, &folder, err);
+
+    if (tree < 0)
+        return -1;
+    target = target_make(rootfs, want, folder, &made, err);
+    if (target >= 0 && mount_attach(tree, target) == 0)
+        return tree;
+    if (target >= 0)
+        error_sys(err, errno, "bind %s", want->source);
+    close(tree);
+    return -1;
+}
+
+/* In a user namespace that shares the network, sysfs may not be mounted: the host's, with
+   everything below it, is what runc gives then. */
+static int sysfs_bind(const struct mount_want *want, struct error *err)
+{
+    struct mount_options options = want->options;
+    int tree = tree_copy("/sys", true);
+
+    if (tree < 0)
+        return error_sys(err, errno, "sysfs, and the host's /sys");
+    options.all.set |= options.own.set;
+    if (attributes_apply(tree, &options, err) == 0)
+        return tree;
+    close(tree);
+    return -1;
+}
+
+/* As runc has it, a tmpfs looks like the folder it covers, unless that is new. */
+static int tree_of_new(const struct rootfs *rootfs, const struct mount_want *want, int target,
+                       bool made, struct error *err)
+{
+    bool is_tmpfs = strcmp(want->type, "tmpfs") == 0;
+    struct stat st = { 0 };
+    int tree;
+
+    if (is_tmpfs && fstat(target, &st) < 0)
+        return error_sys(err, errno, "target");
+    tree = file_system_make(rootfs, want, made ? 0 : st.st_mode, err);
+    if (tree < 0 && err->os == EPERM && strcmp(want->type, "sysfs") == 0)
+        return sysfs_bind(want, err);
+    if (tree < 0)
+        return -1;
+    if ((is_tmpfs && want->options.copy_up && copy_up(target, tree, err) < 0) ||
+        propagation_apply(tree, &want->options, err) < 0) {
+        close(tree);
+        return -1;
+    }
+    return tree;
+}
+
+/* The mount that came to lie on `target` under its path. */
+static int long_attach(const struct rootfs *rootfs, const struct mount_want *want, int target,
+                       struct error *err)
+{
+    int tree;
+
+    if (file_system_mount(rootfs, want, target, err) < 0)
+        return -1;
+    tree = inside_open(rootfs->root, want->destination, O_PATH);
+    if (tree < 0)
+        return error_sys(err, errno, "target");
+    if (propagation_apply(tree, &want->options, err) == 0)
+        return tree;
+    close(tree);
+    return -1;
+}
+
+static int new_attach(struct rootfs *rootfs, struct mount_want *want, struct error *err)
+{
+    CLEANUP(fd_drop) int target = -1;
+    bool made;
+    int tree;
+
+    target = target_make(rootfs, want, true, &made, err);
+    if (target < 0)
+        return -1;
+    if (strcmp(want->type, "cgroup") == 0)
+        return cgroup_attach(rootfs, want, target, err);
+    if (file_system_is_long(want))
+        return long_attach(rootfs, want, target, err);
+    tree = tree_of_new(rootfs, want, target, made, err);
+    if (tree < 0 || mount_attach(tree, target) == 0)
+        return tree;
+    error_sys(err, errno, "%s", want->type);
+    close(tree);
+    return -1;
+}
+
+/* What is mounted there gets other attributes, or other options. */
+static int again_attach(struct rootfs *rootfs, struct mount_want *want, struct error *err)
+{
+    int mounted = inside_open(rootfs->root, want->destination, O_PATH);
+
+    if (mounted < 0)
+        return error_sys(err, errno, "target");
+    if ((want->options.data_count == 0 || want->is_bind ||
+         file_system_change(want, mounted, err) == 0) &&
+        attributes_apply(mounted, &want->options, err) == 0)
+        return mounted;
+    close(mounted);
+    return -1;
+}
+
+static int one_attach(struct rootfs *rootfs, struct mount_want *want, struct error *err)
+{
+    int tree;
+
+    if (want->options.remount)
+        tree = again_attach(rootfs, want, err);
+    else
+        tree = want->is_bind ? bind_attach(rootfs, want, err) : new_attach(rootfs, want, err);
+    if (tree < 0)
+        return -1;
+    if (strcmp(want->destination, "/") == 0 &&
+        !want->options.remount) { /* the rest goes into this one */
+        close(rootfs->root);
+        rootfs->root = tree;
+    } else if (want->read_only_later) {
+        want->read_only = tree;
+    } else {
+        close(tree);
+    }
+    return 0;
+}
+
+int mounts_attach(struct rootfs *rootfs, struct error *err)
+{
+    for (size_t i = 0; i < rootfs->mount_count; i++)
+        if (one_attach(rootfs, &rootfs->mounts[i], err) < 0)
+            return error_wrap(err, "mounts[%zu] (%s)", i, rootfs->mounts[i].destination);
+    return 0;
+}

@@ -1,0 +1,129 @@
+/* rootfs_parts — what the files behind rootfs.h share. */
+#ifndef RUNTIME_ROOTFS_PARTS_H
+#define RUNTIME_ROOTFS_PARTS_H
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "platform/linux/runtime/mount_options.h"
+#include "platform/linux/runtime/rootfs.h"
+#include "platform/scope.h"
+
+/* One element of "mounts". */
+struct mount_want {
+    const char *destination; /* absolute */
+    const char *type;        /* "bind", whichever way that was said */
+    const char *source;      /* of a bind: absolute.  Else a word, or NULL */
+    struct mount_options options;
+    bool is_bind;
+    bool read_only_later; /* has to be filled first */
+    bool is_ahead;        /* `tree` is what to take; else it is for the case of need */
+    int tree;             /* opened ahead, detached, complete; -1: not */
+    int read_only;        /* what is to become read-only; -1: nothing */
+};
+
+struct device {
+    const char *path;
+    mode_t mode; /* with the type */
+    dev_t number;
+    uid_t uid;
+    gid_t gid;
+};
+
+struct rootfs {
+    struct rootfs_want want;
+    struct arena *arena;
+    const char *path; /* of the root, absolute */
+    bool read_only;
+    struct mount_propagation propagation; /* of "/", in the end; kind 0: not said */
+    const char *label;                    /* SELinux context of mounts, or NULL */
+
+    struct mount_want *mounts;
+    size_t mount_count;
+    bool dev_is_bound; /* /dev is somebody else's: no nodes, no links */
+    struct device *devices;
+    size_t device_count;
+    struct strs masked, sealed;
+
+    int root; /* the root file system's mount; -1: not yet */
+    int null; /* a detached mount of /dev/null, for masks */
+};
+
+static inline void fd_drop(const int *fd) /* for CLEANUP() */
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+/* ---- inside.c: paths below a root; -1 with errno ------------------------------------ */
+
+/* Links are followed as if `root` was "/"; those of procfs that lead anywhere are not. */
+int inside_open(int root, const char *path, int flags);
+/* The same, O_PATH; what is missing is made: folders 0755, or an empty file in the end. */
+int inside_make(int root, const char *path, bool folder, bool *made);
+
+/* ---- mounts.c ------------------------------------------------------------------------ */
+
+int mounts_read(struct rootfs *rootfs, struct error *err);
+int mounts_attach(struct rootfs *rootfs, struct error *err);
+/* Puts a detached mount on what `target` is. */
+int mount_attach(int tree, int target);
+
+/* ---- mount_sources.c: detached mounts ------------------------------------------------ */
+
+/* A copy, detached; `all`: with what is mounted below it.  -1 with errno. */
+int tree_copy(const char *source, bool all);
+/* With all attributes; -1: see err. */
+int source_bind(struct mount_want *want, struct error *err);
+/* What has to be opened by the runtime itself. */
+int sources_open(struct rootfs *rootfs, struct error *err);
+int attributes_apply(int tree, const struct mount_options *options, struct error *err);
+int propagation_apply(int tree, const struct mount_options *options, struct error *err);
+/* What mounts of the host become in the container: MS_SLAVE or MS_PRIVATE. */
+unsigned long root_kind(const struct rootfs *rootfs);
+
+/* ---- idmap.c -------------------------------------------------------------------------- */
+
+struct idmap {
+    struct buffer uids, gids;
+};
+
+/* Of an element of "mounts", or else the container's (`linux_`). */
+int idmap_read(const struct place *mount, const struct place *linux_, struct idmap *map,
+               struct error *err);
+void idmap_free(struct idmap *map);
+int idmap_open(const struct idmap *map, struct error *err); /* a user namespace */
+int idmap_apply(int tree, int namespace, bool all, struct error *err);
+
+/* ---- file_system.c ------------------------------------------------------------------- */
+
+/* A detached mount.  `mode`: of the root of a tmpfs whose options do not say; 0: its own default.
+ */
+int file_system_make(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
+                     struct error *err);
+/* The same by mount(2), on `target` at once: for values that fsconfig(2) does not take. */
+bool file_system_is_long(const struct mount_want *want);
+int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want, int target,
+                      struct error *err);
+/* Changes the one that is mounted there. */
+int file_system_change(const struct mount_want *want, int mounted, struct error *err);
+
+/* ---- copy_up.c, cgroup_mounts.c ------------------------------------------------------- */
+
+int copy_up(int from, int to, struct error *err);
+/* The mount that is on `target` then; -1: see err. */
+int cgroup_attach(struct rootfs *rootfs, const struct mount_want *want, int target,
+                  struct error *err);
+
+/* ---- devices.c ----------------------------------------------------------------------- */
+
+int devices_read(struct rootfs *rootfs, struct error *err);
+int devices_make(const struct rootfs *rootfs, struct error *err);
+
+/* ---- masks.c -------------------------------------------------------------------------- */
+
+int masks_open(struct rootfs *rootfs, struct error *err); /* before the host's /dev is gone */
+int masks_apply(struct rootfs *rootfs, struct error *err);
+int paths_seal(struct rootfs *rootfs, struct error *err);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * self — our own program, out of reach of those who run in containers.
+ *
+ * A process of ours that has entered a container (an `exec`, or a container's first process before
+ * it becomes the user's) is seen there, and /proc/PID/exe leads whoever is root inside to the
+ * program file on the host: opened while we run, written when we have ended (CVE-2019-5736).
+ * The window cannot be closed from inside: "#!/proc/self/exe" in an image makes the kernel
+ * run us once more, as the container's process, whatever we checked before.
+ *
+ * So before anything is entered the program starts itself again from a private, read-only
+ * mount of its file, which has no name anywhere: it cannot be opened for writing through
+ * that, by nobody.  Measured (see self.c) that is cheaper than a sealed copy in memory, which is
+ * kept for those who may not mount.
+ */
+#ifndef RUNTIME_SELF_H
+#define RUNTIME_SELF_H
+
+#include "protocol/error.h"
+
+/* Comes back at once when we are out of reach already; else begins the program anew
+   with these arguments, and comes back only on failure. */
+int self_protect(char **argv, struct error *err);
+
+#endif
