@@ -165,7 +165,8 @@ struct child {
     int output; /* read by us, -1 when not asked for */
 };
 struct child_options {
-    const char *const *argv; /* argv[0] is a path */
+    const char *const *argv;
+    const char *path;        /* of the program; NULL: argv[0] */
     bool input, output;      /* pipes on its stdin, stdout; else /dev/null */
     int channel;             /* instead of `input`, this end is its stdin (channel.h); 0: none */
     int errors;              /* its stderr goes here; -1: /dev/null, 2: ours */

@@ -8,9 +8,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +69,53 @@ static int folder_fill(const struct task_start *start, const char *folder, const
     return fs_write_new(path, start->spec, start->spec_size, 0600, err);
 }
 
+/* ---- the program ----------------------------------------------------------------- */
+
+#define REACH_SIZE 40
+
+/*
+ * The shim's file by a read-only mount that has no name.  The native engine enters containers
+ * in the shim's program, where /proc/PID/exe leads to it: through that nobody can write to the
+ * file (CVE-2019-5736).  A shim that is started another way sees to it itself, at every command.
+ * Made once, and anew when another version was installed; the one before stays, it may be in use.
+ */
+static int program_mount(const char *program)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct stat of;
+    static int mounted = -1;
+    struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+    struct stat now;
+    int file;
+
+    pthread_mutex_lock(&lock);
+    if (stat(program, &now) == 0 &&
+        (mounted < 0 || now.st_ino != of.st_ino || now.st_dev != of.st_dev)) {
+        file = open_tree(AT_FDCWD, program, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (file >= 0 && mount_setattr(file, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0) {
+            mounted = file;
+            of = now;
+        } else {
+            file_close(&file);
+            mounted = -1;
+        }
+    }
+    file = mounted;
+    pthread_mutex_unlock(&lock);
+    return file;
+}
+
+/* Between spawn and exec the child has no descriptors of ours left: it goes by our own. */
+static const char *program_reach(const char *program, char name[REACH_SIZE])
+{
+    int mounted = program_mount(program);
+
+    if (mounted < 0)
+        return program;
+    snprintf(name, REACH_SIZE, "/proc/%d/fd/%d", (int)getpid(), mounted);
+    return access(name, X_OK) == 0 ? name : program;
+}
+
 /* ---- the start ----------------------------------------------------------------- */
 
 static int shim_log_open(const char *folder, struct error *err)
@@ -90,9 +139,13 @@ static int shim_start(const char *program, const char *option, const char *folde
     const char *argv[] = { program, option != NULL ? option : folder,
                            option != NULL ? folder : NULL, NULL };
     CLEANUP(file_close) int errors = shim_log_open(folder, err);
-    const struct child_options options = {
-        .argv = argv, .input = true, .output = true, .errors = errors, .detached = true
-    };
+    char reach[REACH_SIZE];
+    const struct child_options options = { .argv = argv,
+                                           .path = program_reach(program, reach),
+                                           .input = true,
+                                           .output = true,
+                                           .errors = errors,
+                                           .detached = true };
 
     if (errors < 0 || child_start(&options, child, err) < 0)
         return -1;
@@ -129,13 +182,17 @@ int task_spare_start(const char *shim, struct task_spare *spare, struct error *e
     const struct task_start start = { .shim = shim };
     char program[PATH_SIZE];
     const char *argv[] = { program, "--spare", NULL };
-    const struct child_options options = {
+    char reach[REACH_SIZE];
+    struct child_options options = {
         .argv = argv, .input = true, .output = true, .errors = -1, .detached = true
     };
     struct child *child = &spare->child;
 
     *child = (struct child){ .input = -1, .output = -1 };
-    if (shim_find(&start, program, err) < 0 || child_start(&options, child, err) < 0)
+    if (shim_find(&start, program, err) < 0)
+        return -1;
+    options.path = program_reach(program, reach);
+    if (child_start(&options, child, err) < 0)
         return -1;
     fcntl(child->output, F_SETFL, O_RDONLY | O_NONBLOCK);
     first_reap(child);

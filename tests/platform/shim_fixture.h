@@ -551,7 +551,14 @@ UNUSED static int nothing_is_left(void **state UNUSED)
 
 /* ---- rounds ------------------------------------------------------------------------- */
 
-static const char *const runtimes[] = { "runc", "crun" };
+static const char *const runtimes[] = { RUNTIME_NATIVE, "runc", "crun" };
+
+UNUSED static int runtime_find(const char *name, struct error *err)
+{
+    if (strcmp(name, RUNTIME_NATIVE) != 0)
+        return program_look_up(name, runtime, err);
+    return path_format(runtime, err, "%s", name);
+}
 
 /* Runs the tests once with every runtime there is; 77 without any. */
 #define run_with_every_runtime(tests)                                                         \
@@ -564,7 +571,7 @@ static const char *const runtimes[] = { "runc", "crun" };
             exit(77);                                                                         \
         }                                                                                     \
         for (size_t i = 0; i < COUNT_OF(runtimes); i++) {                                     \
-            if (program_look_up(runtimes[i], runtime, &missing) < 0) {                        \
+            if (runtime_find(runtimes[i], &missing) < 0) {                                    \
                 printf("not tested with %s: %s\n", runtimes[i], missing.text);                \
                 continue;                                                                     \
             }                                                                                 \

@@ -28,6 +28,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "platform/linux/runtime/oci.h"
+
 #define SERVE_LAST_NS 2000000000ll /* after the end: for clients to take what is queued */
 
 char shim_packet[SHIM_PACKET_MAX + 1];
@@ -80,7 +82,7 @@ void shim_undo(struct shim *shim)
     struct command *command = command_new(shim->processes, "delete", undone);
     struct error ignored;
 
-    if (command_start(command, args, NULL, &ignored) < 0)
+    if (command_run(command, args, NULL, &ignored) < 0)
         shim_end(shim);
 }
 
@@ -154,7 +156,7 @@ static int create(struct shim *shim, struct error *err)
 
     command_pid_file(command->number, pid_file);
     command->wants_console = own->is_terminal;
-    return command_start(command, args, own->is_terminal ? NULL : &own->ends, err);
+    return command_run(command, args, own->is_terminal ? NULL : &own->ends, err);
 }
 
 static int make(struct shim *shim, struct error *err)
@@ -228,7 +230,7 @@ static int mounts_make(struct shim *shim, struct error *err)
 {
     if (namespace_leave(&shim->task, err) < 0)
         return -1;
-    return rootfs_mount(&shim->task, err);
+    return rootfs_make(&shim->task, err);
 }
 
 static int log_start(struct shim *shim, struct error *err)
@@ -385,6 +387,9 @@ int main(int argc, char **argv)
         return puts("gantry-shim " GANTRY_VERSION) < 0;
     if (argc == 3 && strcmp(argv[1], "--reap") == 0)
         return reap_main(argv[2]);
+    if (argc > 2 && strcmp(argv[1], "--oci") == 0) /* by itself: see native_main() */
+        return oci_main(argc - 2, argv + 2);
+    prctl(PR_SET_NAME, "gantry-shim"); /* whatever path it was started by */
     if (argc == 2 && strcmp(argv[1], "--spare") == 0)
         return spare_main();
     if (argc != 2 || argv[1][0] == '-')
