@@ -125,7 +125,7 @@ static int native_main(const char *const *argv, const struct ends *ends, pid_t s
 {
     static char *empty[] = { NULL, NULL };
     const char *self[COMMAND_ARGS + 2] = { "gantry-shim", "--oci" };
-    struct sigaction as_usual = { .sa_handler = SIG_DFL };
+    const uint64_t as_usual[4] = { 0 }; /* the kernel's struct sigaction: SIG_DFL, and nothing else */
     struct error err = { 0 };
     sigset_t none;
     int argc = 0;
@@ -133,8 +133,9 @@ static int native_main(const char *const *argv, const struct ends *ends, pid_t s
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != shim)
         return 1;
+    /* Not by libc, which keeps two signals to itself that posix_spawn() left ignored. */
     for (int signal = 1; signal < NSIG; signal++)
-        sigaction(signal, &as_usual, NULL); /* refused for those that cannot be changed */
+        syscall(SYS_rt_sigaction, signal, as_usual, NULL, sizeof(uint64_t));
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     redirect_own(ends->in, 0);
@@ -156,10 +157,13 @@ static int native_main(const char *const *argv, const struct ends *ends, pid_t s
 static int native_fork(const char *const *argv, const struct ends *ends, pid_t *pid)
 {
     pid_t shim = getpid();
+    int status;
 
     *pid = fork();
-    if (*pid == 0)
-        _exit(native_main(argv, ends, shim));
+    if (*pid == 0) {
+        status = native_main(argv, ends, shim);
+        _exit(fflush(stdout) == 0 ? status : 1);
+    }
     return *pid < 0 ? errno : 0;
 }
 
