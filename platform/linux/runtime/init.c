@@ -20,6 +20,7 @@
 #include "platform/linux/runtime/network.h"
 #include "platform/linux/runtime/sysctl.h"
 #include "platform/linux/runtime/talk.h"
+#include "platform/linux/runtime/terminal.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 
@@ -31,6 +32,7 @@ static int be_alone(struct container *container, struct error *err UNUSED)
     file_close(&container->talk);
     file_close(&container->state.folder);
     file_close(&container->console_socket);
+    foreground_forget();
     setsid(); /* fails when we lead a session already: as good */
     return 0;
 }
