@@ -68,6 +68,13 @@ static int number_read(const struct place *place, const char *key, mode_t type, 
     return 0;
 }
 
+static bool names_file(const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+
+    return *name != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 static int device_read(const struct place *place, struct device *device, struct error *err)
 {
     struct place path = place_member(place, "path");
@@ -85,6 +92,8 @@ static int device_read(const struct place *place, struct device *device, struct 
         return -1;
     if (device->path[0] != '/')
         return place_error(&path, err, "is \"%.100s\", must be absolute", device->path);
+    if (!names_file(device->path))
+        return place_error(&path, err, "is \"%.100s\", must name a file", device->path);
     device->mode = type | (has_mode ? mode & 07777u : 0666u);
     device->number = makedev(major_, minor_);
     device->uid = uid;
@@ -136,10 +145,6 @@ static int folder_of(const struct rootfs *rootfs, const char *path, const char *
     bool made;
 
     *name = slash + 1;
-    if (**name == '\0' || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) {
-        errno = EINVAL;
-        return -1;
-    }
     if ((size_t)(slash - path) >= sizeof(folder)) {
         errno = ENAMETOOLONG;
         return -1;

@@ -230,6 +230,17 @@ int mount_attach(int tree, int target)
     return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
+/* The kernel says "invalid" when a folder is to lie on a file. */
+static int attach_error(const char *what, bool folder, int target, struct error *err)
+{
+    int os = errno;
+    struct stat st;
+
+    if (os == EINVAL && fstat(target, &st) == 0 && S_ISDIR(st.st_mode) != folder)
+        return error_sys(err, folder ? ENOTDIR : EISDIR, "target");
+    return error_sys(err, os, "%s", what);
+}
+
 static int tree_of_bind(struct mount_want *want, bool *folder, struct error *err)
 {
     int tree = source_bind(want, err);
@@ -261,7 +272,7 @@ static int bind_attach(struct rootfs *rootfs, struct mount_want *want, struct er
     if (target >= 0 && mount_attach(tree, target) == 0)
         return tree;
     if (target >= 0)
-        error_sys(err, errno, "bind %s", want->source);
+        attach_error(want->source, folder, target, err);
     close(tree);
     return -1;
 }
@@ -338,7 +349,7 @@ static int new_attach(struct rootfs *rootfs, struct mount_want *want, struct err
     tree = tree_of_new(rootfs, want, target, made, err);
     if (tree < 0 || mount_attach(tree, target) == 0)
         return tree;
-    error_sys(err, errno, "%s", want->type);
+    attach_error(want->type, true, target, err);
     close(tree);
     return -1;
 }

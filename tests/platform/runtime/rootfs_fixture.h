@@ -51,12 +51,16 @@
         }                                                                         \
     } while (0)
 
+#define ROOT       "\"root\": {\"path\": \"rootfs\"}"
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
 #define FAILED_TO_BUILD 3 /* exit status: the error is in `said` */
 
 struct fixture {
     char bundle[64];
-    char said[512]; /* the error, if one was expected or not */
-    bool user;      /* a user namespace, root in it is 100000 */
+    char said[512];        /* the error, if one was expected or not */
+    bool user;             /* a user namespace, root in it is 100000 */
+    struct cgroup *cgroup; /* which the process enters; or NULL */
     struct rootfs_want want;
     json_t *document;
     struct place top;
@@ -215,7 +219,10 @@ static inline void process_run(struct rootfs *rootfs, const struct fixture *fixt
     struct error err = { 0 };
     char byte;
 
-    CHECK(unshare((fixture->user ? CLONE_NEWUSER : 0)) == 0);
+    if (fixture->cgroup != NULL)
+        step(cgroup_join(fixture->cgroup, &err), &err, out);
+    CHECK(!fixture->want.new_cgroup || unshare(CLONE_NEWCGROUP) == 0);
+    CHECK(!fixture->user || unshare(CLONE_NEWUSER) == 0);
     CHECK(write(out, "", 1) == 1);
     CHECK(read(go, &byte, 1) == 1);
     CHECK(!fixture->user || (setgid(0) == 0 && setuid(0) == 0));

@@ -3,8 +3,6 @@
 
 #include "tests/platform/runtime/rootfs_fixture.h"
 
-#define ROOT "\"root\": {\"path\": \"rootfs\"}"
-
 /* ---- the root --------------------------------------------------------------------------- */
 
 static void look_at_root(void)
@@ -308,7 +306,6 @@ static void the_console_is_a_terminal_of_the_container(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_root_is_all_there_is),
         TEST(a_read_only_root_cannot_be_written),
