@@ -123,7 +123,7 @@ static int map_write(pid_t pid, const char *name, const struct buffer *map, stru
 
 int idmap_open(const struct idmap *map, struct error *err)
 {
-    struct holder holder;
+    struct holder holder = { -1, -1 };
     char path[64];
     int found = -1;
 

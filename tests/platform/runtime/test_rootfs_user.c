@@ -146,18 +146,19 @@ static void an_idmapped_volume_belongs_to_the_container(void **state)
 {
     struct fixture *fixture = *state;
     struct stat st;
+    static const char document[] =
+        "{" ROOT
+        ", \"mounts\": [" DATA("\"bind\", \"idmap\"") "], \"linux\": {"
+                                                      "\"uidMappings\": [{\"containerID\": 0, "
+                                                      "\"hostID\": 100000, \"size\": 65536}],"
+                                                      "\"gidMappings\": [{\"containerID\": 0, "
+                                                      "\"hostID\": 100000, \"size\": 65536}]}}";
 
     own_root(fixture);
     make_folder(fixture, "data");
     make_file(fixture, "data/file", "");
-    fixture_look(fixture,
-                 "{" ROOT ", \"mounts\": [" DATA(
-                     "\"bind\", \"idmap\"") "], \"linux\": {"
-                                            "\"uidMappings\": [{\"containerID\": 0, \"hostID\": "
-                                            "100000, \"size\": 65536}],"
-                                            "\"gidMappings\": [{\"containerID\": 0, \"hostID\": "
-                                            "100000, \"size\": 65536}]}}",
-                 look_at_owners);
+    idmap_needs_support(fixture, document);
+    fixture_look(fixture, document, look_at_owners);
     assert_int_equal(stat(in_bundle(fixture, "data/new"), &st), 0);
     assert_int_equal(st.st_uid, 0);
 }
