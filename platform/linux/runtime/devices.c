@@ -26,7 +26,7 @@ static const struct {
     { "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
 };
 
-/* ---- reading ------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------- */
 
 static int type_read(const struct place *place, mode_t *type, struct error *err)
 {
@@ -80,7 +80,7 @@ static int device_read(const struct place *place, struct device *device, struct 
     struct place path = place_member(place, "path");
     unsigned major_ = 0, minor_ = 0;
     uint32_t mode, uid, gid;
-    mode_t type;
+    mode_t type = 0;
     bool has_mode;
 
     if (place_needs(place, "path", err) < 0 || place_text(place, "path", &device->path, err) < 0 ||
@@ -135,7 +135,7 @@ int devices_read(struct rootfs *rootfs, struct error *err)
     return 0;
 }
 
-/* ---- nodes --------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------ */
 
 /* Where it lies, and its name there; nearly always that is the folder that is open already. */
 static int folder_of(const struct rootfs *rootfs, const char *path, const char **name)
@@ -240,7 +240,7 @@ static int device_make(const struct rootfs *rootfs, int dev, const struct device
     return error_sys(err, errno, "device %s", device->path);
 }
 
-/* ---- links ---------------------------------------------------------------------------- */
+/* ---- links ------------------------------------------------------------------------ */
 
 static int links_make(int dev, struct error *err)
 {

@@ -19,7 +19,7 @@
 
 #define RANGES_MAX 340 /* user_namespaces(7) */
 
-/* ---- maps -------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------- */
 
 /* As /proc/PID/uid_map takes it: what is on the disk, what it is on the host, how many. */
 static int map_read(const struct place *list, struct buffer *map, struct error *err)
@@ -73,7 +73,7 @@ void idmap_free(struct idmap *map)
     buffer_free(&map->gids);
 }
 
-/* ---- the namespace ------------------------------------------------------------------------ */
+/* ---- the namespace ---------------------------------------------------------------- */
 
 struct holder {
     pid_t pid;

@@ -7,7 +7,7 @@
 
 #include "platform/scope.h"
 
-/* ---- the table --------------------------------------------------------------------- */
+/* ---- the table -------------------------------------------------------------------- */
 
 enum meaning {
     NOTHING, /* the default, or what kernels no longer have (iversion, acl, loud) */
@@ -122,7 +122,7 @@ struct mount_propagation mount_propagation_of(const char *word)
     return (struct mount_propagation){ option->set, option->clear != 0 };
 }
 
-/* ---- reading -------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------- */
 
 /* A later word wins over an earlier one of the same attribute. */
 static void change_add(struct mount_change *change, const struct option *option)

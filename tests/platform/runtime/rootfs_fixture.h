@@ -61,6 +61,7 @@ struct fixture {
     char bundle[64];
     char said[512];        /* the error, if one was expected or not */
     bool user;             /* a user namespace, root in it is 100000 */
+    bool plain;            /* the runtime is an ordinary user's */
     struct cgroup *cgroup; /* which the process enters; or NULL */
     struct rootfs_want want;
     json_t *document;
@@ -181,7 +182,7 @@ static inline const char *mountinfo_of(const char *point)
     return found;
 }
 
-/* ---- the process ------------------------------------------------------------------------ */
+/* ---- the process ------------------------------------------------------------------ */
 
 static inline void fixture_read(struct fixture *fixture, const char *text)
 {
@@ -256,7 +257,9 @@ static inline int fixture_run(struct fixture *fixture, const char *document, voi
     fixture_read(fixture, document);
     fixture->want.new_user = fixture->user;
     fixture->said[0] = '\0';
+    assert_int_equal(seteuid(fixture->plain ? 1000 : 0), 0);
     rootfs = rootfs_new(&fixture->want, &err);
+    assert_int_equal(seteuid(0), 0);
     if (rootfs == NULL) {
         memcpy(fixture->said, err.text, sizeof(err.text));
         return FAILED_TO_BUILD;

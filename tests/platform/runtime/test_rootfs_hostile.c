@@ -7,7 +7,7 @@
 #define TMPFS(where) "{\"destination\": \"" where "\", \"type\": \"tmpfs\"}"
 #define WITH(mounts) "{" ROOT ", \"mounts\": [" mounts "]}"
 
-/* ---- targets --------------------------------------------------------------------------------- */
+/* ---- targets ---------------------------------------------------------------------- */
 
 static void look_at_targets(void)
 {
@@ -52,8 +52,7 @@ static void a_file_is_no_target_of_a_folder(void **state)
     fixture_refuses(*state, WITH(TMPFS("/file/below")), "target: Not a directory");
 }
 
-/* ---- proc -------------------------------------------------------------------------------------
- */
+/* ---- proc ------------------------------------------------------------------------- */
 
 static void proc_and_sys_must_be_folders(void **state)
 {
@@ -144,8 +143,7 @@ static void what_is_written_to_proc_reaches_the_kernel(void **state)
     fixture_look(fixture, WITH(TMPFS("/tmp")), look_at_false_proc);
 }
 
-/* ---- masks -------------------------------------------------------------------------------------
- */
+/* ---- masks ------------------------------------------------------------------------ */
 
 static const char *bundle;
 
@@ -181,8 +179,7 @@ static void a_mask_is_the_real_null(void **state)
                      0);
 }
 
-/* ---- devices ------------------------------------------------------------------------------------
- */
+/* ---- devices ---------------------------------------------------------------------- */
 
 static void look_at_moved_dev(void)
 {

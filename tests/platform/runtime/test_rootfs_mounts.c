@@ -23,7 +23,7 @@ static void unmake_tree(const struct fixture *fixture)
     assert_int_equal(umount2(in_bundle(fixture, "data"), MNT_DETACH), 0);
 }
 
-/* ---- attributes --------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------- */
 
 static void look_at_one(void)
 {
@@ -94,7 +94,7 @@ static void a_mount_can_be_the_root(void **state)
                  look_at_mounted_root);
 }
 
-/* ---- propagation --------------------------------------------------------------------------- */
+/* ---- propagation ------------------------------------------------------------------ */
 
 static void mount_in_volume(void)
 {
@@ -148,7 +148,7 @@ static void every_mount_spreads_as_it_is_told(void **state)
         "more than 4 propagation words");
 }
 
-/* ---- file systems ---------------------------------------------------------------------------- */
+/* ---- file systems ----------------------------------------------------------------- */
 
 static void look_at_overlay(void)
 {
@@ -226,8 +226,7 @@ static void a_tmpfs_takes_over_what_it_covers(void **state)
                  look_at_copy);
 }
 
-/* ---- other owners -----------------------------------------------------------------------------
- */
+/* ---- other owners ----------------------------------------------------------------- */
 
 static void look_at_owners(void)
 {
@@ -271,8 +270,7 @@ static void an_idmapped_mount_needs_both_mappings(void **state)
         "mounts[0]: has one of uidMappings and gidMappings");
 }
 
-/* ---- control groups ----------------------------------------------------------------------------
- */
+/* ---- control groups --------------------------------------------------------------- */
 
 #define GROUPS                                                                             \
     "{\"destination\": \"/sys/fs/cgroup\", \"type\": \"cgroup\", \"source\": \"cgroup\", " \

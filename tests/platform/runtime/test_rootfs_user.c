@@ -21,8 +21,7 @@ static void own_root(const struct fixture *fixture)
     assert_int_equal(chown(in_bundle(fixture, "rootfs"), 100000, 100000), 0);
 }
 
-/* ---- out of reach ------------------------------------------------------------------------------
- */
+/* ---- out of reach ----------------------------------------------------------------- */
 
 static void look_at_private(void)
 {
@@ -41,8 +40,26 @@ static void sources_need_not_be_in_reach_of_the_container(void **state)
     fixture_look(fixture, WITH(DATA("\"ro\"")), look_at_private);
 }
 
-/* ---- locked
- * -------------------------------------------------------------------------------------- */
+static void a_plain_users_runtime_leaves_it_to_the_container(void **state)
+{
+    struct fixture *fixture = *state;
+
+    own_root(fixture);
+    fixture->plain = true;
+    make_folder(fixture, "data");
+    make_file(fixture, "data/mark", "data");
+    fixture_look(fixture, WITH(DATA("\"ro\"")), look_at_private);
+    fixture_refuses(fixture,
+                    WITH("{\"destination\": \"/x\", \"type\": \"bind\", \"source\": \"gone\"}"),
+                    "gone: No such file");
+    fixture_refuses(fixture,
+                    WITH("{\"destination\": \"/x\", \"type\": \"bind\", \"source\": \"data\","
+                         "\"uidMappings\": [{\"containerID\": 0, \"hostID\": 0, \"size\": 1}],"
+                         "\"gidMappings\": [{\"containerID\": 0, \"hostID\": 0, \"size\": 1}]}"),
+                    "mounts[0] (/x): ");
+}
+
+/* ---- locked ----------------------------------------------------------------------- */
 
 static void take_off(void)
 {
@@ -91,8 +108,7 @@ static void its_mounts_never_reach_the_host(void **state)
     assert_int_equal(umount2(in_bundle(fixture, "data"), MNT_DETACH), 0);
 }
 
-/* ---- devices, system
- * ----------------------------------------------------------------------------- */
+/* ---- devices, system -------------------------------------------------------------- */
 
 static void look_at_devices(void)
 {
@@ -180,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         USER_TEST(sources_need_not_be_in_reach_of_the_container),
+        USER_TEST(a_plain_users_runtime_leaves_it_to_the_container),
         USER_TEST(what_the_host_has_locked_stays),
         USER_TEST(its_mounts_never_reach_the_host),
         USER_TEST(devices_are_the_hosts),
