@@ -126,13 +126,20 @@ int limit_refuse(const char *field, const char *controller, struct error *err)
                      field, controller);
 }
 
+void limit_say(struct limit *limit, const char *file, const char *field, int64_t number)
+{
+    limit->file = file;
+    limit->field = field;
+    snprintf(limit->text, sizeof(limit->text), "%" PRId64, number);
+}
+
 int limits_settle(const struct group *group, struct limit *limits, size_t count, struct error *err)
 {
     for (size_t left = count; left > 0;) {
         size_t failed = 0;
 
         for (size_t i = 0; i < left; i++)
-            if (limit_number(group, limits[i].file, limits[i].number, limits[i].field, err) < 0)
+            if (limit_text(group, limits[i].file, limits[i].text, limits[i].field, err) < 0)
                 limits[failed++] = limits[i];
         if (failed == left)
             return -1;

@@ -99,8 +99,9 @@ int limit_refuse(const char *field, const char *controller, struct error *err);
 struct limit {
     const char *file;
     const char *field;
-    int64_t number;
+    char text[48];
 };
+void limit_say(struct limit *limit, const char *file, const char *field, int64_t number);
 int limits_settle(const struct group *group, struct limit *limits, size_t count, struct error *err);
 
 /* cgroup_v1.c, cgroup_v2.c: all limits; what is not asked for is left alone. */
@@ -111,12 +112,10 @@ int cpuset_inherit_v1(const struct group *group, const struct resources *resourc
                       struct error *err);
 int limits_apply_v2(struct cgroup *cgroup, const struct resources *resources, bool fresh,
                     struct error *err);
-/* Lets those above the group hand down every controller they have. */
-int controllers_enable_v2(const struct cgroup *cgroup, const struct group *group, bool all,
-                          struct error *err);
-int unified_apply(const struct cgroup *cgroup, const struct group *group,
-                  const struct resources *resources, struct error *err);
-
+/* The map `unified`, also of a hybrid host; `group` NULL: there is no version 2. */
+int unified_apply(const struct group *group, const struct map *unified, struct error *err);
+int64_t weight_of_shares(int64_t shares);
+int64_t io_weight_of(int64_t weight);
 /* The same file and lines in both versions. */
 int rdma_apply(const struct group *group, const struct resources *resources, struct error *err);
 /* 0 is a limit (runtime-spec 1.3), and as one process is there, the same as 1; but into a group
@@ -126,7 +125,7 @@ int rdma_apply(const struct group *group, const struct resources *resources, str
 /* cgroup_devices_v1.c, cgroup_devices_bpf.c */
 int devices_apply_v1(const struct group *group, const struct device_rules *rules, bool fresh,
                      struct error *err);
-int devices_apply_bpf(const struct group *group, const struct device_rules *rules,
+int devices_apply_bpf(const struct group *group, const struct device_rules *rules, bool fresh,
                       struct error *err);
 
 #endif

@@ -45,10 +45,9 @@ static int memory_limit(const struct group *group, const struct resources *resou
         control_is_there(group->folder, "memory.memsw.limit_in_bytes"))
         swap = limit;
     if (limit.is_set)
-        limits[count++] = (struct limit){ "memory.limit_in_bytes", "memory.limit", limit.value };
+        limit_say(&limits[count++], "memory.limit_in_bytes", "memory.limit", limit.value);
     if (swap.is_set)
-        limits[count++] =
-            (struct limit){ "memory.memsw.limit_in_bytes", "memory.swap", swap.value };
+        limit_say(&limits[count++], "memory.memsw.limit_in_bytes", "memory.swap", swap.value);
     if (limits_settle(group, limits, count, err) == 0)
         return 0;
     if (swap.is_set && !resources->memory.swap.is_set && err->os == ENOENT)
@@ -106,54 +105,51 @@ static int shares_apply(const struct group *group, const struct number *shares, 
     return limit_number(group, "cpu.shares", shares->value, "cpu.shares", err);
 }
 
-/* Settles those that are set; `fresh` groups have no burst, no real time and are not idle. */
-static int together(const struct group *group, const struct limit *limits,
-                    const struct number *const numbers[], size_t count, struct error *err)
+struct named {
+    struct number number;
+    const char *file, *field;
+};
+
+/* Those of them that are set. */
+static int together(const struct group *group, const struct named *named, size_t count,
+                    struct error *err)
 {
-    struct limit wanted[8];
+    struct limit limits[3];
     size_t set = 0;
 
     for (size_t i = 0; i < count; i++)
-        if (numbers[i]->is_set) {
-            wanted[set] = limits[i];
-            wanted[set++].number = numbers[i]->value;
-        }
-    return limits_settle(group, wanted, set, err);
+        if (named[i].number.is_set)
+            limit_say(&limits[set++], named[i].file, named[i].field, named[i].number.value);
+    return limits_settle(group, limits, set, err);
 }
 
 static int cpu_apply(const struct cgroup *cgroup, const struct resources *resources, bool fresh,
                      struct error *err)
 {
     const struct group *group = cgroup_group(cgroup, "cpu");
-    struct number burst = resources->cpu.burst, idle = resources->cpu.idle;
-    const struct limit names[] = {
-        { "cpu.cfs_period_us", "cpu.period", 0 },
-        { "cpu.cfs_quota_us", "cpu.quota", 0 },
-        { "cpu.cfs_burst_us", "cpu.burst", 0 },
-        { "cpu.rt_period_us", "cpu.realtimePeriod", 0 },
-        { "cpu.rt_runtime_us", "cpu.realtimeRuntime", 0 },
-        { "cpu.idle", "cpu.idle", 0 },
-    };
-    const struct number *const numbers[] = {
-        &resources->cpu.period,    &resources->cpu.quota,      &burst,
-        &resources->cpu.rt_period, &resources->cpu.rt_runtime, &idle,
+    struct named named[] = {
+        { resources->cpu.period, "cpu.cfs_period_us", "cpu.period" },
+        { resources->cpu.quota, "cpu.cfs_quota_us", "cpu.quota" },
+        { resources->cpu.burst, "cpu.cfs_burst_us", "cpu.burst" },
+        { resources->cpu.rt_period, "cpu.rt_period_us", "cpu.realtimePeriod" },
+        { resources->cpu.rt_runtime, "cpu.rt_runtime_us", "cpu.realtimeRuntime" },
+        { resources->cpu.idle, "cpu.idle", "cpu.idle" },
     };
 
-    burst.is_set &= !fresh || burst.value != 0;
-    idle.is_set &= !fresh || idle.value != 0;
-    if (group == NULL) {
-        if (resources->cpu.shares.is_set)
-            return limit_refuse("cpu.shares", "cpu", err);
-        for (size_t i = 0; i < COUNT_OF(numbers); i++)
-            if (numbers[i]->is_set && numbers[i]->value > 0)
-                return limit_refuse(names[i].field, "cpu", err);
+    /* a new group has no burst and is not idle, and older kernels have not these files */
+    named[2].number.is_set &= !fresh || named[2].number.value != 0;
+    named[5].number.is_set &= !fresh || named[5].number.value != 0;
+    if (group == NULL && resources->cpu.shares.is_set)
+        return limit_refuse("cpu.shares", "cpu", err);
+    for (size_t i = 0; group == NULL && i < COUNT_OF(named); i++)
+        if (named[i].number.is_set && named[i].number.value > 0)
+            return limit_refuse(named[i].field, "cpu", err);
+    if (group == NULL)
         return 0;
-    }
-    if (together(group, names, numbers, 3, err) < 0 ||
-        together(group, names + 3, numbers + 3, 2, err) < 0 ||
+    if (together(group, named, 3, err) < 0 || together(group, named + 3, 2, err) < 0 ||
         shares_apply(group, &resources->cpu.shares, err) < 0)
         return -1;
-    return together(group, names + 5, numbers + 5, 1, err);
+    return together(group, named + 5, 1, err);
 }
 
 static int cpuset_apply(const struct cgroup *cgroup, const struct resources *resources,
@@ -391,7 +387,7 @@ static int devices_apply(const struct cgroup *cgroup, const struct resources *re
         return 0;
     if (group != NULL)
         return devices_apply_v1(group, &resources->devices, fresh, err);
-    if (unified != NULL && devices_apply_bpf(unified, &resources->devices, err) == 0)
+    if (unified != NULL && devices_apply_bpf(unified, &resources->devices, fresh, err) == 0)
         return 0;
     if (cgroup->rootless)
         return 0;
@@ -401,8 +397,6 @@ static int devices_apply(const struct cgroup *cgroup, const struct resources *re
 int limits_apply_v1(struct cgroup *cgroup, const struct resources *resources, bool fresh,
                     struct error *err)
 {
-    const struct group *unified = cgroup_group(cgroup, "");
-
     if (devices_apply(cgroup, resources, fresh, err) < 0 ||
         memory_apply(cgroup, resources, fresh, err) < 0 ||
         cpu_apply(cgroup, resources, fresh, err) < 0 || cpuset_apply(cgroup, resources, err) < 0 ||
@@ -410,9 +404,5 @@ int limits_apply_v1(struct cgroup *cgroup, const struct resources *resources, bo
         huge_pages_apply(cgroup, resources, err) < 0 || network_apply(cgroup, resources, err) < 0 ||
         rdma_apply(cgroup_group(cgroup, "rdma"), resources, err) < 0)
         return -1;
-    if (resources->unified.count > 0 && unified == NULL)
-        return error_set(err, ERROR_FAILED_PRECONDITION,
-                         "linux.resources.unified.%.60s: needs cgroup v2, this host has v1",
-                         resources->unified.entries[0].key);
-    return resources->unified.count > 0 ? unified_apply(cgroup, unified, resources, err) : 0;
+    return unified_apply(cgroup_group(cgroup, ""), &resources->unified, err);
 }

@@ -1,4 +1,5 @@
 /* Control groups of version 1, on this machine: made, limited, entered, killed, removed. */
+#include <poll.h>
 #include <sys/vfs.h>
 
 #include "tests/platform/runtime/cgroup_fixture.h"
@@ -310,6 +311,71 @@ static void what_is_saved_is_loaded(void **state UNUSED)
     assert_int_equal(cgroup_remove(loaded, &err), 0);
 }
 
+static json_int_t number_at(const json_t *json, const char *section, const char *part,
+                            const char *key)
+{
+    const json_t *at = json_object_get(json, section);
+
+    if (part != NULL)
+        at = json_object_get(at, part);
+    return json_integer_value(json_object_get(at, key));
+}
+
+static void what_is_used_is_told(void **state UNUSED)
+{
+    static const char *const sections[] = { "cpu",   "cpuset",  "memory",    "pids",
+                                            "blkio", "hugetlb", "intel_rdt", "network_interfaces" };
+    CLEANUP(json_decrefp) json_t *data = NULL;
+    pid_t pid;
+
+    group_made(
+        "{\"memory\":{\"limit\":52428800},\"pids\":{\"limit\":20},\"cpu\":{\"cpus\":\"0\"}}");
+    pid = child_start(NULL);
+    data = cgroup_statistics(cgroup, &err);
+    assert_non_null(data);
+    for (size_t i = 0; i < COUNT_OF(sections); i++)
+        assert_non_null(json_object_get(data, sections[i]));
+    assert_int_equal(number_at(data, "memory", "usage", "limit"), 52428800);
+    assert_true(number_at(data, "memory", "usage", "usage") >= 0);
+    assert_int_equal(number_at(data, "memory", "raw", "hierarchical_memory_limit"), 52428800);
+    assert_int_equal(number_at(data, "pids", NULL, "current"), 1);
+    assert_int_equal(number_at(data, "pids", NULL, "limit"), 20);
+    assert_true(number_at(data, "cpu", "usage", "total") > 0);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(data, "cpuset"), "cpus")), 1);
+    assert_int_equal(cgroup_remove(cgroup, &err), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_null(cgroup_statistics(cgroup, &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+}
+
+static void takes_memory(void)
+{
+    for (;;) {
+        volatile char *page = malloc(65536);
+
+        for (size_t i = 0; page != NULL && i < 65536; i += 4096)
+            page[i] = 1;
+    }
+}
+
+static void a_lack_of_memory_is_told(void **state UNUSED)
+{
+    struct pollfd events = { .events = POLLIN };
+    pid_t pid;
+    int status;
+
+    group_made("{\"memory\":{\"limit\":4194304,\"swap\":4194304}}");
+    events.fd = cgroup_memory_events(cgroup, &err);
+    if (events.fd < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(poll(&events, 1, 0), 0);
+    pid = child_start(takes_memory);
+    assert_int_equal(poll(&events, 1, 20000), 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    close(events.fd);
+}
+
 static int is_version_1(void **state UNUSED)
 {
     struct statfs found;
@@ -348,6 +414,8 @@ int main(void)
         T(groups_below_are_listed_and_removed_too),
         T(processes_are_frozen_and_thawed_and_die_frozen),
         T(what_is_saved_is_loaded),
+        T(what_is_used_is_told),
+        T(a_lack_of_memory_is_told),
     };
 
     return cmocka_run_group_tests(tests, is_version_1, NULL);
