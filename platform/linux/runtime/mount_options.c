@@ -206,6 +206,10 @@ static int word_add(struct mount_options *out, char *word, struct error *err)
     value = strchr(word, '=');
     if (value != NULL)
         *value++ = '\0';
+    if (strcmp(word, "idmap") == 0 || strcmp(word, "ridmap") == 0) { /* crun's way */
+        out->mapping = value;
+        return option_apply(out, option_find(word), err);
+    }
     data_add(out, word, value != NULL ? unquoted(value) : NULL);
     return 0;
 }

@@ -142,7 +142,7 @@ static int idmapped_ahead(struct rootfs *rootfs, const struct place *place, stru
     CLEANUP(idmap_free) struct idmap map = { { 0 }, { 0 } };
     CLEANUP(fd_drop) int namespace = -1;
 
-    if (idmap_read(place, &linux_, &map, err) < 0)
+    if (idmap_read(place, &linux_, want->options.mapping, &map, err) < 0)
         return -1;
     namespace = idmap_open(&map, err);
     if (namespace < 0 || source_ahead(rootfs, want, namespace, err) < 0)

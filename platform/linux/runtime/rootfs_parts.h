@@ -89,9 +89,9 @@ struct idmap {
     struct buffer uids, gids;
 };
 
-/* Of an element of "mounts", or else the container's (`linux_`). */
-int idmap_read(const struct place *mount, const struct place *linux_, struct idmap *map,
-               struct error *err);
+/* Of an element of "mounts", or of its options, or else the container's (`linux_`). */
+int idmap_read(const struct place *mount, const struct place *linux_, const char *option,
+               struct idmap *map, struct error *err);
 void idmap_free(struct idmap *map);
 int idmap_open(const struct idmap *map, struct error *err); /* a user namespace */
 int idmap_apply(int tree, int namespace, bool all, struct error *err);

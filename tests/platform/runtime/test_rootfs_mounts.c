@@ -259,6 +259,38 @@ static void an_idmapped_mount_has_other_owners(void **state)
                  look_at_owners);
 }
 
+static void look_at_shifted_owners(void)
+{
+    struct stat st;
+
+    CHECK(stat("/data/file", &st) == 0 && st.st_uid == 3004 && st.st_gid == 0);
+}
+
+/* 3 in the container is 3004 on the host. */
+static void owners_can_be_said_as_crun_takes_them(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char document[] =
+        "{" ROOT ", \"mounts\": [" BIND_DATA("\"bind\", \"idmap=uids=0-1-1#1-@3-1\"") "]}";
+    static const char relative[] = "{" ROOT ", \"mounts\": [" BIND_DATA(
+        "\"bind\", \"idmap=uids=5-5-1#@0-3-2;gids=0-0-1\"") "],"
+                                                            "\"linux\": {\"uidMappings\": "
+                                                            "[{\"containerID\": 0, \"hostID\": 7, "
+                                                            "\"size\": 2},"
+                                                            "{\"containerID\": 2, \"hostID\": "
+                                                            "3003, \"size\": 3}]}}";
+
+    make_folder(fixture, "data");
+    make_file(fixture, "data/file", "");
+    idmap_needs_support(fixture, relative);
+    fixture_look(fixture, relative, look_at_shifted_owners);
+    fixture_refuses(fixture, document, "mounts[0]: idmap: \"1-@3-1\" is no range");
+    fixture_refuses(fixture, WITH(BIND_DATA("\"bind\", \"ridmap=uids=@0-9-1\"")),
+                    "mounts[0]: idmap: 9 to 10 of the container is not in one range");
+    fixture_refuses(fixture, WITH(BIND_DATA("\"bind\", \"idmap=all\"")),
+                    "idmap: \"all\" is neither uids= nor gids=");
+}
+
 static void an_idmapped_mount_needs_both_mappings(void **state)
 {
     fixture_refuses(*state, WITH(BIND_DATA("\"bind\", \"idmap\"")),
@@ -284,6 +316,7 @@ static void look_at_groups(void)
 
     if (is_type("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC)) {
         CHECK(flags_of("/sys/fs/cgroup") & ST_RDONLY);
+        CHECK(exists("/sys/fs/cgroup/cgroup.type") || exists("/sys/fs/cgroup/gantry-test-rootfs"));
         return;
     }
     CHECK(is_type("/sys/fs/cgroup", TMPFS_MAGIC) && (flags_of("/sys/fs/cgroup") & ST_RDONLY));
@@ -326,6 +359,7 @@ int main(void)
         TEST(an_overlay_may_have_many_layers),
         TEST(a_tmpfs_takes_over_what_it_covers),
         TEST(an_idmapped_mount_has_other_owners),
+        TEST(owners_can_be_said_as_crun_takes_them),
         TEST(an_idmapped_mount_needs_both_mappings),
         TEST(a_container_sees_its_own_groups),
     };
