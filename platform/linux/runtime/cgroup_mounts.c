@@ -21,7 +21,7 @@
 #define HOST_GROUPS "/sys/fs/cgroup"
 #define USUAL       (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
-/* ---- parts --------------------------------------------------------------------------------- */
+/* ---- parts ------------------------------------------------------------------------ */
 
 /* A copy of the host's mount, with what was asked for; recursive: whole trees. */
 static int host_bind(const struct mount_want *want, const char *source, bool all, struct error *err)
@@ -51,7 +51,7 @@ static int attach_or_close(int tree, int target, struct error *err)
     return -1;
 }
 
-/* ---- version 2 ------------------------------------------------------------------------------ */
+/* ---- version 2 -------------------------------------------------------------------- */
 
 static int mounted_keep(void *ctx, const char *controllers UNUSED, const char *mounted,
                         const char *path UNUSED, struct error *err UNUSED)
@@ -80,7 +80,7 @@ static int v2_make(const struct rootfs *rootfs, const struct mount_want *want, s
     return host_bind(want, mounted, false, err);
 }
 
-/* ---- version 1 ------------------------------------------------------------------------------ */
+/* ---- version 1 -------------------------------------------------------------------- */
 
 struct hierarchies {
     const struct rootfs *rootfs;
@@ -178,7 +178,7 @@ static int v1_attach(struct rootfs *rootfs, const struct mount_want *want, int t
     return -1;
 }
 
-/* ---- either ---------------------------------------------------------------------------------- */
+/* ---- either ----------------------------------------------------------------------- */
 
 int cgroup_attach(struct rootfs *rootfs, const struct mount_want *want, int target,
                   struct error *err)

@@ -56,6 +56,8 @@ int container_started(struct container *container, struct error *err);
 /* The first process: never returns. */
 void container_be_first(struct container *container) __attribute__((noreturn));
 
+/* The runtime has something to do when the mounts are made: hooks to run, devices to move. */
+bool container_is_attended(const struct container *container);
 /* Nothing was shared with us for which there is a flag in this. */
 unsigned container_own(const struct container *container);
 

@@ -23,7 +23,7 @@
 
 static int folder_copy(int from, int to, unsigned depth, struct error *err);
 
-/* ---- attributes ---------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------- */
 
 /* What the target cannot hold (user.* on older kernels, others' namespaces) is gone without. */
 static void xattrs_copy(int from, int to)
@@ -50,7 +50,7 @@ static int attributes_copy(int from, int to, const struct stat *st)
     return futimens(to, times);
 }
 
-/* ---- kinds ----------------------------------------------------------------------------------- */
+/* ---- kinds ------------------------------------------------------------------------ */
 
 static int bytes_copy(int from, int to)
 {
@@ -132,8 +132,7 @@ static int entry_copy(int from, int to, const char *name, unsigned depth, struct
     return status < 0 ? error_sys(err, errno, "tmpcopyup of %s", name) : 0;
 }
 
-/* ---- folders ----------------------------------------------------------------------------------
- */
+/* ---- folders ---------------------------------------------------------------------- */
 
 static int entries_copy(DIR *list, int to, unsigned depth, struct error *err)
 {

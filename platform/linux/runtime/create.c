@@ -115,6 +115,13 @@ unsigned container_own(const struct container *container)
     return container->namespaces.made | container->namespaces.joined;
 }
 
+bool container_is_attended(const struct container *container)
+{
+    return hooks_are_there(&container->document, HOOK_PRESTART) ||
+           hooks_are_there(&container->document, HOOK_CREATE_RUNTIME) ||
+           json_object_size(json_object_get(container->linux_.json, "netDevices")) > 0;
+}
+
 static int names_check(struct container *container, struct error *err)
 {
     static const char *const names[] = { "hostname", "domainname" };
@@ -300,6 +307,15 @@ static int state_fill(struct container *container, struct error *err)
     return state_save(&container->state, container->config_bytes, container->config_size, err);
 }
 
+/* Which groups a plain user or systemd gets is known when they are made. */
+static int groups_note(struct container *container, struct error *err)
+{
+    if (!container->options->is_rootless && !container->options->systemd_cgroup)
+        return 0;
+    draft_put(container->state.document, "cgroup", cgroup_save(container->cgroup));
+    return state_save(&container->state, container->config_bytes, container->config_size, err);
+}
+
 static int name_take(struct container *container, const char *id, struct error *err)
 {
     if (state_new(&container->state, container->options->root, id, err) < 0)
@@ -382,7 +398,8 @@ static int equip(struct container *container, struct error *err)
             cgroup_own(container->cgroup, (uid_t)root, err) < 0)
             return -1;
     }
-    if (process_limit(container->process, container->pid, err) < 0)
+    if (process_limit(container->process, container->pid, err) < 0 ||
+        groups_note(container, err) < 0)
         return -1;
     return state_pid_save(&container->state, container->pid, err);
 }
@@ -422,7 +439,8 @@ static int serve(struct container *container, bool until_console, struct error *
             return -1;
         switch (word) {
         case TALK_MOUNTED:
-            if (hooks_before(container, err) < 0 || talk_say(container->talk, TALK_GO, -1, err) < 0)
+            if (net_devices_move(&container->linux_, container->pid, err) < 0 ||
+                hooks_before(container, err) < 0 || talk_say(container->talk, TALK_GO, -1, err) < 0)
                 return -1;
             if (until_console && !container->process->terminal)
                 return 0;
@@ -450,9 +468,7 @@ static int listener_serve(struct container *container, struct error *err)
 
     if (container->filter == NULL || !filter_has_listener(container->filter))
         return 0;
-    if ((hooks_are_there(&container->document, HOOK_PRESTART) ||
-         hooks_are_there(&container->document, HOOK_CREATE_RUNTIME) ||
-         container->process->terminal) &&
+    if ((container_is_attended(container) || container->process->terminal) &&
         serve(container, true, err) < 0)
         return -1;
     state = state_describe(&container->state, STATUS_CREATING, container->pid);
@@ -466,7 +482,6 @@ static int listener_serve(struct container *container, struct error *err)
 static int make_first(struct container *container, struct error *err)
 {
     if (clone_first(container, err) < 0 || equip(container, err) < 0 ||
-        net_devices_move(&container->linux_, container->pid, err) < 0 ||
         (container->filter != NULL && filter_compile(container->filter, err) < 0) ||
         talk_say(container->talk, TALK_GO, -1, err) < 0 || listener_serve(container, err) < 0)
         return -1;

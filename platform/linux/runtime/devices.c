@@ -26,7 +26,7 @@ static const struct {
     { "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
 };
 
-/* ---- reading ------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------- */
 
 static int type_read(const struct place *place, mode_t *type, struct error *err)
 {
@@ -68,12 +68,19 @@ static int number_read(const struct place *place, const char *key, mode_t type, 
     return 0;
 }
 
+static bool names_file(const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+
+    return *name != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 static int device_read(const struct place *place, struct device *device, struct error *err)
 {
     struct place path = place_member(place, "path");
     unsigned major_ = 0, minor_ = 0;
     uint32_t mode, uid, gid;
-    mode_t type;
+    mode_t type = 0;
     bool has_mode;
 
     if (place_needs(place, "path", err) < 0 || place_text(place, "path", &device->path, err) < 0 ||
@@ -85,6 +92,8 @@ static int device_read(const struct place *place, struct device *device, struct 
         return -1;
     if (device->path[0] != '/')
         return place_error(&path, err, "is \"%.100s\", must be absolute", device->path);
+    if (!names_file(device->path))
+        return place_error(&path, err, "is \"%.100s\", must name a file", device->path);
     device->mode = type | (has_mode ? mode & 07777u : 0666u);
     device->number = makedev(major_, minor_);
     device->uid = uid;
@@ -126,7 +135,7 @@ int devices_read(struct rootfs *rootfs, struct error *err)
     return 0;
 }
 
-/* ---- nodes --------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------ */
 
 /* Where it lies, and its name there; nearly always that is the folder that is open already. */
 static int folder_of(const struct rootfs *rootfs, const char *path, const char **name)
@@ -136,10 +145,6 @@ static int folder_of(const struct rootfs *rootfs, const char *path, const char *
     bool made;
 
     *name = slash + 1;
-    if (**name == '\0' || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0) {
-        errno = EINVAL;
-        return -1;
-    }
     if ((size_t)(slash - path) >= sizeof(folder)) {
         errno = ENAMETOOLONG;
         return -1;
@@ -235,7 +240,7 @@ static int device_make(const struct rootfs *rootfs, int dev, const struct device
     return error_sys(err, errno, "device %s", device->path);
 }
 
-/* ---- links ---------------------------------------------------------------------------- */
+/* ---- links ------------------------------------------------------------------------ */
 
 static int links_make(int dev, struct error *err)
 {

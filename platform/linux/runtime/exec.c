@@ -22,6 +22,7 @@
 #include "platform/linux/runtime/exec_process.h"
 #include "platform/linux/runtime/files.h"
 #include "platform/linux/runtime/report.h"
+#include "platform/linux/runtime/standing.h"
 #include "platform/linux/runtime/talk.h"
 #include "platform/linux/runtime/terminal.h"
 #include "platform/platform.h"
@@ -92,12 +93,14 @@ static int become(struct exec *exec, struct error *err)
     file_close(&exec->talk);
     file_close(&exec->state.folder);
     file_close(&exec->console_socket);
-    foreground_forget();
-    setsid();
+    standing_begin();
     if ((!exec->is_led && cgroup_join(exec->cgroup, err) < 0) ||
         namespaces_enter(&exec->namespaces, err) < 0 ||
         talk_expect(exec->their_talk, TALK_GO, err) < 0 || become_root(exec, err) < 0 ||
-        take_terminal(exec, err) < 0 || process_settle(exec->process, &settings, err) < 0)
+        take_terminal(exec, err) < 0)
+        return -1;
+    standing_own(exec->process->uid);
+    if (process_settle(exec->process, &settings, err) < 0)
         return -1;
     return process_exec(exec->process, exec->filter, err);
 }

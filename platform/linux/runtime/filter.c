@@ -33,6 +33,11 @@ const char *filter_flag_word(size_t index)
     return index < COUNT_OF(flags_known) ? flags_known[index].word : NULL;
 }
 
+unsigned filter_flag(size_t index)
+{
+    return flags_known[index].flag;
+}
+
 /* ---- the section -------------------------------------------------------------- */
 
 /* Absent, it is what runc does: no mitigation that the container did not ask for. */

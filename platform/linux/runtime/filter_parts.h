@@ -32,6 +32,7 @@ struct filter {
 
 /* NULL behind the last; by the alphabet. */
 const char *filter_flag_word(size_t index);
+unsigned filter_flag(size_t index);
 
 /* listenerPath and listenerMetadata; connects. */
 int listener_read(struct filter *filter, struct error *err);

@@ -55,6 +55,8 @@ int hooks_check(const struct place *document, struct error *err)
 
     if (hooks.json == NULL)
         return 0;
+    if (!json_is_object(hooks.json))
+        return place_error(&hooks, err, "must be an object");
     for (int kind = 0; kind < HOOK_COUNT; kind++) {
         struct place list = place_member(&hooks, names[kind]);
         size_t count;

@@ -19,10 +19,31 @@
 
 #define RANGES_MAX 340 /* user_namespaces(7) */
 
-/* ---- maps -------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------ */
 
-/* As /proc/PID/uid_map takes it: what is on the disk, what it is on the host, how many. */
-static int map_read(const struct place *list, struct buffer *map, struct error *err)
+struct range {
+    uint32_t disk, host, size;
+};
+
+/* As /proc/PID/uid_map takes it. */
+static void range_add(struct buffer *map, const struct range *range)
+{
+    char line[48];
+    int length = snprintf(line, sizeof(line), "%u %u %u\n", range->disk, range->host, range->size);
+
+    buffer_add(map, line, (size_t)length);
+}
+
+static int range_read(const struct place *place, struct range *range, struct error *err)
+{
+    if (place_u32(place, "containerID", &range->disk, NULL, err) < 0 ||
+        place_u32(place, "hostID", &range->host, NULL, err) < 0 ||
+        place_needs(place, "size", err) < 0)
+        return -1;
+    return place_u32(place, "size", &range->size, NULL, err);
+}
+
+static int list_read(const struct place *list, struct buffer *map, struct error *err)
 {
     size_t count;
 
@@ -31,34 +52,114 @@ static int map_read(const struct place *list, struct buffer *map, struct error *
     if (count > RANGES_MAX)
         return place_error(list, err, "has %zu ranges, at most %d go", count, RANGES_MAX);
     for (size_t i = 0; i < count; i++) {
-        struct place range = place_element(list, i);
-        uint32_t inside, host, size;
-        char line[48];
-        int length;
+        struct place place = place_element(list, i);
+        struct range range;
 
-        if (place_u32(&range, "containerID", &inside, NULL, err) < 0 ||
-            place_u32(&range, "hostID", &host, NULL, err) < 0 ||
-            place_needs(&range, "size", err) < 0 || place_u32(&range, "size", &size, NULL, err) < 0)
+        if (range_read(&place, &range, err) < 0)
             return -1;
-        length = snprintf(line, sizeof(line), "%u %u %u\n", inside, host, size);
-        buffer_add(map, line, (size_t)length);
+        range_add(map, &range);
     }
     return 0;
 }
 
-int idmap_read(const struct place *mount, const struct place *linux_, struct idmap *map,
-               struct error *err)
+/* ---- crun's option --------------------------------------------------------------- */
+
+/* "@": the second number is an id in the container; which one is that on the host? */
+static int range_resolve(struct range *range, const struct place *own, struct error *err)
+{
+    size_t count;
+
+    if (place_count(own, &count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        struct place place = place_element(own, i);
+        struct range part;
+
+        if (range_read(&place, &part, err) < 0)
+            return -1;
+        if (range->host < part.disk || range->host - part.disk > part.size ||
+            range->size > part.size - (range->host - part.disk))
+            continue;
+        range->host = part.host + (range->host - part.disk);
+        return 0;
+    }
+    return error_set(err, ERROR_INVALID_ARGUMENT,
+                     "idmap: %u to %llu of the container is not in one range of its mappings",
+                     range->host, (unsigned long long)range->host + range->size);
+}
+
+static int triplets_read(const char *text, const struct place *own, struct buffer *map,
+                         struct error *err)
+{
+    for (size_t count = 0; *text != '\0' && *text != ';'; count++) {
+        bool relative = *text == '@';
+        struct range range;
+        int used = 0;
+
+        text += relative;
+        if (count == RANGES_MAX || strchr("0123456789", *text) == NULL ||
+            sscanf(text, "%10u-%10u-%10u%n", &range.disk, &range.host, &range.size, &used) != 3 ||
+            used == 0 || strchr("#;", text[used]) == NULL)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "idmap: \"%.60s\" is no range", text);
+        if (relative && range_resolve(&range, own, err) < 0)
+            return -1;
+        range_add(map, &range);
+        text += used + (text[used] == '#');
+    }
+    return 0;
+}
+
+/* "uids=0-1-10#10-11-10;gids=@0-100-10": disk, host, how many; crun(1), "idmap mount options" */
+static int option_read(const char *option, const struct place *uids, const struct place *gids,
+                       struct idmap *map, struct error *err)
+{
+    while (*option != '\0') {
+        bool is_uid = strncmp(option, "uids=", 5) == 0;
+
+        if (!is_uid && strncmp(option, "gids=", 5) != 0)
+            return error_set(err, ERROR_INVALID_ARGUMENT,
+                             "idmap: \"%.60s\" is neither uids= nor gids=", option);
+        if (triplets_read(option + 5, is_uid ? uids : gids, is_uid ? &map->uids : &map->gids, err) <
+            0)
+            return -1;
+        option += strcspn(option, ";");
+        option += *option == ';';
+    }
+    return 0;
+}
+
+/* ---- whose ----------------------------------------------------------------------- */
+
+/* Only one kind was said: the other stays what it is in the container. */
+static int rest_read(const struct place *own, struct buffer *map, struct error *err)
+{
+    static const struct range same = { 0, 0, UINT32_MAX };
+
+    if (map->size > 0 || list_read(own, map, err) < 0)
+        return map->size > 0 ? 0 : -1;
+    if (map->size == 0)
+        range_add(map, &same);
+    return 0;
+}
+
+int idmap_read(const struct place *mount, const struct place *linux_, const char *option,
+               struct idmap *map, struct error *err)
 {
     struct place uids = place_member(mount, "uidMappings"),
                  gids = place_member(mount, "gidMappings");
+    struct place own_uids = place_member(linux_, "uidMappings"),
+                 own_gids = place_member(linux_, "gidMappings");
 
     if ((uids.json == NULL) != (gids.json == NULL))
         return place_error(mount, err, "has one of uidMappings and gidMappings, needs both");
-    if (uids.json == NULL) { /* the container's own */
-        uids = place_member(linux_, "uidMappings");
-        gids = place_member(linux_, "gidMappings");
+    if (option != NULL && uids.json == NULL) {
+        if (option_read(option, &own_uids, &own_gids, map, err) < 0)
+            return error_wrap(err, "mounts[%zu]", mount->index);
+        return rest_read(&own_uids, &map->uids, err) < 0 ? -1
+                                                         : rest_read(&own_gids, &map->gids, err);
     }
-    if (map_read(&uids, &map->uids, err) < 0 || map_read(&gids, &map->gids, err) < 0)
+    if (list_read(uids.json != NULL ? &uids : &own_uids, &map->uids, err) < 0 ||
+        list_read(gids.json != NULL ? &gids : &own_gids, &map->gids, err) < 0)
         return -1;
     if (map->uids.size == 0 || map->gids.size == 0)
         return place_error(mount, err,
@@ -73,7 +174,7 @@ void idmap_free(struct idmap *map)
     buffer_free(&map->gids);
 }
 
-/* ---- the namespace ------------------------------------------------------------------------ */
+/* ---- the namespace ---------------------------------------------------------------- */
 
 struct holder {
     pid_t pid;
@@ -123,7 +224,7 @@ static int map_write(pid_t pid, const char *name, const struct buffer *map, stru
 
 int idmap_open(const struct idmap *map, struct error *err)
 {
-    struct holder holder;
+    struct holder holder = { -1, -1 };
     char path[64];
     int found = -1;
 

@@ -18,6 +18,7 @@
 #include "platform/linux/runtime/gate.h"
 #include "platform/linux/runtime/hooks.h"
 #include "platform/linux/runtime/network.h"
+#include "platform/linux/runtime/standing.h"
 #include "platform/linux/runtime/sysctl.h"
 #include "platform/linux/runtime/talk.h"
 #include "platform/platform.h"
@@ -31,7 +32,7 @@ static int be_alone(struct container *container, struct error *err UNUSED)
     file_close(&container->talk);
     file_close(&container->state.folder);
     file_close(&container->console_socket);
-    setsid(); /* fails when we lead a session already: as good */
+    standing_begin();
     return 0;
 }
 
@@ -100,10 +101,9 @@ static int mount_all(struct container *container, struct error *err)
     return container->rootfs != NULL ? rootfs_mount(container->rootfs, err) : 0;
 }
 
-static int let_runtime_hooks_run(struct container *container, struct error *err)
+static int let_runtime_act(struct container *container, struct error *err)
 {
-    if (!hooks_are_there(&container->document, HOOK_PRESTART) &&
-        !hooks_are_there(&container->document, HOOK_CREATE_RUNTIME))
+    if (!container_is_attended(container))
         return 0;
     if (talk_say(TALK(container), TALK_MOUNTED, -1, err) < 0)
         return -1;
@@ -171,6 +171,7 @@ static int settle(struct container *container, struct error *err)
         .keep_fds = container->keep_fds,
     };
 
+    standing_own(container->process->uid);
     return process_settle(container->process, &settings, err);
 }
 
@@ -209,7 +210,7 @@ static int (*const steps[])(struct container *container, struct error *err) = {
     name_host,
     bring_up_network,
     mount_all,
-    let_runtime_hooks_run,
+    let_runtime_act,
     run_create_hooks,
     write_sysctls, /* through the host's /proc, which is gone next */
     enter_root,

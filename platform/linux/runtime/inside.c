@@ -29,10 +29,11 @@ static int resolve_open(int root, const char *path, int flags, uint64_t resolve)
 
 int inside_open(int root, const char *path, int flags)
 {
-    return resolve_open(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    return resolve_open(root, path, flags,
+                        RESOLVE_NO_MAGICLINKS | (root == AT_FDCWD ? 0u : RESOLVE_IN_ROOT));
 }
 
-/* ---- making --------------------------------------------------------------------------- */
+/* ---- making ----------------------------------------------------------------------- */
 
 struct walk {
     int root;
@@ -164,6 +165,28 @@ static int walk_step(struct walk *walk, const char *name)
     return link_follow(walk, found);
 }
 
+/* Nearly always only the last name is missing.  -1: it is not so simple. */
+static int last_make(int root, const char *path, bool folder)
+{
+    const char *name = strrchr(path, '/') + 1;
+    CLEANUP(fd_drop) int parent = -1;
+    char way[PATH_MAX];
+
+    if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        (size_t)(name - path) >= sizeof(way))
+        return -1;
+    memcpy(way, path, (size_t)(name - path));
+    way[name - path] = '\0';
+    parent = inside_open(root, way, O_PATH | O_DIRECTORY);
+    if (parent < 0)
+        return -1;
+    if (!folder)
+        return openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0644);
+    if (mkdirat(parent, name, 0755) < 0)
+        return -1;
+    return openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int inside_make(int root, const char *path, bool folder, bool *made)
 {
     struct walk walk = { .root = root, .folder = folder };
@@ -173,6 +196,11 @@ int inside_make(int root, const char *path, bool folder, bool *made)
     *made = false;
     if (found >= 0 || errno != ENOENT)
         return found;
+    found = last_make(root, path, folder);
+    if (found >= 0) {
+        *made = true;
+        return found;
+    }
     if (strlen(path) >= sizeof(walk.left))
         return too_long();
     memcpy(walk.left, path, strlen(path) + 1);

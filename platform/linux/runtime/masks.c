@@ -32,22 +32,18 @@ int masks_open(struct rootfs *rootfs, struct error *err)
                      "/dev/null, for linux.maskedPaths: is not the null device");
 }
 
-/* What does not exist needs no cover. */
+/* What does not exist needs no cover.  "/" is the container's by now. */
 static int path_open(const char *path, struct error *err)
 {
-    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int found = root < 0 ? -1 : inside_open(root, path, O_PATH);
-    int os = errno;
+    int found = inside_open(AT_FDCWD, path, O_PATH);
 
-    if (root >= 0)
-        close(root);
-    if (found >= 0)
-        return found;
     err->code = ERROR_NONE;
-    return os == ENOENT || os == ENOTDIR ? -1 : error_sys(err, os, "%s", path);
+    if (found >= 0 || errno == ENOENT || errno == ENOTDIR)
+        return found;
+    return error_sys(err, errno, "%s", path);
 }
 
-/* ---- covers ---------------------------------------------------------------------------- */
+/* ---- covers ----------------------------------------------------------------------- */
 
 /* A mount, once it is used; the next is a copy of it.  (A detached one cannot be copied before
    Linux 6.15.) */
@@ -115,7 +111,7 @@ int masks_apply(struct rootfs *rootfs, struct error *err)
     return status < 0 ? error_wrap(err, "linux.maskedPaths") : 0;
 }
 
-/* ---- read-only paths -------------------------------------------------------------------- */
+/* ---- read-only paths -------------------------------------------------------------- */
 
 static int path_seal(const char *path, struct error *err)
 {

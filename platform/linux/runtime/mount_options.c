@@ -7,7 +7,7 @@
 
 #include "platform/scope.h"
 
-/* ---- the table --------------------------------------------------------------------- */
+/* ---- the table -------------------------------------------------------------------- */
 
 enum meaning {
     NOTHING, /* the default, or what kernels no longer have (iversion, acl, loud) */
@@ -122,7 +122,7 @@ struct mount_propagation mount_propagation_of(const char *word)
     return (struct mount_propagation){ option->set, option->clear != 0 };
 }
 
-/* ---- reading -------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------- */
 
 /* A later word wins over an earlier one of the same attribute. */
 static void change_add(struct mount_change *change, const struct option *option)
@@ -206,6 +206,10 @@ static int word_add(struct mount_options *out, char *word, struct error *err)
     value = strchr(word, '=');
     if (value != NULL)
         *value++ = '\0';
+    if (strcmp(word, "idmap") == 0 || strcmp(word, "ridmap") == 0) { /* crun's way */
+        out->mapping = value;
+        return option_apply(out, option_find(word), err);
+    }
     data_add(out, word, value != NULL ? unquoted(value) : NULL);
     return 0;
 }

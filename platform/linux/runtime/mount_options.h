@@ -32,6 +32,7 @@ struct mount_options {
     bool bind, bind_all, remount, copy_up, idmap, idmap_all;
     struct mount_propagation propagation[MOUNT_PROPAGATIONS_MAX]; /* in this order */
     size_t propagation_count;
+    const char *mapping;     /* "uids=0-1-10#10-11-10;gids=0-100-10" of idmap=..., or NULL */
     struct mount_word *data; /* for the file system */
     size_t data_count;
 };

@@ -19,7 +19,7 @@
 
 #include "platform/linux/runtime/rootfs_parts.h"
 
-/* ---- attributes ---------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------- */
 
 static int change_apply(int tree, const struct mount_change *change, bool all,
                         unsigned long propagation, struct error *err)
@@ -64,7 +64,7 @@ int attributes_apply(int tree, const struct mount_options *options, struct error
     return propagation_apply(tree, options, err);
 }
 
-/* ---- in the first process -------------------------------------------------------------------- */
+/* ---- in the first process --------------------------------------------------------- */
 
 int tree_copy(const char *source, bool all)
 {
@@ -89,8 +89,7 @@ int source_bind(struct mount_want *want, struct error *err)
     return -1;
 }
 
-/* ---- in the runtime ----------------------------------------------------------------------------
- */
+/* ---- in the runtime --------------------------------------------------------------- */
 
 static bool spreads_to_host(const struct rootfs *rootfs)
 {
@@ -143,7 +142,7 @@ static int idmapped_ahead(struct rootfs *rootfs, const struct place *place, stru
     CLEANUP(idmap_free) struct idmap map = { { 0 }, { 0 } };
     CLEANUP(fd_drop) int namespace = -1;
 
-    if (idmap_read(place, &linux_, &map, err) < 0)
+    if (idmap_read(place, &linux_, want->options.mapping, &map, err) < 0)
         return -1;
     namespace = idmap_open(&map, err);
     if (namespace < 0 || source_ahead(rootfs, want, namespace, err) < 0)

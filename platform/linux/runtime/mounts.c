@@ -1,7 +1,7 @@
 /*
  * mounts — "mounts" of config.json, in their order.
  *
- * Each is made detached, complete with its attributes, and put on a descriptor of its target.
+ * Each is put on a descriptor of its target, complete with its attributes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,9 @@
 
 #include "platform/linux/runtime/rootfs_parts.h"
 
-/* ---- reading ------------------------------------------------------------------------ */
+#define NO_TREE -2 /* mounted, and nobody asks for a descriptor of it */
+
+/* ---- reading ---------------------------------------------------------------------- */
 
 /* Absolute, without "//", "." or a slash at the end; ".." stays, the kernel knows better. */
 static const char *clean(struct arena *arena, const char *path)
@@ -108,8 +110,6 @@ static void read_only_later(struct mount_want *want)
     bool filled = (want->type != NULL && strcmp(want->type, "tmpfs") == 0) ||
                   strcmp(want->destination, "/dev") == 0;
 
-    if (strcmp(want->destination, "/") == 0)
-        filled = false;
     if (!filled || ((want->options.own.set | want->options.all.set) & bit) == 0)
         return;
     want->options.own.set &= ~bit;
@@ -164,7 +164,7 @@ int mounts_read(struct rootfs *rootfs, struct error *err)
     return 0;
 }
 
-/* ---- targets ------------------------------------------------------------------------- */
+/* ---- targets ---------------------------------------------------------------------- */
 
 static bool is_procfs(int fd)
 {
@@ -173,25 +173,29 @@ static bool is_procfs(int fd)
     return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
 }
 
+static bool must_be_plain(const struct mount_want *want)
+{
+    if (want->is_bind)
+        return strcmp(want->destination, "/proc") == 0 || strcmp(want->destination, "/sys") == 0;
+    return strcmp(want->type, "proc") == 0 || strcmp(want->type, "sysfs") == 0;
+}
+
 /* A /proc or /sys that an image made a link would send what is written below it elsewhere
    (CVE-2019-19921, CVE-2023-27561). */
-static int plain_folder_check(const struct rootfs *rootfs, const struct mount_want *want,
-                              struct error *err)
+static int plain_folder_open(const struct rootfs *rootfs, const struct mount_want *want, bool *made,
+                             struct error *err)
 {
-    CLEANUP(fd_drop) int found = -1;
+    int found = inside_open(rootfs->root, want->destination, O_PATH | O_NOFOLLOW);
     struct stat st;
 
-    if (want->is_bind
-            ? strcmp(want->destination, "/proc") != 0 && strcmp(want->destination, "/sys") != 0
-            : strcmp(want->type, "proc") != 0 && strcmp(want->type, "sysfs") != 0)
-        return 0;
-    found = inside_open(rootfs->root, want->destination, O_PATH | O_NOFOLLOW);
+    *made = false;
     if (found < 0 && errno == ENOENT)
-        return 0;
-    if (found < 0 || fstat(found, &st) < 0)
+        found = inside_make(rootfs->root, want->destination, true, made);
+    if (found >= 0 && fstat(found, &st) == 0 && S_ISDIR(st.st_mode))
+        return found;
+    if (found < 0)
         return error_sys(err, errno, "target");
-    if (S_ISDIR(st.st_mode))
-        return 0;
+    close(found);
     return error_set(err, ERROR_FAILED_PRECONDITION,
                      "filesystem \"%s\" must be mounted on ordinary directory",
                      want->is_bind ? "bind" : want->type);
@@ -211,8 +215,8 @@ static int target_make(const struct rootfs *rootfs, const struct mount_want *wan
 {
     int target;
 
-    if (plain_folder_check(rootfs, want, err) < 0)
-        return -1;
+    if (must_be_plain(want))
+        return plain_folder_open(rootfs, want, made, err);
     target = inside_make(rootfs->root, want->destination, folder, made);
     if (target < 0)
         return error_sys(err, errno, "target");
@@ -223,11 +227,22 @@ static int target_make(const struct rootfs *rootfs, const struct mount_want *wan
     return target;
 }
 
-/* ---- one mount ------------------------------------------------------------------------ */
+/* ---- one mount -------------------------------------------------------------------- */
 
 int mount_attach(int tree, int target)
 {
     return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+/* The kernel says "invalid" when a folder is to lie on a file. */
+static int attach_error(const char *what, bool folder, int target, struct error *err)
+{
+    int os = errno;
+    struct stat st;
+
+    if (os == EINVAL && fstat(target, &st) == 0 && S_ISDIR(st.st_mode) != folder)
+        return error_sys(err, folder ? ENOTDIR : EISDIR, "target");
+    return error_sys(err, os, "%s", what);
 }
 
 static int tree_of_bind(struct mount_want *want, bool *folder, struct error *err)
@@ -261,7 +276,7 @@ static int bind_attach(struct rootfs *rootfs, struct mount_want *want, struct er
     if (target >= 0 && mount_attach(tree, target) == 0)
         return tree;
     if (target >= 0)
-        error_sys(err, errno, "bind %s", want->source);
+        attach_error(want->source, folder, target, err);
     close(tree);
     return -1;
 }
@@ -282,22 +297,16 @@ static int sysfs_bind(const struct mount_want *want, struct error *err)
     return -1;
 }
 
-/* As runc has it, a tmpfs looks like the folder it covers, unless that is new. */
 static int tree_of_new(const struct rootfs *rootfs, const struct mount_want *want, int target,
-                       bool made, struct error *err)
+                       mode_t mode, struct error *err)
 {
-    bool is_tmpfs = strcmp(want->type, "tmpfs") == 0;
-    struct stat st = { 0 };
-    int tree;
+    int tree = file_system_make(rootfs, want, mode, err);
 
-    if (is_tmpfs && fstat(target, &st) < 0)
-        return error_sys(err, errno, "target");
-    tree = file_system_make(rootfs, want, made ? 0 : st.st_mode, err);
     if (tree < 0 && err->os == EPERM && strcmp(want->type, "sysfs") == 0)
         return sysfs_bind(want, err);
     if (tree < 0)
         return -1;
-    if ((is_tmpfs && want->options.copy_up && copy_up(target, tree, err) < 0) ||
+    if ((want->options.copy_up && copy_up(target, tree, err) < 0) ||
         propagation_apply(tree, &want->options, err) < 0) {
         close(tree);
         return -1;
@@ -305,15 +314,39 @@ static int tree_of_new(const struct rootfs *rootfs, const struct mount_want *wan
     return tree;
 }
 
-/* The mount that came to lie on `target` under its path. */
-static int long_attach(const struct rootfs *rootfs, const struct mount_want *want, int target,
-                       struct error *err)
+static int tree_attach(const struct rootfs *rootfs, const struct mount_want *want, int target,
+                       mode_t mode, struct error *err)
 {
-    int tree;
+    int tree = tree_of_new(rootfs, want, target, mode, err);
 
-    if (file_system_mount(rootfs, want, target, err) < 0)
-        return -1;
-    tree = inside_open(rootfs->root, want->destination, O_PATH);
+    if (tree < 0 || mount_attach(tree, target) == 0)
+        return tree;
+    attach_error(want->type, true, target, err);
+    close(tree);
+    return -1;
+}
+
+/* As runc has it, a tmpfs looks like the folder it covers, unless that is new. */
+static int mode_of(const struct mount_want *want, int target, bool made, mode_t *mode,
+                   struct error *err)
+{
+    struct stat st;
+
+    *mode = 0;
+    if (made || strcmp(want->type, "tmpfs") != 0)
+        return 0;
+    if (fstat(target, &st) < 0)
+        return error_sys(err, errno, "target");
+    *mode = st.st_mode;
+    return 0;
+}
+
+/* What lies on a target now, found once more by its path: the kernel tells it no other way. */
+static int mounted_open(const struct rootfs *rootfs, const struct mount_want *want,
+                        struct error *err)
+{
+    int tree = inside_open(rootfs->root, want->destination, O_PATH);
+
     if (tree < 0)
         return error_sys(err, errno, "target");
     if (propagation_apply(tree, &want->options, err) == 0)
@@ -322,25 +355,30 @@ static int long_attach(const struct rootfs *rootfs, const struct mount_want *wan
     return -1;
 }
 
+static bool is_root(const struct mount_want *want)
+{
+    return strcmp(want->destination, "/") == 0 && !want->options.remount;
+}
+
 static int new_attach(struct rootfs *rootfs, struct mount_want *want, struct error *err)
 {
+    bool by_parts = want->options.propagation_count > 0 || want->read_only_later || is_root(want);
     CLEANUP(fd_drop) int target = -1;
+    mode_t mode;
     bool made;
-    int tree;
 
     target = target_make(rootfs, want, true, &made, err);
-    if (target < 0)
+    if (target < 0 || mode_of(want, target, made, &mode, err) < 0)
         return -1;
     if (strcmp(want->type, "cgroup") == 0)
         return cgroup_attach(rootfs, want, target, err);
+    if (want->options.copy_up || (by_parts && !file_system_is_long(want)))
+        return tree_attach(rootfs, want, target, mode, err);
+    if (file_system_mount(rootfs, want, mode, target) == 0)
+        return by_parts ? mounted_open(rootfs, want, err) : NO_TREE;
     if (file_system_is_long(want))
-        return long_attach(rootfs, want, target, err);
-    tree = tree_of_new(rootfs, want, target, made, err);
-    if (tree < 0 || mount_attach(tree, target) == 0)
-        return tree;
-    error_sys(err, errno, "%s", want->type);
-    close(tree);
-    return -1;
+        return error_sys(err, errno, "%s", want->type);
+    return tree_attach(rootfs, want, target, mode, err);
 }
 
 /* What is mounted there gets other attributes, or other options. */
@@ -367,23 +405,33 @@ static int one_attach(struct rootfs *rootfs, struct mount_want *want, struct err
     else
         tree = want->is_bind ? bind_attach(rootfs, want, err) : new_attach(rootfs, want, err);
     if (tree < 0)
-        return -1;
-    if (strcmp(want->destination, "/") == 0 &&
-        !want->options.remount) { /* the rest goes into this one */
+        return tree == NO_TREE ? 0 : -1;
+    if (want->read_only_later)
+        want->read_only = fcntl(tree, F_DUPFD_CLOEXEC, 0);
+    if (is_root(want)) { /* the rest goes into this one */
         close(rootfs->root);
         rootfs->root = tree;
-    } else if (want->read_only_later) {
-        want->read_only = tree;
-    } else {
-        close(tree);
+        return 0;
     }
+    close(tree);
     return 0;
 }
 
-int mounts_attach(struct rootfs *rootfs, struct error *err)
+static int all_attach(struct rootfs *rootfs, struct error *err)
 {
     for (size_t i = 0; i < rootfs->mount_count; i++)
         if (one_attach(rootfs, &rootfs->mounts[i], err) < 0)
             return error_wrap(err, "mounts[%zu] (%s)", i, rootfs->mounts[i].destination);
     return 0;
+}
+
+int mounts_attach(struct rootfs *rootfs, struct error *err)
+{
+    CLEANUP(fd_drop) int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (home < 0)
+        return error_sys(err, errno, "current folder");
+    if (all_attach(rootfs, err) < 0)
+        return -1;
+    return fchdir(home) < 0 ? error_sys(err, errno, "current folder") : 0;
 }

@@ -135,28 +135,37 @@ static int one_read(struct namespaces *spaces, unsigned *seen, const struct plac
     return 0;
 }
 
+static int offset_add(struct namespaces *spaces, const struct place *offsets, const char *clock,
+                      struct error *err)
+{
+    struct place place = place_member(offsets, clock);
+    size_t used = strlen(spaces->offsets);
+    uint32_t nanoseconds;
+    int64_t seconds;
+
+    if (strcmp(clock, "monotonic") != 0 && strcmp(clock, "boottime") != 0)
+        return place_error(&place, err, "only monotonic and boottime have offsets");
+    if (place_i64(&place, "secs", &seconds, NULL, err) < 0 ||
+        place_u32(&place, "nanosecs", &nanoseconds, NULL, err) < 0)
+        return -1;
+    snprintf(spaces->offsets + used, sizeof(spaces->offsets) - used, "%s %lld %u\n", clock,
+             (long long)seconds, nanoseconds);
+    return 0;
+}
+
 static int offsets_read(struct namespaces *spaces, const struct place *linux_, struct error *err)
 {
     struct place offsets = place_member(linux_, "timeOffsets");
-    static const char *const clocks[] = { "monotonic", "boottime" };
-    size_t used = 0;
+    const char *clock;
+    json_t *value;
 
-    if (offsets.json == NULL || json_object_size(offsets.json) == 0)
-        return 0;
-    if ((spaces->made & CLONE_NEWTIME) == 0)
+    if (offsets.json != NULL && !json_is_object(offsets.json))
+        return place_error(&offsets, err, "must be an object");
+    if (json_object_size(offsets.json) > 0 && (spaces->made & CLONE_NEWTIME) == 0)
         return place_error(&offsets, err, "needs a new time namespace in linux.namespaces");
-    for (size_t i = 0; i < COUNT_OF(clocks); i++) {
-        struct place clock = place_member(&offsets, clocks[i]);
-        uint32_t nanoseconds;
-        int64_t seconds;
-
-        if (place_i64(&clock, "secs", &seconds, NULL, err) < 0 ||
-            place_u32(&clock, "nanosecs", &nanoseconds, NULL, err) < 0)
+    json_object_foreach ((json_t *)(uintptr_t)offsets.json, clock, value)
+        if (offset_add(spaces, &offsets, clock, err) < 0)
             return -1;
-        if (clock.json != NULL)
-            used += (size_t)snprintf(spaces->offsets + used, sizeof(spaces->offsets) - used,
-                                     "%s %lld %u\n", clocks[i], (long long)seconds, nanoseconds);
-    }
     return 0;
 }
 

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static int root_pivot(struct error *err)
     return chdir("/") < 0 ? error_sys(err, errno, "chdir to /") : 0;
 }
 
-/* ---- moving ----------------------------------------------------------------------------- */
+/* ---- moving ----------------------------------------------------------------------- */
 
 /* "36 35 98:0 /root /point ... - type source options", proc_pid_mountinfo(5).  Whole file
    systems only: those are what the kernel looks for before it allows new ones (see below). */
@@ -43,6 +44,24 @@ static bool is_full_view(char *line, char **point)
     return root != NULL && *point != NULL && strcmp(root, "/") == 0;
 }
 
+/* Blanks and the like are "\040" there. */
+static void unescape(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from != '\0'; from++) {
+        unsigned byte;
+
+        if (*from == '\\' && sscanf(from + 1, "%3o", &byte) == 1) {
+            *to++ = (char)byte;
+            from += 3;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
 static bool is_below(const char *path, const char *folder)
 {
     size_t length = strlen(folder);
@@ -52,8 +71,8 @@ static bool is_below(const char *path, const char *folder)
 
 static int view_hide(const char *point, struct error *err)
 {
-    if (umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
-        return 0;
+    if (umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == ENOENT)
+        return 0; /* gone, perhaps together with what it was mounted on */
     if ((errno == EINVAL || errno == EPERM) && mount("none", point, "tmpfs", 0, NULL) == 0)
         return 0;
     return error_sys(err, errno, "take away %s of the host", point);
@@ -70,9 +89,13 @@ static int views_hide(const char *root, struct error *err)
 
     if (file == NULL)
         return error_sys(err, errno, "mountinfo");
-    while (status == 0 && getline(&line, &room, file) > 0)
-        if (is_full_view(line, &point) && !is_below(point, root))
+    while (status == 0 && getline(&line, &room, file) > 0) {
+        if (!is_full_view(line, &point))
+            continue;
+        unescape(point);
+        if (!is_below(point, root))
             status = view_hide(point, err);
+    }
     free(line);
     fclose(file);
     return status;
@@ -80,7 +103,11 @@ static int views_hide(const char *root, struct error *err)
 
 static int root_move(const struct rootfs *rootfs, struct error *err)
 {
-    if (views_hide(rootfs->path, err) < 0)
+    char path[PATH_MAX]; /* as mountinfo has it */
+
+    if (realpath(rootfs->path, path) == NULL)
+        return error_sys(err, errno, "rootfs (%s)", rootfs->path);
+    if (views_hide(path, err) < 0)
         return -1;
     if (move_mount(rootfs->root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return error_sys(err, errno, "move the root to /");
@@ -95,7 +122,7 @@ static int root_change(struct error *err)
     return chdir("/") < 0 ? error_sys(err, errno, "chdir to /") : 0;
 }
 
-/* ---- entering --------------------------------------------------------------------------- */
+/* ---- entering --------------------------------------------------------------------- */
 
 /* Only now: mounts that are made below a shared root would show up with its peers, and
    pivot_root(2) refuses one. */

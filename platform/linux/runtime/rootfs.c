@@ -11,7 +11,7 @@
 
 #include "platform/linux/runtime/rootfs_parts.h"
 
-/* ---- reading ------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------- */
 
 static int root_read(struct rootfs *rootfs, struct error *err)
 {
@@ -128,7 +128,7 @@ void rootfs_free(struct rootfs **rootfs)
     *rootfs = NULL;
 }
 
-/* ---- in the container's first process --------------------------------------------------- */
+/* ---- in the container's first process --------------------------------------------- */
 
 /* What the host mounts later may arrive (slave); what is mounted here never leaves.  So nothing
    below can be shared, which pivot_root(2) asks for, and no parent has to be searched. */

@@ -5,11 +5,10 @@
  * the runtime's rights is opened), then in the container's first process rootfs_mount,
  * [createContainer hooks], rootfs_enter, [console, sysctls], rootfs_seal.
  *
- * The one idea: a mount is a descriptor.  It is made detached, gets its attributes, and only
- * then is put on a target that is a descriptor too, found inside the root file system by the
- * kernel (openat2, RESOLVE_IN_ROOT).  No path is walked twice, so there is nothing to exchange
- * between a check and a use (CVE-2019-16884, CVE-2021-30465), and a mount is never there
- * without its flags.
+ * The one idea: a target is a descriptor, found inside the root file system by the kernel
+ * (openat2, RESOLVE_IN_ROOT), and a mount is put on it with all its flags.  No path is walked
+ * twice, so there is nothing to exchange between a check and a use (CVE-2019-16884,
+ * CVE-2021-30465), and no mount is ever there without its flags.
  *
  * Nothing is undone on failure: the mounts go with the mount namespace, that is with the
  * first process.

@@ -55,21 +55,22 @@ static inline void fd_drop(const int *fd) /* for CLEANUP() */
         close(*fd);
 }
 
-/* ---- inside.c: paths below a root; -1 with errno ------------------------------------ */
+/* ---- inside.c: paths below a root; -1 with errno ---------------------------------- */
 
-/* Links are followed as if `root` was "/"; those of procfs that lead anywhere are not. */
+/* Links are followed as if `root` was "/"; those of procfs that lead anywhere are not.  Paths are
+   absolute.  AT_FDCWD: "/" itself, once that is the container's. */
 int inside_open(int root, const char *path, int flags);
-/* The same, O_PATH; what is missing is made: folders 0755, or an empty file in the end. */
+/* The same; what is missing is made: folders 0755, or an empty file in the end. */
 int inside_make(int root, const char *path, bool folder, bool *made);
 
-/* ---- mounts.c ------------------------------------------------------------------------ */
+/* ---- mounts.c --------------------------------------------------------------------- */
 
 int mounts_read(struct rootfs *rootfs, struct error *err);
 int mounts_attach(struct rootfs *rootfs, struct error *err);
 /* Puts a detached mount on what `target` is. */
 int mount_attach(int tree, int target);
 
-/* ---- mount_sources.c: detached mounts ------------------------------------------------ */
+/* ---- mount_sources.c: detached mounts --------------------------------------------- */
 
 /* A copy, detached; `all`: with what is mounted below it.  -1 with errno. */
 int tree_copy(const char *source, bool all);
@@ -82,45 +83,46 @@ int propagation_apply(int tree, const struct mount_options *options, struct erro
 /* What mounts of the host become in the container: MS_SLAVE or MS_PRIVATE. */
 unsigned long root_kind(const struct rootfs *rootfs);
 
-/* ---- idmap.c -------------------------------------------------------------------------- */
+/* ---- idmap.c ---------------------------------------------------------------------- */
 
 struct idmap {
     struct buffer uids, gids;
 };
 
-/* Of an element of "mounts", or else the container's (`linux_`). */
-int idmap_read(const struct place *mount, const struct place *linux_, struct idmap *map,
-               struct error *err);
+/* Of an element of "mounts", or of its options, or else the container's (`linux_`). */
+int idmap_read(const struct place *mount, const struct place *linux_, const char *option,
+               struct idmap *map, struct error *err);
 void idmap_free(struct idmap *map);
 int idmap_open(const struct idmap *map, struct error *err); /* a user namespace */
 int idmap_apply(int tree, int namespace, bool all, struct error *err);
 
-/* ---- file_system.c ------------------------------------------------------------------- */
+/* ---- file_system.c ---------------------------------------------------------------- */
 
-/* A detached mount.  `mode`: of the root of a tmpfs whose options do not say; 0: its own default.
- */
+/* `mode`: of the root of a tmpfs whose options do not say; 0: its own default. */
+/* On `target` at once, leaving the current folder there; -1 with errno. */
+int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
+                      int target);
+/* A detached mount; -1: err names the word that was refused. */
 int file_system_make(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
                      struct error *err);
-/* The same by mount(2), on `target` at once: for values that fsconfig(2) does not take. */
+/* Has a value that only mount(2) takes. */
 bool file_system_is_long(const struct mount_want *want);
-int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want, int target,
-                      struct error *err);
 /* Changes the one that is mounted there. */
 int file_system_change(const struct mount_want *want, int mounted, struct error *err);
 
-/* ---- copy_up.c, cgroup_mounts.c ------------------------------------------------------- */
+/* ---- copy_up.c, cgroup_mounts.c --------------------------------------------------- */
 
 int copy_up(int from, int to, struct error *err);
 /* The mount that is on `target` then; -1: see err. */
 int cgroup_attach(struct rootfs *rootfs, const struct mount_want *want, int target,
                   struct error *err);
 
-/* ---- devices.c ----------------------------------------------------------------------- */
+/* ---- devices.c -------------------------------------------------------------------- */
 
 int devices_read(struct rootfs *rootfs, struct error *err);
 int devices_make(const struct rootfs *rootfs, struct error *err);
 
-/* ---- masks.c -------------------------------------------------------------------------- */
+/* ---- masks.c ---------------------------------------------------------------------- */
 
 int masks_open(struct rootfs *rootfs, struct error *err); /* before the host's /dev is gone */
 int masks_apply(struct rootfs *rootfs, struct error *err);

@@ -53,7 +53,7 @@ static int folder_open(struct state *state, struct error *err)
 
     if (path_format(path, err, "%s/%s", state->root, state->id) < 0)
         return -1;
-    state->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    state->folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (state->folder < 0 && errno == ENOENT)
         return error_set(err, ERROR_NOT_FOUND, "container does not exist");
     return state->folder < 0 ? error_sys(err, errno, "open %s", path) : 0;

@@ -31,7 +31,6 @@ struct way {
 
 static struct {
     int signals;
-    sigset_t before;
     struct termios mode; /* of our terminal, as it was */
     bool is_raw;
 } foreground = { .signals = -1 };
@@ -42,18 +41,10 @@ int foreground_prepare(struct error *err)
 
     sigfillset(&all);
     sigdelset(&all, SIGPIPE);
-    sigprocmask(SIG_BLOCK, &all, &foreground.before);
+    sigprocmask(SIG_BLOCK, &all, NULL);
     signal(SIGPIPE, SIG_IGN);
     foreground.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     return foreground.signals < 0 ? error_sys(err, errno, "signalfd") : 0;
-}
-
-void foreground_forget(void)
-{
-    if (foreground.signals < 0)
-        return;
-    signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &foreground.before, NULL);
 }
 
 /* ---- our own terminal ------------------------------------------------------------------ */

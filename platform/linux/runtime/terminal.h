@@ -11,8 +11,6 @@
 
 /* Before the process is made: from here on signals wait until somebody attends to them. */
 int foreground_prepare(struct error *err);
-/* In a child: undoes it. */
-void foreground_forget(void);
 /* Until `pid`, our child, has ended; `master` (or -1) is closed.  Its exit status as a
    shell counts it (128 + signal); -1: see err. */
 int foreground_attend(pid_t pid, int master, struct error *err);

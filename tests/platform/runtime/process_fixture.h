@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -81,7 +82,8 @@ static int read_process(const char *script, const char *more, const char *linux_
 /* What is done in the child before it becomes another; NULL: nothing. */
 static void (*prepare)(void);
 static struct process_settings settings;
-/* Parent, while the child lives. */
+/* Parent: before the child begins, and while it lives. */
+static void (*limited)(pid_t pid);
 static void (*meanwhile)(pid_t pid);
 
 static UNUSED int run_process(void)
@@ -113,8 +115,11 @@ static UNUSED int run_process(void)
     close(gate[0]);
     if (process_limit(spec, pid, &err) < 0)
         snprintf(said, sizeof(said), "error %s %s", error_code_name(err.code), err.text);
-    else
+    else {
+        if (limited != NULL)
+            limited(pid);
         assert_int_equal(write(gate[1], "x", 1), 1);
+    }
     close(gate[1]);
     if (meanwhile != NULL)
         meanwhile(pid);
@@ -125,6 +130,7 @@ static UNUSED int run_process(void)
     close(ends[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     prepare = NULL;
+    limited = NULL;
     meanwhile = NULL;
     memset(&settings, 0, sizeof(settings));
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -3,9 +3,7 @@
 
 #include "tests/platform/runtime/rootfs_fixture.h"
 
-#define ROOT "\"root\": {\"path\": \"rootfs\"}"
-
-/* ---- the root --------------------------------------------------------------------------- */
+/* ---- the root --------------------------------------------------------------------- */
 
 static void look_at_root(void)
 {
@@ -29,6 +27,25 @@ static void the_root_is_all_there_is(void **state)
     fixture->want.new_mount = false;
     fixture_look(fixture, "{" ROOT "}", look_at_root);
     assert_int_equal(umount2(in_bundle(fixture, "rootfs"), MNT_DETACH), 0);
+}
+
+static void look_at_own_proc(void)
+{
+    CHECK(is_type("/proc", PROC_SUPER_MAGIC) && exists("/proc/self/stat"));
+    CHECK(is_type("/sys", SYSFS_MAGIC) && reads("/mark", "inside"));
+    CHECK(strstr(mountinfo_of("/"), "rootfs / ") != NULL);
+}
+
+/* Also when the path of the root is not the one that the kernel gives it. */
+static void without_a_pivot_its_own_proc_is_the_only_one(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->want.no_pivot = true;
+    make_file(fixture, "rootfs/mark", "inside");
+    make_link(fixture, "way", "./rootfs");
+    fixture_look(fixture, "{\"root\": {\"path\": \"way/../way\"}, \"mounts\": [" PROC "," SYS "]}",
+                 look_at_own_proc);
 }
 
 static void look_at_read_only_root(void)
@@ -86,7 +103,7 @@ static void the_root_spreads_as_it_is_told(void **state)
                     "linux.rootfsPropagation: is \"wide\"");
 }
 
-/* ---- mounts ------------------------------------------------------------------------------ */
+/* ---- mounts ----------------------------------------------------------------------- */
 
 static void look_at_mounts(void)
 {
@@ -166,7 +183,7 @@ static void an_error_says_which_mount(void **state)
                     "mounts[0].type: is missing");
 }
 
-/* ---- devices ------------------------------------------------------------------------------ */
+/* ---- devices ---------------------------------------------------------------------- */
 
 static bool is_node(const char *path, mode_t mode, unsigned major_, unsigned minor_)
 {
@@ -239,7 +256,7 @@ static void a_device_that_is_something_else_is_refused(void **state)
         "linux.devices[0].major: is missing");
 }
 
-/* ---- masks --------------------------------------------------------------------------------- */
+/* ---- masks ------------------------------------------------------------------------ */
 
 static void look_at_masks(void)
 {
@@ -284,7 +301,7 @@ static void masks_need_a_mount_namespace(void **state)
     fixture_refuses(fixture, masks, "without a private MNT namespace");
 }
 
-/* ---- terminals ------------------------------------------------------------------------------ */
+/* ---- terminals -------------------------------------------------------------------- */
 
 static void look_at_terminal(void)
 {
@@ -308,9 +325,9 @@ static void the_console_is_a_terminal_of_the_container(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_root_is_all_there_is),
+        TEST(without_a_pivot_its_own_proc_is_the_only_one),
         TEST(a_read_only_root_cannot_be_written),
         TEST(a_root_that_is_missing_is_named),
         TEST(the_root_spreads_as_it_is_told),
