@@ -374,7 +374,7 @@ struct cgroup *cgroup_load(const json_t *saved, struct error *err)
     struct cgroup *cgroup = cgroup_empty();
 
     if (cgroup_fill(cgroup, saved, err) < 0) {
-        error_wrap(err, "saved control groups: ");
+        error_wrap(err, "saved control groups");
         cgroup_free(&cgroup);
     }
     return cgroup;
