@@ -147,6 +147,7 @@ def tidy(box):
 def keep(suite, body, number, report):
     """The keeper: inherits orphans, reaps them, and ends what is left."""
     kit.LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    kit.LIBC.unshare(CLONE_NEWNS)  # no test sees another's mounts
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     started = time.monotonic()
     sides = os.pipe()
