@@ -1,8 +1,11 @@
 """terminal - process.terminal: the console socket, its size, and what is at the other end."""
+import json
 import os
-import signal
+import pty
+import select
+import time
 
-from kit import Console, OLD, check, has, lacks, message, ours, read, same, skip, test
+from kit import Console, check, has, read, same, test
 
 
 def with_terminal(box, *args):
@@ -132,7 +135,6 @@ def terminal_of_exec(box):
 
 @test
 def terminal_of_exec_has_its_size(box):
-    import json
     box.sleeper()
     console = Console(box)
     spec = {**box.process, "terminal": True, "args": ["/bin/probe", "terminal"], "consoleSize": {"height": 44, "width": 99}}
@@ -155,9 +157,6 @@ def terminal_hangs_up_with_its_program(box):
 
 def foreground(box, *words):
     """Runs the runtime itself on a terminal; (status, what is shown)."""
-    import pty
-    import select
-    import time
     pid, master = pty.fork()
     if pid == 0:
         os.execv(box.runtime, [box.runtime, "--root", box.root, *words])
