@@ -71,7 +71,7 @@ row("args_missing", "args", removes("process.args"))
 row("args_of_words", "process.args", sets("process.args", "sh -c true"))
 row("args_with_a_number", "process.args", sets("process.args", ["sh", 5]))
 row("args_with_a_null", "process.args", sets("process.args", ["sh", None]))
-row("args_with_a_zero_byte", "args", sets("process.args", ["/bin/true", "a\x00b"]))
+row("args_with_a_zero_byte", "config.json", sets("process.args", ["/bin/true", "a\x00b"]))
 row("cwd_missing", "cwd", removes("process.cwd"))
 row("cwd_of_a_number", "process.cwd", sets("process.cwd", 5))
 row("cwd_relative", "cwd", sets("process.cwd", "tmp"))
@@ -130,7 +130,7 @@ row("namespaces_unknown", "linux.namespaces[0].type", sets("linux.namespaces.0.t
 row("namespaces_path_relative", "linux.namespaces[0].path", sets("linux.namespaces.0.path", "self/ns/pid"))
 row("uid_mappings_of_words", "linux.uidMappings", lambda c: (c["linux"]["namespaces"].append({"type": "user"}),
     c["linux"].update(uidMappings="0 0 1", gidMappings=[])))
-row("uid_mappings_of_no_size", "linux.uidMappings[0].size", lambda c: (c["linux"]["namespaces"].append({"type": "user"}),
+row("uid_mappings_of_no_size", "linux.uidMappings[0]", lambda c: (c["linux"]["namespaces"].append({"type": "user"}),
     c["linux"].update(uidMappings=[{"containerID": 0, "hostID": 0, "size": 0}], gidMappings=[{"containerID": 0, "hostID": 0, "size": 1}])))
 row("uid_mappings_missing", "linux.uidMappings", lambda c: c["linux"]["namespaces"].append({"type": "user"}))
 row("devices_without_path", "linux.devices[0]", sets("linux.devices", [{"type": "c", "major": 1, "minor": 3}]))
@@ -144,7 +144,7 @@ row("resources_devices_without_allow_word", "linux.resources.devices[0]", sets("
 row("resources_devices_access", "linux.resources.devices[0].access", sets("linux.resources.devices", [{"allow": True, "access": "rwx"}]))
 row("resources_devices_type", "linux.resources.devices[0].type", sets("linux.resources.devices", [{"allow": True, "type": "z", "access": "r"}]))
 row("memory_limit_of_words", "linux.resources.memory.limit", sets("linux.resources.memory", {"limit": "64M"}))
-row("memory_limit_beyond_64_bits", "linux.resources.memory.limit", '{"ociVersion":"1.0.2","root":{"path":"rootfs"},"process":{"args":["/bin/true"],"cwd":"/","user":{"uid":0,"gid":0}},'
+row("memory_limit_beyond_64_bits", "integer", '{"ociVersion":"1.0.2","root":{"path":"rootfs"},"process":{"args":["/bin/true"],"cwd":"/","user":{"uid":0,"gid":0}},'
     '"linux":{"namespaces":[{"type":"mount"},{"type":"pid"}],"resources":{"memory":{"limit":99999999999999999999999}}}}')
 row("memory_swappiness_too_high", "swappiness", sets("linux.resources.memory", {"swappiness": 101}))
 row("cpu_shares_negative", "linux.resources.cpu.shares", sets("linux.resources.cpu", {"shares": -5}))

@@ -126,7 +126,7 @@ def rootless_seccomp_and_no_new_privileges(box):
     same(box.run("/bin/probe", "call", "getcpu", "0", "0", "0").out, "-1 E2BIG\n", "out")
 
 
-@test
+@test(crun="fails in unshare")
 def rootless_device_nodes_of_the_config_are_bound(box):
     plain(box)
     box.linux["devices"] = [{"path": "/dev/full", "type": "c", "major": 1, "minor": 7, "fileMode": 438}]
