@@ -507,6 +507,24 @@ def mounts_tmpcopyup_copies_what_lies_below(box):
     same(read(os.path.join(box.rootfs, "data/file")), "from the image", "the image's file")
 
 
+def tmpfs_mode(name, options, mode, made=None, **unlike):
+    @test(**unlike)
+    def body(box):
+        if made is not None:
+            os.mkdir(os.path.join(box.rootfs, "scratch"))
+            os.chmod(os.path.join(box.rootfs, "scratch"), made)
+        box.add_mount("/scratch", "tmpfs", "tmpfs", options)
+        same(box.sh("stat -c %a /scratch"), mode + "\n", "the mode")
+    body.__name__ = f"mounts_tmpfs_{name}"
+
+
+tmpfs_mode("on_a_new_folder_is_open_for_all", ["rw", "size=64k"], "1777")
+tmpfs_mode("tmpcopyup_on_a_new_folder_is_open_for_all", ["rw", "size=64k", "tmpcopyup"], "1777")
+tmpfs_mode("has_the_mode_of_the_folder_below", ["size=64k"], "710", 0o710, crun="takes 1777")
+tmpfs_mode("tmpcopyup_has_the_mode_of_the_folder_below", ["size=64k", "tmpcopyup"], "710", 0o710, crun="takes 1777")
+tmpfs_mode("has_its_own_mode", ["size=64k", "mode=0700"], "700", 0o755, runc="the folder wins")
+
+
 @test(runc=OLD)
 def mounts_idmap_with_its_own_mappings(box):
     source = box.outside("source")
