@@ -13,6 +13,7 @@ typedef int command_run(const struct options *options, struct error *err);
 
 command_run command_create, command_run_container, command_start, command_state, command_kill,
     command_delete, command_exec, command_ps, command_pause, command_resume, command_update,
-    command_events, command_list, command_spec, command_features;
+    command_events, command_list, command_spec, command_features,
+    command_checkpoint, command_restore;
 
 #endif

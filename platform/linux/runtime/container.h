@@ -2,8 +2,8 @@
  * container — one that is being made: everything that was read and opened for it.
  *
  * It is filled in the parent before the clone, so the first process has a copy of all of it
- * and reads nothing itself.  create.c is the parent's side, init.c the first process's; they meet
- * at the words of talk.h.
+ * and reads nothing itself.  container.c reads, create.c is the parent's side, init.c the first
+ * process's; they meet at the words of talk.h.
  */
 #ifndef RUNTIME_CONTAINER_H
 #define RUNTIME_CONTAINER_H
@@ -45,6 +45,11 @@ struct container {
 void container_init(struct container *container, const struct options *options);
 void container_close(struct container *container); /* for CLEANUP(); undoes nothing */
 
+/* The document and everything in it, the name and its folder. */
+int container_read(struct container *container, const char *id, struct error *err);
+/* Leaves nothing of it; all that was done so far is known to `container`. */
+void container_undo(struct container *container);
+
 /*
  * Makes it up to where only the user's program is left to be started (`waits`), or until
  * that runs.  On failure nothing is left of it.
@@ -52,6 +57,15 @@ void container_close(struct container *container); /* for CLEANUP(); undoes noth
 int container_make(struct container *container, const char *id, struct error *err);
 /* poststart hooks; when one fails the container is killed (runtime-spec 1.3, "Poststart"). */
 int container_started(struct container *container, struct error *err);
+
+/* Steps of making it, for those who make it another way (restore.c). */
+int container_groups_make(struct container *container, struct error *err);
+int container_groups_note(struct container *container, struct error *err);
+int container_hooks_before(struct container *container, struct error *err);
+/* Takes over the master: it goes to the console socket, or is kept for the foreground. */
+int container_console(struct container *container, int master, struct error *err);
+/* The foreground: until it has ended, then deletes it.  Its exit status. */
+int container_attend(struct container *container, struct error *err);
 
 /* The first process: never returns. */
 void container_be_first(struct container *container) __attribute__((noreturn));

@@ -148,6 +148,7 @@ static json_t *annotations(void)
     call_filter_version(version);
     draft_put(object, "io.github.seccomp.libseccomp.version", draft_text(version));
     draft_put(object, "gantry.version", draft_text(GANTRY_VERSION));
+    draft_put(object, "org.opencontainers.runc.checkpoint.enabled", draft_text("true"));
     return object;
 }
 

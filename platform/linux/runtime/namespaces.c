@@ -65,6 +65,31 @@ const char *namespace_name(unsigned flag)
     return NULL;
 }
 
+unsigned namespace_flag_of(enum namespace_kind kind)
+{
+    return kinds[kind].flag;
+}
+
+const char *namespace_file(enum namespace_kind kind)
+{
+    return kinds[kind].file;
+}
+
+bool namespace_is_joined(const struct place *document, enum namespace_kind kind)
+{
+    json_t *list = json_object_get(json_object_get(document->json, "linux"), "namespaces"), *one;
+    size_t i;
+
+    json_array_foreach (list, i, one) {
+        const char *type = json_string_value(json_object_get(one, "type"));
+        const char *path = json_string_value(json_object_get(one, "path"));
+
+        if (type != NULL && strcmp(type, kinds[kind].type) == 0)
+            return path != NULL && *path != '\0';
+    }
+    return false;
+}
+
 static bool is_our_own(int file, int kind)
 {
     struct stat its, ours;

@@ -48,6 +48,10 @@ void namespaces_close(struct namespaces *spaces); /* for CLEANUP() */
 /* The flags of names like "pid", as linux.namespaces has them; 0: there is none. */
 unsigned namespace_flag(const char *type);
 const char *namespace_name(unsigned flag);
+unsigned namespace_flag_of(enum namespace_kind kind);
+/* By what the document says, whatever is at its path. */
+bool namespace_is_joined(const struct place *document, enum namespace_kind kind);
+const char *namespace_file(enum namespace_kind kind); /* its name in /proc/PID/ns, and criu's */
 
 /* 1: *pid is our child; 0: we are the child; -1.  `cgroup` is a folder (version 2) or -1. */
 int namespaces_clone(struct namespaces *spaces, int cgroup, pid_t *pid, struct error *err);

@@ -139,6 +139,42 @@ static const struct option_row update_rows[] = {
     END,
 };
 
+#define IMAGE_ROWS                                                                               \
+    TEXT("image-path", NULL, image_path, "folder of the images (default: ./checkpoint)"),        \
+        TEXT("work-path", NULL, work_path, "folder for criu's logs and other files"),            \
+        FLAG("tcp-established", NULL, tcp_established, "with open TCP connections"),             \
+        FLAG("ext-unix-sk", NULL, ext_unix_sk, "with unix sockets to outside"),                  \
+        FLAG("shell-job", NULL, shell_job, "with a terminal of the host's"),                     \
+        FLAG("lazy-pages", NULL, lazy_pages, "not supported"),                                   \
+        FLAG("file-locks", NULL, file_locks, "with file locks"),                                 \
+        TEXT("manage-cgroups-mode", NULL, manage_cgroups_mode, "soft, full, strict or ignore"),  \
+        LIST("empty-ns", NULL, empty_ns, "a namespace that is made empty: network"),             \
+        FLAG("auto-dedup", NULL, auto_dedup, "keep pages of memory once"), HELP
+
+static const struct option_row checkpoint_rows[] = {
+    IMAGE_ROWS,
+    TEXT("parent-path", NULL, parent_path, "images of a pre-dump, relative to --image-path"),
+    FLAG("leave-running", NULL, leave_running, "let it go on afterwards"),
+    FLAG("tcp-skip-in-flight", NULL, tcp_skip_in_flight, "without TCP connections that begin"),
+    FLAG("link-remap", NULL, link_remap, "with files that have no name any more"),
+    NUMBER("status-fd", NULL, status_fd, "ignored: belongs to --lazy-pages"),
+    TEXT("page-server", NULL, page_server, "not supported"),
+    FLAG("pre-dump", NULL, pre_dump, "save memory only, and let it go on"),
+    END,
+};
+static const struct option_row restore_rows[] = {
+    IMAGE_ROWS,
+    BUNDLE,
+    TEXT("console-socket", NULL, console_socket, "socket that is sent the terminal"),
+    TEXT("pid-file", NULL, pid_file, "file to write the process id to"),
+    FLAG("detach", "d", detach, "do not wait for the end"),
+    FLAG("no-subreaper", NULL, no_subreaper, "ignored"),
+    FLAG("no-pivot", NULL, no_pivot, "ignored: criu has its own way"),
+    TEXT("lsm-profile", NULL, lsm_profile, "TYPE:NAME of another profile"),
+    TEXT("lsm-mount-context", NULL, lsm_mount_context, "another SELinux context of mounts"),
+    END,
+};
+
 static const struct command {
     const char *name, *arguments, *help;
     command_run *run;
@@ -159,6 +195,10 @@ static const struct command {
     { "resume", "ID", "let them go on", command_resume, plain_rows, 1, 1, false, false },
     { "update", "ID", "change limits", command_update, update_rows, 1, 1, false, false },
     { "events", "ID", "statistics and events", command_events, events_rows, 1, 1, false, false },
+    { "checkpoint", "ID", "save a running container to files", command_checkpoint, checkpoint_rows,
+      1, 1, false, false },
+    { "restore", "ID", "make a container of a checkpoint", command_restore, restore_rows, 1, 1,
+      false, false },
     { "list", "", "all containers", command_list, list_rows, 0, 0, false, false },
     { "spec", "", "write a config.json to begin with", command_spec, spec_rows, 0, 0, false, false },
     { "features", "", "what this runtime can do", command_features, plain_rows, 0, 0, false, false },

@@ -38,6 +38,13 @@ struct options {
     /* kill, delete, list, ps, events, spec */
     bool all, force, quiet, stats, rootless_spec;
     const char *format, *interval, *regex;
+    /* checkpoint, restore */
+    const char *image_path, *work_path, *parent_path, *page_server, *manage_cgroups_mode,
+        *lsm_profile, *lsm_mount_context;
+    bool leave_running, tcp_established, tcp_skip_in_flight, ext_unix_sk, shell_job, lazy_pages,
+        file_locks, pre_dump, auto_dedup, link_remap;
+    int64_t status_fd;
+    struct option_list empty_ns;
     /* update */
     const char *resources;
     const char *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *cpu_shares, *cpu_rt_period,

@@ -17,7 +17,6 @@ static int root_read(struct rootfs *rootfs, struct error *err)
 {
     struct place root = place_member(rootfs->want.document, "root");
     const char *path;
-    struct stat st;
 
     if (place_needs(rootfs->want.document, "root", err) < 0 ||
         place_needs(&root, "path", err) < 0 || place_text(&root, "path", &path, err) < 0 ||
@@ -25,6 +24,13 @@ static int root_read(struct rootfs *rootfs, struct error *err)
         return -1;
     rootfs->path =
         path[0] == '/' ? path : arena_printf(rootfs->arena, "%s/%s", rootfs->want.bundle, path);
+    return 0;
+}
+
+static int root_check(const struct rootfs *rootfs, struct error *err)
+{
+    struct stat st;
+
     if (stat(rootfs->path, &st) < 0)
         return errno == ENOENT
                    ? error_set(err, ERROR_NOT_FOUND, "rootfs (%s) does not exist", rootfs->path)
@@ -95,7 +101,7 @@ static int document_read(struct rootfs *rootfs, struct error *err)
     return 0;
 }
 
-struct rootfs *rootfs_new(const struct rootfs_want *want, struct error *err)
+struct rootfs *rootfs_read(const struct rootfs_want *want, struct error *err)
 {
     struct rootfs *rootfs = calloc(1, sizeof(*rootfs));
 
@@ -106,7 +112,16 @@ struct rootfs *rootfs_new(const struct rootfs_want *want, struct error *err)
     rootfs->want = *want;
     rootfs->arena = arena_new();
     rootfs->root = rootfs->null = -1;
-    if (document_read(rootfs, err) < 0 || sources_open(rootfs, err) < 0)
+    if (document_read(rootfs, err) < 0)
+        rootfs_free(&rootfs);
+    return rootfs;
+}
+
+struct rootfs *rootfs_new(const struct rootfs_want *want, struct error *err)
+{
+    struct rootfs *rootfs = rootfs_read(want, err);
+
+    if (rootfs != NULL && (root_check(rootfs, err) < 0 || sources_open(rootfs, err) < 0))
         rootfs_free(&rootfs);
     return rootfs;
 }

@@ -31,7 +31,22 @@ struct rootfs_want {
 
 /* In the runtime.  NULL: see err. */
 struct rootfs *rootfs_new(const struct rootfs_want *want, struct error *err);
+/* Only what the document says: touches no file, for rootfs_externals(). */
+struct rootfs *rootfs_read(const struct rootfs_want *want, struct error *err);
 void rootfs_free(struct rootfs **rootfs); /* for CLEANUP() */
+
+/*
+ * What is mounted in it from outside, as criu has to be told: `inside` is where, `name` what it is
+ * called in an image, `outside` what is mounted.  `root` is the container's root when it runs,
+ * where links in a path are followed, or -1: then `inside` is as the document has it.
+ */
+typedef int external_take(void *ctx, const char *inside, const char *name, const char *outside,
+                          struct error *err);
+int rootfs_externals(const struct rootfs *rootfs, int root, external_take *take, void *ctx,
+                     struct error *err);
+/* For a container that is restored at `place`, in a mount namespace of the caller's own: the root is
+   mounted there, and has the places that mounts need. */
+int rootfs_prepare(struct rootfs *rootfs, const char *place, struct error *err);
 
 /* In the first process, in this order. */
 int rootfs_mount(struct rootfs *rootfs, struct error *err); /* root, mounts, devices, links */

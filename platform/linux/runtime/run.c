@@ -37,7 +37,7 @@ static int run_failed(struct container *container, struct error *err)
     return error_wrap(err, "container %s", container->state.id);
 }
 
-static int run_attached(struct container *container, struct error *err)
+int container_attend(struct container *container, struct error *err)
 {
     int master = container->master, status;
     struct error failure;
@@ -63,7 +63,7 @@ int command_run_container(const struct options *options, struct error *err)
         return -1;
     if (container_started(&container, err) < 0)
         return run_failed(&container, err);
-    return options->detach ? 0 : run_attached(&container, err);
+    return options->detach ? 0 : container_attend(&container, err);
 }
 
 /* ---- start ------------------------------------------------------------------------ */

@@ -7,7 +7,9 @@
 
 /* A session of its own; no signal blocked or ignored, whatever our caller does with his. */
 void standing_begin(void);
-/* Standard input, output and errors can be opened again by their names in /dev. */
+void standing_signals(void); /* in the session that we are in */
+/* In the container: standard input, output and errors can be opened again by their names in /dev,
+   and none is the host's /dev/null. */
 void standing_own(uid_t uid);
 
 #endif
