@@ -251,19 +251,19 @@ static bool has_own_time(pid_t pid)
            its.st_ino != ours.st_ino;
 }
 
-/* They are there, and wait for our answer. */
-static int processes_ready(struct container *container, pid_t pid, struct error *err)
+/* Last of all: whoever finds the process may kill it, and criu waits forever for one that dies
+   before it was let go.  Until then the control groups say what there is to remove. */
+static int process_save(struct container *container, struct error *err)
 {
     struct state *state = &container->state;
     unsigned own = container_own(container);
 
-    container->pid = pid;
-    if (has_own_time(pid)) {
+    if (has_own_time(container->pid)) {
         draft_put(state->document, "namespaces", draft_number(own | CLONE_NEWTIME));
         if (state_save(state, container->config_bytes, container->config_size, err) < 0)
             return -1;
     }
-    return state_pid_save(state, pid, err);
+    return state_pid_save(state, container->pid, err);
 }
 
 static int notice_hear(void *ctx, struct criu_notice *notice, struct error *err)
@@ -274,7 +274,7 @@ static int notice_hear(void *ctx, struct criu_notice *notice, struct error *err)
     if (strcmp(notice->name, "setup-namespaces") == 0)
         return namespaces_ready(restore->container, notice->pid, err);
     if (strcmp(notice->name, "post-restore") == 0)
-        return processes_ready(restore->container, notice->pid, err);
+        restore->container->pid = notice->pid;
     if (strcmp(notice->name, "orphan-pts-master") != 0 || passed < 0)
         return 0;
     notice->passed = -1;
@@ -299,7 +299,7 @@ static int criu_restore(struct restore *restore, struct error *err)
         return images_error(&restore->images, err);
     if (container->pid == 0)
         return error_set(err, ERROR_INTERNAL, "criu has restored nothing");
-    return 0;
+    return process_save(container, err);
 }
 
 static int container_restore(struct container *container, const char *id, struct error *err)
