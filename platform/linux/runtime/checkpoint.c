@@ -212,8 +212,10 @@ static int checkpoint_make(struct checkpoint *checkpoint, struct error *err)
                                 .files = { -1, -1 },
                                 .keep_session = options->shell_job };
     enum criu_type type = options->pre_dump ? CRIU_SINGLE_PRE_DUMP : CRIU_DUMP;
+    bool has_users = (state_number(&checkpoint->state, "namespaces") & CLONE_NEWUSER) != 0;
 
-    if (images_open(&checkpoint->images, options, "dump.log", true, err) < 0 ||
+    /* at restore the root of the user namespace looks for files there; each is still only ours */
+    if (images_open(&checkpoint->images, options, "dump.log", has_users ? 0711 : 0700, err) < 0 ||
         options_add(checkpoint, err) < 0 || criu_open(&checkpoint->criu, &start, err) < 0)
         return -1;
     if (criu_ask(&checkpoint->criu, type, &checkpoint->images.options, notice_hear, NULL, err) < 0)

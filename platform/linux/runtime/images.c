@@ -101,17 +101,17 @@ void images_configure(struct images *images, const json_t *config)
 
 /* ---- folders ------------------------------------------------------------------------- */
 
-static int folder_open(const char *path, bool make, struct error *err)
+static int folder_open(const char *path, unsigned mode, struct error *err)
 {
     int folder;
 
-    if (make && fs_folder_make_all(path, 0700, err) < 0)
+    if (mode != 0 && fs_folder_make_all(path, mode, err) < 0)
         return -1;
     folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return folder < 0 ? error_sys(err, errno, "open %s", path) : folder;
 }
 
-static int folders_open(struct images *images, const struct options *options, bool make,
+static int folders_open(struct images *images, const struct options *options, unsigned mode,
                         struct error *err)
 {
     bool has_path = options->image_path != NULL && *options->image_path != '\0';
@@ -119,10 +119,10 @@ static int folders_open(struct images *images, const struct options *options, bo
 
     images->path = has_path ? options->image_path : "checkpoint";
     images->log_at = has_work ? options->work_path : images->path;
-    images->folder = folder_open(images->path, make, err);
+    images->folder = folder_open(images->path, mode, err);
     if (images->folder < 0)
         return -1;
-    if (has_work && (images->work = folder_open(options->work_path, true, err)) < 0)
+    if (has_work && (images->work = folder_open(options->work_path, 0700, err)) < 0)
         return -1;
     proto_number(&images->options, CRIU_IMAGES_DIR_FD, (unsigned)images->folder);
     if (images->work >= 0)
@@ -148,12 +148,12 @@ static int parent_take(struct images *images, const char *parent, struct error *
     return 0;
 }
 
-int images_open(struct images *images, const struct options *options, const char *log, bool make,
-                struct error *err)
+int images_open(struct images *images, const struct options *options, const char *log,
+                unsigned mode, struct error *err)
 {
     images->log = log;
     if (refuse(options, err) < 0 || options_begin(images, options, err) < 0 ||
-        folders_open(images, options, make, err) < 0)
+        folders_open(images, options, mode, err) < 0)
         return -1;
     /* an old one must not be quoted for a new failure */
     unlinkat(images->work >= 0 ? images->work : images->folder, log, 0);

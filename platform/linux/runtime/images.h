@@ -21,10 +21,10 @@ struct images {
         .folder = -1, .work = -1 \
     }
 
-/* Opens the folders, made where they are missing (that of the images only with `make`), and begins
-   the options.  `log` is the name of criu's log. */
-int images_open(struct images *images, const struct options *options, const char *log, bool make,
-                struct error *err);
+/* Opens the folders and begins the options.  A missing folder of the images is made with `mode`; 0:
+   it has to be there.  `log` is the name of criu's log. */
+int images_open(struct images *images, const struct options *options, const char *log,
+                unsigned mode, struct error *err);
 /* Which configuration file criu reads: the annotation org.criu.config says it. */
 void images_configure(struct images *images, const json_t *config);
 /* Makes the descriptors those of the same folders in the mount namespace of `pid`: criu mounts in

@@ -482,6 +482,30 @@ def joined_network_namespace_is_joined_again(box):
         subprocess.run(["umount", path], check=True)
 
 
+@test(runc="makes a folder that the user namespace cannot enter")
+def user_namespace_comes_back(box):
+    box.user_namespace()
+    os.chmod(os.path.join(box.rootfs, "tmp"), 0o1777)
+    counting(box)
+    checkpoint(box)
+    before = count(box)
+    restore(box)
+    goes_on(box, before)
+    same(status_of(box.pid())["Uid"].split()[0], "100000", "the user on the host")
+    same(box.exec("/bin/id", "-u").out, "0\n", "the user inside")
+    box.end()
+
+
+@test
+def cgroup_namespace_comes_back(box):
+    box.add_namespace("cgroup")
+    counting(box)
+    checkpoint(box)
+    restore(box)
+    lacks(box.exec("/bin/cat", "/proc/self/cgroup").out, box.id, "its control groups")
+    box.end()
+
+
 @test
 def hooks_of_the_runtime_run_at_restore(box):
     trace = os.path.join(box.folder, "trace")
