@@ -47,7 +47,7 @@ static void checkpoint_close(struct checkpoint *checkpoint)
     state_close(&checkpoint->state);
 }
 
-/* ---- what is the container's, and what is not ------------------------------------------ */
+/* ---- what is the container's, and what is not ------------------------------------- */
 
 static int external_add(void *ctx, const char *inside, const char *name, const char *outside UNUSED,
                         struct error *err)
@@ -110,7 +110,7 @@ static int namespace_add(struct checkpoint *checkpoint, enum namespace_kind kind
     return 0;
 }
 
-/* ---- control groups ---------------------------------------------------------------------- */
+/* ---- control groups --------------------------------------------------------------- */
 
 /* criu stops the processes by the freezer: none is missed, and one that was frozen before stays. */
 static int freezer_find(void *ctx, const char *controllers, const char *mounted, const char *path,
@@ -126,7 +126,7 @@ static int freezer_find(void *ctx, const char *controllers, const char *mounted,
     return 0;
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------- */
+/* ---- descriptors ------------------------------------------------------------------ */
 
 /* Older states do not have them: then it is what they are now. */
 static json_t *descriptors_of(const struct state *state)
@@ -162,8 +162,7 @@ static int descriptors_write(const struct checkpoint *checkpoint, struct error *
     return result;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------
- */
+/* ---- all of it -------------------------------------------------------------------- */
 
 static int options_add(struct checkpoint *checkpoint, struct error *err)
 {

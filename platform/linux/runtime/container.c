@@ -61,7 +61,7 @@ void container_close(struct container *container)
     file_close(&container->master);
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------- */
 
 static int bundle_read(struct container *container, struct error *err)
 {
@@ -235,7 +235,7 @@ static int parts_read(struct container *container, struct error *err)
     return cgroup_read(container, err) < 0 ? -1 : root_read(container, err);
 }
 
-/* ---- descriptors -------------------------------------------------------------------------- */
+/* ---- descriptors ------------------------------------------------------------------ */
 
 int descriptors_count(const struct options *options, unsigned *listen_fds, unsigned *keep_fds,
                       struct error *err)
@@ -270,7 +270,7 @@ int pid_file_write(const struct options *options, pid_t pid, struct error *err)
     return fs_write(options->pid_file, text, strlen(text), 0644, false, err);
 }
 
-/* ---- the name and its folder ---------------------------------------------------------------- */
+/* ---- the name and its folder ------------------------------------------------------ */
 
 /* Pipes that were given to it are not its own: whoever restores it gives it others. */
 static json_t *descriptors_note(void)
@@ -351,7 +351,7 @@ int container_read(struct container *container, const char *id, struct error *er
     return state_fill(container, err);
 }
 
-/* ---- undoing --------------------------------------------------------------------------- */
+/* ---- undoing ---------------------------------------------------------------------- */
 
 static void hooks_after(struct container *container)
 {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 #define VERSION_LEAST 40100 /* 4.1.0: what runs on the kernels of today */
 #define ANSWER_MAX    (64u << 10)
 #define TALK_FILE     3
+#define DEATH_WAIT_MS 5000
 
 /* Numbers of the fields of a request, an answer, and what is inside of that. */
 enum { REQUEST_TYPE = 1, REQUEST_OPTIONS = 2, REQUEST_NOTIFIED = 3, REQUEST_KEEP_OPEN = 4 };
@@ -48,7 +50,7 @@ struct answer {
     struct criu_notice notice;
 };
 
-/* ---- the process ---------------------------------------------------------------------- */
+/* ---- the process ------------------------------------------------------------------ */
 
 /* 0 to 2 stay what they are: they may become the container's. */
 static int files_place(const struct criu_start *start, int talk, struct error *err)
@@ -120,13 +122,16 @@ static int program_start(struct criu *criu, const struct criu_start *start, cons
 void criu_close(struct criu *criu)
 {
     file_close(&criu->talk); /* without a caller it ends */
+    file_close(&criu->watch);
+    if (criu->is_stuck)
+        kill(criu->pid, SIGKILL);
     if (criu->pid > 0)
         while (waitpid(criu->pid, NULL, 0) < 0 && errno == EINTR)
             ;
     criu->pid = 0;
 }
 
-/* ---- reading answers ---------------------------------------------------------------------- */
+/* ---- reading answers -------------------------------------------------------------- */
 
 static void text_take(const struct proto_field *field, char *out, size_t room)
 {
@@ -190,7 +195,7 @@ static int answer_read(const char *bytes, size_t size, struct answer *answer)
     return inner < 0 ? -1 : more;
 }
 
-/* ---- the conversation ---------------------------------------------------------------------- */
+/* ---- the conversation ------------------------------------------------------------- */
 
 static int passed_of(struct msghdr *message)
 {
@@ -213,7 +218,33 @@ static int say(const struct criu *criu, const struct buffer *request, struct err
     return sent < 0 ? error_sys(err, errno, "speak to criu") : 0;
 }
 
-static int hear(const struct criu *criu, char *room, struct answer *answer, struct error *err)
+/* criu waits for ever for a process that is killed before it was let go. */
+static int answer_wait(struct criu *criu, struct error *err)
+{
+    struct pollfd files[2] = { { .fd = criu->talk, .events = POLLIN },
+                               { .fd = criu->watch, .events = POLLIN } };
+    int limit = -1;
+
+    for (;;) {
+        int count = poll(files, COUNT_OF(files), limit);
+
+        if (count < 0 && errno != EINTR)
+            return error_sys(err, errno, "hear criu");
+        if (count > 0 && files[0].revents != 0)
+            return 0;
+        if (count > 0) { /* an answer may be on its way */
+            files[1].fd = -1;
+            limit = DEATH_WAIT_MS;
+        }
+        if (count == 0) {
+            criu->is_stuck = true;
+            return error_set(err, ERROR_FAILED_PRECONDITION,
+                             "the process died while it was restored");
+        }
+    }
+}
+
+static int hear(struct criu *criu, char *room, struct answer *answer, struct error *err)
 {
     union {
         struct cmsghdr head;
@@ -227,6 +258,8 @@ static int hear(const struct criu *criu, char *room, struct answer *answer, stru
     ssize_t got;
 
     *answer = (struct answer){ .notice.passed = -1 };
+    if (answer_wait(criu, err) < 0)
+        return -1;
     while ((got = recvmsg(criu->talk, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
         ;
     if (got < 0 && errno != ECONNRESET)

@@ -69,11 +69,13 @@ typedef int criu_hear(void *ctx, struct criu_notice *notice, struct error *err);
 struct criu {
     pid_t pid; /* 0: none */
     int talk;
+    int watch; /* a pidfd of the process that is restored, from when it is known; -1 */
+    bool is_stuck;
 };
 
-#define CRIU_NONE  \
-    {              \
-        .talk = -1 \
+#define CRIU_NONE               \
+    {                           \
+        .talk = -1, .watch = -1 \
     }
 #define CRIU_FILES     2 /* that it can be given; they are its descriptors 4 and 5 */
 #define CRIU_FILE_BASE 4

@@ -21,7 +21,7 @@
 #define LOG_LEVEL     4 /* debug: what is asked for when something fails */
 #define LOG_BYTES_MAX (64u << 20)
 
-/* ---- options ------------------------------------------------------------------------ */
+/* ---- options ---------------------------------------------------------------------- */
 
 /* enum criu_cg_mode of rpc.proto */
 static int cgroups_mode(const char *word, struct error *err)
@@ -99,7 +99,7 @@ void images_configure(struct images *images, const json_t *config)
         proto_text(&images->options, CRIU_CONFIG_FILE, path);
 }
 
-/* ---- folders ------------------------------------------------------------------------- */
+/* ---- folders ---------------------------------------------------------------------- */
 
 static int folder_open(const char *path, unsigned mode, struct error *err)
 {
@@ -192,7 +192,7 @@ void images_close(struct images *images)
     buffer_free(&images->options);
 }
 
-/* ---- errors ---------------------------------------------------------------------------- */
+/* ---- errors ----------------------------------------------------------------------- */
 
 #define QUOTED_MAX 8
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,7 +53,7 @@ static void restore_close(struct restore *restore)
         unlinkat(restore->container->state.folder, ROOT_NAME, AT_REMOVEDIR);
 }
 
-/* ---- fields with fields ------------------------------------------------------------------ */
+/* ---- fields with fields ----------------------------------------------------------- */
 
 static void pair_add(struct restore *restore, enum criu_option option, const char *first,
                      const char *second)
@@ -73,7 +74,7 @@ static void inherited_add(struct restore *restore, const char *key, int file)
     proto_message(&restore->images.options, CRIU_INHERIT_FD, &inner);
 }
 
-/* ---- what comes from outside --------------------------------------------------------------- */
+/* ---- what comes from outside ------------------------------------------------------ */
 
 static int external_add(void *ctx, const char *inside UNUSED, const char *name, const char *outside,
                         struct error *err UNUSED)
@@ -157,8 +158,7 @@ static int options_add(struct restore *restore, struct error *err)
     return descriptors_add(restore, err);
 }
 
-/* ---- around criu --------------------------------------------------------------------------------
- */
+/* ---- around criu ------------------------------------------------------------------ */
 
 static int root_make(struct restore *restore, struct error *err)
 {
@@ -205,8 +205,7 @@ static int groups_add(struct restore *restore, struct error *err)
     return 0;
 }
 
-/* ---- notices
- * -------------------------------------------------------------------------------------- */
+/* ---- notices ---------------------------------------------------------------------- */
 
 /* criu leaves an empty network namespace with loopback down. */
 static int loopback_raise(struct container *container, pid_t pid, struct error *err)
@@ -273,16 +272,17 @@ static int notice_hear(void *ctx, struct criu_notice *notice, struct error *err)
 
     if (strcmp(notice->name, "setup-namespaces") == 0)
         return namespaces_ready(restore->container, notice->pid, err);
-    if (strcmp(notice->name, "post-restore") == 0)
+    if (strcmp(notice->name, "post-restore") == 0) {
         restore->container->pid = notice->pid;
+        restore->criu.watch = (int)syscall(SYS_pidfd_open, notice->pid, 0);
+    }
     if (strcmp(notice->name, "orphan-pts-master") != 0 || passed < 0)
         return 0;
     notice->passed = -1;
     return container_console(restore->container, passed, err);
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------- */
+/* ---- all of it -------------------------------------------------------------------- */
 
 static int criu_restore(struct restore *restore, struct error *err)
 {
