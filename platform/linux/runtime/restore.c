@@ -43,6 +43,7 @@ struct restore {
     struct criu criu;
     struct criu_start start;
     char root[PATH_SIZE]; /* "": it has no mounts of its own */
+    bool has_failed;      /* not criu, but what we did on the way */
 };
 
 static void restore_close(struct restore *restore)
@@ -265,9 +266,8 @@ static int process_save(struct container *container, struct error *err)
     return state_pid_save(state, container->pid, err);
 }
 
-static int notice_hear(void *ctx, struct criu_notice *notice, struct error *err)
+static int notice_act(struct restore *restore, struct criu_notice *notice, struct error *err)
 {
-    struct restore *restore = ctx;
     int passed = notice->passed;
 
     if (strcmp(notice->name, "setup-namespaces") == 0)
@@ -280,6 +280,15 @@ static int notice_hear(void *ctx, struct criu_notice *notice, struct error *err)
         return 0;
     notice->passed = -1;
     return container_console(restore->container, passed, err);
+}
+
+static int notice_hear(void *ctx, struct criu_notice *notice, struct error *err)
+{
+    struct restore *restore = ctx;
+    int result = notice_act(restore, notice, err);
+
+    restore->has_failed = result < 0;
+    return result;
 }
 
 /* ---- all of it -------------------------------------------------------------------- */
@@ -296,7 +305,7 @@ static int criu_restore(struct restore *restore, struct error *err)
         return -1;
     if (criu_ask(&restore->criu, CRIU_RESTORE, &restore->images.options, notice_hear, restore,
                  err) < 0)
-        return images_error(&restore->images, err);
+        return restore->has_failed ? -1 : images_error(&restore->images, err);
     if (container->pid == 0)
         return error_set(err, ERROR_INTERNAL, "criu has restored nothing");
     return process_save(container, err);

@@ -523,6 +523,18 @@ def hooks_of_the_runtime_run_at_restore(box):
 
 
 @test
+def failing_hook_ends_a_restore(box):
+    box.add_namespace("network")
+    counting(box)
+    checkpoint(box)
+    box.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "exit 3"]}]}
+    box.save()
+    done = restore(box, status="fails")
+    check(done.err.strip(), "there is no message")
+    box.leaves_nothing()
+
+
+@test
 def terminal_is_sent_to_the_new_console_socket(box):
     with_criu(box).script("while read x; do echo got $x; done")
     box.process["terminal"] = True
