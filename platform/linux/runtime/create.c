@@ -26,6 +26,7 @@
 #include "platform/linux/runtime/moment.h"
 #include "platform/linux/runtime/network.h"
 #include "platform/linux/runtime/report.h"
+#include "platform/linux/runtime/self.h"
 #include "platform/linux/runtime/talk.h"
 #include "platform/linux/runtime/user_maps.h"
 #include "platform/platform.h"
@@ -274,7 +275,10 @@ static int make_first(struct container *container, struct error *err)
 {
     if (clone_first(container, err) < 0 || equip(container, err) < 0 ||
         (container->filter != NULL && filter_compile(container->filter, err) < 0) ||
-        talk_say(container->talk, TALK_GO, -1, err) < 0 || listener_serve(container, err) < 0)
+        talk_say(container->talk, TALK_GO, -1, err) < 0)
+        return -1;
+    self_let_go();
+    if (listener_serve(container, err) < 0)
         return -1;
     return serve(container, false, err);
 }

@@ -18,6 +18,7 @@
 #include "platform/linux/runtime/gate.h"
 #include "platform/linux/runtime/hooks.h"
 #include "platform/linux/runtime/network.h"
+#include "platform/linux/runtime/self.h"
 #include "platform/linux/runtime/standing.h"
 #include "platform/linux/runtime/sysctl.h"
 #include "platform/linux/runtime/talk.h"
@@ -29,6 +30,7 @@
 /* What only the parent needs must not be here for a moment longer: the state's lock hangs on it. */
 static int be_alone(struct container *container, struct error *err UNUSED)
 {
+    self_let_go();
     file_close(&container->talk);
     file_close(&container->state.folder);
     file_close(&container->console_socket);

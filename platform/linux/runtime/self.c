@@ -1,4 +1,12 @@
-/* See self.h. */
+/*
+ * See self.h.
+ *
+ * Measured with a program of 1.4 MB: the copy takes 0.45 ms and as much memory as the
+ * program has (more than a small container's limit), the mount 0.02 ms and none.  But the mount is
+ * taken down when its descriptor is closed, for which the kernel waits until no processor
+ * can see it any longer (synchronize_rcu, 0.2 to 1 ms): so it is not closed by exec, but
+ * later, by self_let_go(), while the container's first process is at work.
+ */
 #include "platform/linux/runtime/self.h"
 
 #include <errno.h>
@@ -6,7 +14,9 @@
 #include <limits.h>
 #include <linux/mount.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -21,6 +31,8 @@
 extern char **environ;
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static int held = -1;
 
 /* Nobody can write through a read-only mount, or into a sealed file. */
 static bool is_out_of_reach(void)
@@ -52,7 +64,7 @@ static int mount_open(void)
     if (size < 0)
         return -1;
     path[size] = '\0';
-    file = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    file = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE); /* not closed by exec */
     if (file < 0)
         return -1;
     if (fstat(file, &mounted) == 0 && stat("/proc/self/exe", &self) == 0 &&
@@ -86,12 +98,28 @@ static int copy_open(struct error *err)
     return done;
 }
 
+/* The kernel calls what was started by descriptor /dev/fd/N (execveat(2)). */
+static void held_find(void)
+{
+    const char *name = (const char *)getauxval(AT_EXECFN);
+
+    if (name != NULL && sscanf(name, "/dev/fd/%d", &held) == 1)
+        fcntl(held, F_SETFD, FD_CLOEXEC);
+}
+
+void self_let_go(void)
+{
+    file_close(&held);
+}
+
 int self_protect(char **argv, struct error *err)
 {
     CLEANUP(file_close) int program = -1;
 
-    if (is_out_of_reach())
+    if (is_out_of_reach()) {
+        held_find();
         return 0;
+    }
     program = mount_open();
     if (program < 0)
         program = copy_open(err);
