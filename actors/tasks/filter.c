@@ -92,6 +92,8 @@ static int compile(const json_t *seccomp, struct buffer *program, struct error *
     json_array_foreach (json_object_get(seccomp, "syscalls"), i, one)
         if (add_rule(filter, one, err) < 0)
             return -1;
+    if (call_filter_notifies(filter)) /* the runtime has to make the listener with it */
+        return error_set(err, ERROR_UNIMPLEMENTED, "seccomp: a rule that asks a listener");
     return call_filter_program(filter, program, err);
 }
 

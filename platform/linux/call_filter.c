@@ -1,4 +1,10 @@
-/* See call_filter.h: libseccomp, spoken to in the words of the runtime spec. */
+/*
+ * See call_filter.h: libseccomp, spoken to in the words of the runtime spec.
+ *
+ * Each architecture is a filter of its own for libseccomp, and the programs are put behind each
+ * other here: what libseccomp does for several in one grows faster than their number, and for
+ * the usual three it would take three times as long.
+ */
 #include "platform/call_filter.h"
 
 #include <errno.h>
@@ -19,18 +25,18 @@
 #define X32_BIT \
     0x40000000 /* __X32_SYSCALL_BIT: in all numbers of x32, which has no arch of its own */
 
-struct known_arch {
+struct filtered_arch {
     uint32_t token;
     int largest; /* number that a rule names; -1: none */
+    scmp_filter_ctx rules;
 };
 
 struct call_filter {
-    scmp_filter_ctx rules;
     uint32_t otherwise;
     bool refuses; /* by default, and not with ENOSYS anyway */
     bool notifies;
     size_t arch_count;
-    struct known_arch archs[ARCHS_MAX];
+    struct filtered_arch archs[ARCHS_MAX]; /* the first is the machine's */
 };
 
 /* ---- words ------------------------------------------------------------------ */
@@ -114,39 +120,71 @@ static int comparison_of(const char *word, enum scmp_compare *op, struct error *
 
 /* ---- the filter -------------------------------------------------------------- */
 
+static struct filtered_arch *arch_find(const struct call_filter *filter, uint32_t token)
+{
+    for (size_t i = 0; i < filter->arch_count; i++)
+        if (filter->archs[i].token == token)
+            return (struct filtered_arch *)&filter->archs[i];
+    return NULL;
+}
+
+/* A filter of libseccomp begins with the machine's own architecture. */
+static int arch_add(struct call_filter *filter, uint32_t token, const char *name, struct error *err)
+{
+    scmp_filter_ctx rules;
+    int status = 0;
+
+    if (filter->arch_count == ARCHS_MAX)
+        return error_set(err, ERROR_UNIMPLEMENTED, "seccomp: more than %d architectures",
+                         ARCHS_MAX);
+    rules = seccomp_init(filter->otherwise);
+    if (rules == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "seccomp: no filter for %.40s", name);
+    if (token != seccomp_arch_native()) {
+        status = seccomp_arch_add(rules, token);
+        if (status == 0)
+            status = seccomp_arch_remove(rules, seccomp_arch_native());
+    }
+    if (status < 0) {
+        seccomp_release(rules);
+        return error_sys(err, -status, "seccomp: %.40s", name);
+    }
+    filter->archs[filter->arch_count++] =
+        (struct filtered_arch){ .token = token, .largest = -1, .rules = rules };
+    return 0;
+}
+
 struct call_filter *call_filter_new(const char *action, unsigned number, struct error *err)
 {
-    struct call_filter new = { 0 }, *filter;
+    struct call_filter *filter = calloc(1, sizeof(*filter));
+    uint32_t otherwise;
 
-    if (action_of(action, number, &new.otherwise, err) < 0)
+    if (filter == NULL) {
+        error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
         return NULL;
-    if (new.otherwise == SCMP_ACT_NOTIFY) {
+    }
+    if (action_of(action, number, &otherwise, err) < 0) {
+        call_filter_free(&filter);
+        return NULL;
+    }
+    filter->otherwise = otherwise;
+    /* a tracer answers ENOSYS itself where it wants to */
+    filter->refuses = otherwise != SCMP_ACT_ALLOW && otherwise != SCMP_ACT_LOG &&
+                      (otherwise & SECCOMP_RET_ACTION_FULL) != SCMP_ACT_TRACE(0) &&
+                      otherwise != SCMP_ACT_ERRNO(ENOSYS);
+    if (otherwise == SCMP_ACT_NOTIFY)
         error_set(err, ERROR_UNIMPLEMENTED,
                   "seccomp: SCMP_ACT_NOTIFY cannot be used as default action");
-        return NULL;
-    }
-    /* a tracer answers ENOSYS itself where it wants to */
-    new.refuses = new.otherwise != SCMP_ACT_ALLOW &&new.otherwise != SCMP_ACT_LOG &&
-                  (new.otherwise &SECCOMP_RET_ACTION_FULL) != SCMP_ACT_TRACE(0) &&
-                  new.otherwise != SCMP_ACT_ERRNO(ENOSYS);
-    new.archs[new.arch_count++] = (struct known_arch){ seccomp_arch_native(), -1 };
-    new.rules = seccomp_init(new.otherwise);
-    filter = malloc(sizeof(*filter));
-    if (new.rules == NULL || filter == NULL) {
-        seccomp_release(new.rules);
-        free(filter);
-        error_set(err, ERROR_RESOURCE_EXHAUSTED, "seccomp: no filter that begins with %.40s",
-                  action);
-        return NULL;
-    }
-    *filter = new;
-    return filter;
+    else if (arch_add(filter, seccomp_arch_native(), action, err) == 0)
+        return filter;
+    call_filter_free(&filter);
+    return NULL;
 }
 
 void call_filter_free(struct call_filter **filter)
 {
-    if (*filter != NULL)
-        seccomp_release((*filter)->rules);
+    for (size_t i = 0; *filter != NULL && i < (*filter)->arch_count; i++)
+        seccomp_release((*filter)->archs[i].rules);
     free(*filter);
     *filter = NULL;
 }
@@ -155,7 +193,6 @@ int call_filter_arch(struct call_filter *filter, const char *arch, struct error 
 {
     char name[32];
     uint32_t token;
-    int status;
 
     snprintf(name, sizeof(name), "%s", strncmp(arch, "SCMP_ARCH_", 10) == 0 ? arch + 10 : arch);
     for (char *at = name; *at != '\0'; at++)
@@ -164,16 +201,7 @@ int call_filter_arch(struct call_filter *filter, const char *arch, struct error 
     token = seccomp_arch_resolve_name(name);
     if (token == 0)
         return error_set(err, ERROR_UNIMPLEMENTED, "seccomp: the architecture %.40s", arch);
-    status = seccomp_arch_add(filter->rules, token);
-    if (status == -EEXIST)
-        return 0;
-    if (status < 0)
-        return error_sys(err, -status, "seccomp: %.40s", arch);
-    if (filter->arch_count == ARCHS_MAX)
-        return error_set(err, ERROR_UNIMPLEMENTED, "seccomp: more than %d architectures",
-                         ARCHS_MAX);
-    filter->archs[filter->arch_count++] = (struct known_arch){ token, -1 };
-    return 0;
+    return arch_find(filter, token) != NULL ? 0 : arch_add(filter, token, arch, err);
 }
 
 /* Rules that say nothing new count as well: who wrote them knew the call. */
@@ -187,16 +215,28 @@ static void note_number(struct call_filter *filter, const char *name)
     }
 }
 
-static bool is_about_one_argument_twice(const struct call_condition *conditions, size_t count)
+static bool is_about_one_argument_twice(const struct scmp_arg_cmp *args, size_t count)
 {
     unsigned seen = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (seen & 1u << conditions[i].index)
+        if (seen & 1u << args[i].arg)
             return true;
-        seen |= 1u << conditions[i].index;
+        seen |= 1u << args[i].arg;
     }
     return false;
+}
+
+static int add_rule(scmp_filter_ctx rules, uint32_t what, int call, const struct scmp_arg_cmp *args,
+                    size_t count)
+{
+    int status = 0;
+
+    if (!is_about_one_argument_twice(args, count))
+        return seccomp_rule_add_array(rules, what, call, (unsigned)count, args);
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = seccomp_rule_add_array(rules, what, call, 1, &args[i]);
+    return status;
 }
 
 int call_filter_rule(struct call_filter *filter, const char *name, const char *action,
@@ -228,79 +268,33 @@ int call_filter_rule(struct call_filter *filter, const char *name, const char *a
     if (what == filter->otherwise)
         return 0;
     filter->notifies |= what == SCMP_ACT_NOTIFY;
-    if (!is_about_one_argument_twice(conditions, count))
-        status = seccomp_rule_add_array(filter->rules, what, call, (unsigned)count, args);
-    else
-        for (size_t i = 0; i < count && status == 0; i++)
-            status = seccomp_rule_add_array(filter->rules, what, call, 1, &args[i]);
+    for (size_t i = 0; i < filter->arch_count && status == 0; i++)
+        status = add_rule(filter->archs[i].rules, what, call, args, count);
     return status < 0 ? error_sys(err, -status, "seccomp: a rule for %.40s", name) : 0;
 }
 
-/* ---- calls that nobody knew of ------------------------------------------------- */
-
-static const struct known_arch *arch_find(const struct call_filter *filter, uint32_t token)
-{
-    for (size_t i = 0; i < filter->arch_count; i++)
-        if (filter->archs[i].token == token)
-            return &filter->archs[i];
-    return NULL;
-}
+/* ---- the program ---------------------------------------------------------------- */
 
 static void add(struct buffer *program, struct sock_filter instruction)
 {
     buffer_add(program, &instruction, sizeof(instruction));
 }
 
-/* The number is loaded: ENOSYS when it is above `largest`, else on to the next. */
-static void add_limit(struct buffer *program, int largest)
+static void add_load(struct buffer *program, size_t offset)
 {
-    add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (uint32_t)largest, 0, 1));
-    add(program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+    add(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
 }
 
-/* Numbers of x32 come with the arch of x86_64, and are above all of its own. */
-static void add_limits_of_x86_64(const struct call_filter *filter, const struct known_arch *arch,
-                                 struct buffer *program)
+/* Over `block`, to what is behind it, unless the accumulator compares. */
+static void add_unless(struct buffer *program, unsigned short compare, uint32_t value, bool holds,
+                       const struct buffer *block)
 {
-    const struct known_arch *x32 = arch_find(filter, SCMP_ARCH_X32);
-    bool has_x32 = x32 != NULL && x32->largest >= 0;
+    uint32_t over = (uint32_t)(block->size / sizeof(struct sock_filter));
 
-    add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT,
-                                              arch->largest >= 0 ? 2 : 0, 0));
-    if (arch->largest >= 0)
-        add_limit(program, arch->largest);
-    if (has_x32)
-        add_limit(program, x32->largest);
+    add(program, (struct sock_filter)BPF_JUMP((unsigned short)(BPF_JMP | compare | BPF_K), value,
+                                              holds ? 1 : 0, holds ? 0 : 1));
+    add(program, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, over));
 }
-
-/*
- * For each architecture: is it this one?  no: over all of it;  the number;  its limits.  What is
- * above no limit, or of no architecture that is named, goes on to the rules behind.
- */
-static void add_limits(const struct call_filter *filter, struct buffer *program)
-{
-    for (size_t i = 0; i < filter->arch_count && filter->refuses; i++) {
-        const struct known_arch *arch = &filter->archs[i];
-        CLEANUP(buffer_free) struct buffer limits = { 0 };
-
-        add(&limits, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                                  offsetof(struct seccomp_data, nr)));
-        if (arch->token == SCMP_ARCH_X86_64)
-            add_limits_of_x86_64(filter, arch, &limits);
-        else if (arch->largest >= 0 && arch->token != SCMP_ARCH_X32)
-            add_limit(&limits, arch->largest);
-        else
-            continue;
-        add(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                                  offsetof(struct seccomp_data, arch)));
-        add(program, (struct sock_filter)BPF_JUMP(
-                         BPF_JMP | BPF_JEQ | BPF_K, arch->token, 0,
-                         (unsigned char)(limits.size / sizeof(struct sock_filter))));
-        buffer_add(program, limits.data, limits.size);
-    }
-}
-
-/* ---- the program ---------------------------------------------------------------- */
 
 static void close_it(const int *file)
 {
@@ -308,26 +302,85 @@ static void close_it(const int *file)
         close(*file);
 }
 
-int call_filter_program(const struct call_filter *filter, struct buffer *program, struct error *err)
+static int add_rules(scmp_filter_ctx rules, struct buffer *program, struct error *err)
 {
     CLEANUP(close_it) int file = memfd_create("filter", MFD_CLOEXEC);
-    CLEANUP(buffer_free) struct buffer limits = { 0 };
     char bytes[PROGRAM_MAX];
     ssize_t size;
     int status;
 
     if (file < 0)
         return error_sys(err, errno, "memory file");
-    status = seccomp_export_bpf(filter->rules, file);
+    status = seccomp_export_bpf(rules, file);
     if (status < 0)
         return error_sys(err, -status, "seccomp: compile");
-    add_limits(filter, &limits);
     size = lseek(file, 0, SEEK_END);
-    if (size <= 0 || (size_t)size + limits.size > sizeof(bytes) || size % 8 != 0 ||
+    if (size <= 0 || (size_t)size > sizeof(bytes) || size % 8 != 0 ||
         pread(file, bytes, (size_t)size, 0) != size)
         return error_set(err, ERROR_INTERNAL, "seccomp: a program of %zd bytes", size);
-    buffer_add(program, limits.data, limits.size);
     buffer_add(program, bytes, (size_t)size);
+    return 0;
+}
+
+/* Numbers above the largest that is named are of calls that nobody knew of. */
+static void add_limit(const struct filtered_arch *arch, struct buffer *program)
+{
+    add_load(program, offsetof(struct seccomp_data, nr));
+    if (arch->token == SCMP_ARCH_X86_64) /* those of x32 are not newer but other */
+        add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 2, 0));
+    add(program,
+        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (uint32_t)arch->largest, 0, 1));
+    add(program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+}
+
+/*
+ * Is it this architecture?  no: to the next;  the limit, and libseccomp's program, which does not
+ * come back.  x32 has the architecture of x86_64 for the kernel, and numbers with a bit of its own;
+ * where it is not asked for, the program of x86_64 refuses those itself, so it has to see them.
+ */
+static int add_arch(const struct call_filter *filter, const struct filtered_arch *arch,
+                    struct buffer *program, struct error *err)
+{
+    bool is_x32 = arch->token == SCMP_ARCH_X32,
+         is_by_bit =
+             is_x32 || (arch->token == SCMP_ARCH_X86_64 && arch_find(filter, SCMP_ARCH_X32));
+    CLEANUP(buffer_free) struct buffer rules = { 0 }, block = { 0 };
+
+    if (add_rules(arch->rules, &rules, err) < 0)
+        return -1;
+    if (is_by_bit) {
+        CLEANUP(buffer_free) struct buffer own = { 0 };
+
+        if (filter->refuses && arch->largest >= 0)
+            add_limit(arch, &own);
+        buffer_add(&own, rules.data, rules.size);
+        add_load(&block, offsetof(struct seccomp_data, nr));
+        add_unless(&block, BPF_JGE, X32_BIT, is_x32, &own);
+        buffer_add(&block, own.data, own.size);
+    } else {
+        if (filter->refuses && arch->largest >= 0)
+            add_limit(arch, &block);
+        buffer_add(&block, rules.data, rules.size);
+    }
+    add_load(program, offsetof(struct seccomp_data, arch));
+    add_unless(program, BPF_JEQ, is_x32 ? SCMP_ARCH_X86_64 : arch->token, true, &block);
+    buffer_add(program, block.data, block.size);
+    return 0;
+}
+
+int call_filter_program(const struct call_filter *filter, struct buffer *program, struct error *err)
+{
+    CLEANUP(buffer_free) struct buffer all = { 0 };
+
+    for (size_t i = 0; i < filter->arch_count; i++)
+        if (add_arch(filter, &filter->archs[i], &all, err) < 0)
+            return -1;
+    /* libseccomp's word for other architectures */
+    add(&all, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL));
+    if (all.size > PROGRAM_MAX)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "seccomp: a program of %zu bytes",
+                         all.size);
+    buffer_add(program, all.data, all.size);
     return 0;
 }
 

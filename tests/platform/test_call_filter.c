@@ -3,8 +3,10 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -42,7 +44,8 @@ static int number_under(const struct call_filter *filter, long call, long argume
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
             prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &load) < 0)
             _exit(255);
-        syscall(SYS_exit_group, syscall(call, argument) < 0 ? errno : 0); /* nothing else is allowed */
+        syscall(SYS_exit_group,
+                syscall(call, argument) < 0 ? errno : 0); /* nothing else is allowed */
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -64,8 +67,8 @@ static void a_condition_looks_at_the_argument(void **state)
     CLEANUP(call_filter_free) struct call_filter *filter = open_filter();
 
     (void)state;
-    assert_int_equal(
-        call_filter_rule(filter, "personality", "SCMP_ACT_ERRNO", 42, &asked, 1, &err), 0);
+    assert_int_equal(call_filter_rule(filter, "personality", "SCMP_ACT_ERRNO", 42, &asked, 1, &err),
+                     0);
     assert_int_equal(number_under(filter, SYS_personality, 0xffffffff), 42);
     assert_int_equal(number_under(filter, SYS_personality, 0), 0);
 }
@@ -77,16 +80,16 @@ static void two_conditions_about_one_argument_are_two_rules(void **state)
     CLEANUP(call_filter_free) struct call_filter *filter = open_filter();
 
     (void)state;
-    assert_int_equal(
-        call_filter_rule(filter, "personality", "SCMP_ACT_ERRNO", 42, either, 2, &err), 0);
+    assert_int_equal(call_filter_rule(filter, "personality", "SCMP_ACT_ERRNO", 42, either, 2, &err),
+                     0);
     assert_int_equal(number_under(filter, SYS_personality, 0), 42);
     assert_int_equal(number_under(filter, SYS_personality, 0xffffffff), 42);
 }
 
 static void what_the_default_says_is_the_rest(void **state)
 {
-    CLEANUP(call_filter_free) struct call_filter *filter =
-        call_filter_new("SCMP_ACT_ERRNO", 38, &err);
+    CLEANUP(call_filter_free)
+    struct call_filter *filter = call_filter_new("SCMP_ACT_ERRNO", 38, &err);
 
     (void)state;
     assert_non_null(filter);
@@ -99,8 +102,8 @@ static void a_name_that_is_not_known_is_passed_over(void **state)
     CLEANUP(call_filter_free) struct call_filter *filter = open_filter();
 
     (void)state;
-    assert_int_equal(
-        call_filter_rule(filter, "no_such_call", "SCMP_ACT_ERRNO", 1, NULL, 0, &err), 0);
+    assert_int_equal(call_filter_rule(filter, "no_such_call", "SCMP_ACT_ERRNO", 1, NULL, 0, &err),
+                     0);
 }
 
 static void what_cannot_be_said_is_not_left_out(void **state)
@@ -134,6 +137,110 @@ static void several_architectures_make_one_program(void **state)
     assert_true(two.size > one.size);
 }
 
+static void a_rule_that_asks_a_listener_is_told_of(void **state)
+{
+    CLEANUP(call_filter_free) struct call_filter *filter = open_filter();
+
+    (void)state;
+    assert_false(call_filter_notifies(filter));
+    assert_int_equal(call_filter_rule(filter, "getppid", "SCMP_ACT_NOTIFY", 0, NULL, 0, &err), 0);
+    assert_true(call_filter_notifies(filter));
+}
+
+static void calls_above_all_that_are_named_answer_enosys(void **state)
+{
+    CLEANUP(call_filter_free)
+    struct call_filter *filter = call_filter_new("SCMP_ACT_ERRNO", 42, &err);
+
+    (void)state;
+    assert_non_null(filter);
+    assert_int_equal(call_filter_rule(filter, "exit_group", "SCMP_ACT_ALLOW", 0, NULL, 0, &err), 0);
+    assert_int_equal(call_filter_rule(filter, "statx", "SCMP_ACT_ERRNO", 42, NULL, 0, &err), 0);
+    assert_int_equal(number_under(filter, SYS_getppid, 0), 42);
+    assert_int_equal(number_under(filter, SYS_statx, 0),
+                     42); /* the rule says nothing, but knows it */
+    assert_int_equal(number_under(filter, 451, 0), ENOSYS);
+    assert_int_equal(number_under(filter, 100000, 0), ENOSYS);
+}
+
+#ifdef __x86_64__
+
+#define X32_BIT 0x40000000
+
+/* errno of getppid as a 32-bit program asks for it. */
+static long old_getppid(void)
+{
+    long result;
+
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(64L) : "memory", "r8", "r9", "r10", "r11");
+    return (int)result < 0 ? -(int)result : 0;
+}
+
+/* How the process ends: exit status, or the signal + 128.  -1: this kernel has no such programs. */
+static int end_of_old_getppid(const struct call_filter *filter)
+{
+    CLEANUP(buffer_free) struct buffer program = { 0 };
+    struct sock_fprog load;
+    int status;
+    pid_t pid;
+
+    assert_int_equal(call_filter_program(filter, &program, &err), 0);
+    load = (struct sock_fprog){ (unsigned short)(program.size / 8), (void *)program.data };
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &load);
+        syscall(SYS_exit_group, old_getppid());
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV)
+        return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void each_architecture_has_its_own_numbers(void **state)
+{
+    CLEANUP(call_filter_free) struct call_filter *filter = open_filter();
+
+    (void)state;
+    assert_int_equal(call_filter_rule(filter, "getppid", "SCMP_ACT_ERRNO", 42, NULL, 0, &err), 0);
+    if (end_of_old_getppid(filter) == -1) {
+        printf("this kernel runs no 32-bit programs\n");
+        return;
+    }
+    assert_int_equal(end_of_old_getppid(filter), 128 + SIGSYS); /* not asked for */
+    call_filter_free(&filter);
+    filter = open_filter();
+    assert_int_equal(call_filter_arch(filter, "SCMP_ARCH_X86", &err), 0);
+    assert_int_equal(call_filter_arch(filter, "SCMP_ARCH_X86", &err), 0); /* twice is once */
+    assert_int_equal(call_filter_arch(filter, "SCMP_ARCH_X32", &err), 0);
+    assert_int_equal(call_filter_rule(filter, "getppid", "SCMP_ACT_ERRNO", 42, NULL, 0, &err), 0);
+    assert_int_equal(end_of_old_getppid(filter), 42);
+    assert_int_equal(number_under(filter, SYS_getppid, 0), 42);
+    assert_int_equal(number_under(filter, X32_BIT | SYS_getppid, 0), 42);
+    assert_int_equal(number_under(filter, SYS_getuid, 0), 0);
+}
+
+static void calls_of_x32_are_refused_unless_asked_for(void **state)
+{
+    CLEANUP(call_filter_free)
+    struct call_filter *filter = call_filter_new("SCMP_ACT_ERRNO", 42, &err);
+
+    (void)state;
+    assert_non_null(filter);
+    assert_int_equal(call_filter_rule(filter, "exit_group", "SCMP_ACT_ALLOW", 0, NULL, 0, &err), 0);
+    assert_int_equal(number_under(filter, X32_BIT | SYS_exit_group, 0), -1); /* killed */
+    call_filter_free(&filter);
+    filter = call_filter_new("SCMP_ACT_ERRNO", 42, &err);
+    assert_int_equal(call_filter_arch(filter, "SCMP_ARCH_X32", &err), 0);
+    assert_int_equal(call_filter_rule(filter, "exit_group", "SCMP_ACT_ALLOW", 0, NULL, 0, &err), 0);
+    assert_int_equal(number_under(filter, X32_BIT | SYS_getppid, 0), 42);
+    assert_int_equal(number_under(filter, X32_BIT | 451, 0), ENOSYS);
+    assert_int_equal(number_under(filter, 451, 0), ENOSYS);
+}
+
+#endif
+
 #define T(name) cmocka_unit_test(name)
 
 int main(void)
@@ -146,6 +253,12 @@ int main(void)
         T(a_name_that_is_not_known_is_passed_over),
         T(what_cannot_be_said_is_not_left_out),
         T(several_architectures_make_one_program),
+        T(a_rule_that_asks_a_listener_is_told_of),
+        T(calls_above_all_that_are_named_answer_enosys),
+#ifdef __x86_64__
+        T(each_architecture_has_its_own_numbers),
+        T(calls_of_x32_are_refused_unless_asked_for),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

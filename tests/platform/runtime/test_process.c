@@ -123,6 +123,25 @@ static void a_missing_working_directory_is_made(void **state UNUSED)
     assert_int_equal(run_with(text, "", ""), 0);
 }
 
+static void a_link_of_proc_makes_no_folder_elsewhere(void **state UNUSED)
+{
+    char folder[] = "/tmp/gantry-cwd-XXXXXX", more[128], text[128];
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(text, sizeof(text), "%s/out", folder);
+    assert_int_equal(symlink("/proc/self/root/tmp", text), 0);
+    snprintf(more, sizeof(more), "\"cwd\":\"%s/out/gantry-made\"", folder);
+    assert_int_equal(run_with("true", more, ""), 126);
+    assert_said("process.cwd: mkdir");
+    assert_int_equal(access("/tmp/gantry-made", F_OK), -1);
+    snprintf(more, sizeof(more), "\"cwd\":\"%s/../%s/x/\"", folder, folder + 5);
+    assert_int_equal(run_with("pwd -P", more, ""), 0);
+    snprintf(text, sizeof(text), "%s/x\n", folder);
+    assert_string_equal(said, text);
+    snprintf(text, sizeof(text), "rm -r %s", folder);
+    assert_int_equal(run_with(text, "", ""), 0);
+}
+
 static void a_working_directory_that_is_none_is_named(void **state UNUSED)
 {
     assert_int_equal(run_with("true", "\"cwd\":\"/etc/passwd\"", ""), 126);
@@ -314,6 +333,7 @@ int main(void)
         T(home_comes_from_the_passwd_of_the_container),
         T(descriptors_are_passed_only_when_asked_for),
         T(a_missing_working_directory_is_made),
+        T(a_link_of_proc_makes_no_folder_elsewhere),
         T(a_working_directory_that_is_none_is_named),
         T(a_working_directory_outside_the_root_is_refused),
         T(a_user_has_its_ids_and_groups_and_no_others),
