@@ -32,6 +32,7 @@ struct cgroup {
     bool v2; /* the one group is of version 2 */
     bool rootless;
     const char *slice, *unit; /* systemd's; NULL with the driver cgroupfs */
+    bool is_started;          /* the unit */
     const struct place *annotations;
     struct resources resources;
     char warning[160];
