@@ -18,19 +18,6 @@
 #define LINE_SIZE 64
 #define LIST_MAX  65536
 
-struct exception {
-    char type;      /* 'b' or 'c' */
-    bool asked;     /* by the document; the others are gone without where the host refuses them */
-    uint8_t access; /* 0: none any more */
-    int64_t major, minor;
-};
-
-struct policy {
-    bool allow; /* what is no exception */
-    struct exception *items;
-    size_t count;
-};
-
 /* ---- playing the rules through --------------------------------------------------------- */
 
 static bool number_covers(int64_t rule, int64_t other)
@@ -43,8 +30,8 @@ static bool number_meets(int64_t rule, int64_t other)
     return number_covers(rule, other) || other == DEVICE_ANY;
 }
 
-static struct exception *exception_find(const struct policy *policy, char type, int64_t major,
-                                        int64_t minor)
+static struct device_exception *exception_find(const struct device_policy *policy, char type,
+                                               int64_t major, int64_t minor)
 {
     for (size_t i = 0; i < policy->count; i++)
         if (policy->items[i].type == type && policy->items[i].major == major &&
@@ -53,24 +40,25 @@ static struct exception *exception_find(const struct policy *policy, char type, 
     return NULL;
 }
 
-static void exception_add(struct policy *policy, const struct device_rule *rule, char type,
+static void exception_add(struct device_policy *policy, const struct device_rule *rule, char type,
                           bool asked)
 {
-    struct exception *known = exception_find(policy, type, rule->major, rule->minor);
+    struct device_exception *known = exception_find(policy, type, rule->major, rule->minor);
 
     if (known == NULL) {
         known = &policy->items[policy->count++];
-        *known = (struct exception){ .type = type, .major = rule->major, .minor = rule->minor };
+        *known =
+            (struct device_exception){ .type = type, .major = rule->major, .minor = rule->minor };
     }
     known->access |= rule->access;
     known->asked |= asked;
 }
 
-static int exceptions_cut(struct policy *policy, const struct device_rule *rule, char type,
+static int exceptions_cut(struct device_policy *policy, const struct device_rule *rule, char type,
                           size_t index, struct error *err)
 {
     for (size_t i = 0; i < policy->count; i++) {
-        struct exception *item = &policy->items[i];
+        struct device_exception *item = &policy->items[i];
 
         if (item->type != type || (item->access & rule->access) == 0 ||
             !number_meets(rule->major, item->major) || !number_meets(rule->minor, item->minor))
@@ -85,7 +73,8 @@ static int exceptions_cut(struct policy *policy, const struct device_rule *rule,
     return 0;
 }
 
-static int policy_of(const struct device_rules *rules, struct policy *policy, struct error *err)
+int device_policy_of(const struct device_rules *rules, struct device_policy *policy,
+                     struct error *err)
 {
     policy->allow = false;
     policy->items = calloc(rules->count * 2 + 1, sizeof(*policy->items)); /* 'a' is two */
@@ -112,6 +101,18 @@ static int policy_of(const struct device_rules *rules, struct policy *policy, st
     return 0;
 }
 
+void device_policy_free(struct device_policy *policy)
+{
+    free(policy->items);
+    policy->items = NULL;
+}
+
+void device_access_text(uint8_t access, char text[4])
+{
+    snprintf(text, 4, "%s%s%s", access & DEVICE_READ ? "r" : "", access & DEVICE_WRITE ? "w" : "",
+             access & DEVICE_MAKE ? "m" : "");
+}
+
 /* ---- writing ----------------------------------------------------------------------------- */
 
 static void number_text(int64_t number, char text[24])
@@ -119,25 +120,25 @@ static void number_text(int64_t number, char text[24])
     snprintf(text, 24, number == DEVICE_ANY ? "*" : "%" PRId64, number);
 }
 
-static int exception_put(const struct group *group, const char *file, const struct exception *item,
-                         uint8_t access, struct error *err)
+static int exception_put(const struct group *group, const char *file,
+                         const struct device_exception *item, uint8_t access, struct error *err)
 {
-    char line[LINE_SIZE], major[24], minor[24];
+    char line[LINE_SIZE], major[24], minor[24], text[4];
 
     if (access == 0)
         return 0;
     number_text(item->major, major);
     number_text(item->minor, minor);
-    snprintf(line, sizeof(line), "%c %s:%s %s%s%s", item->type, major, minor,
-             access & DEVICE_READ ? "r" : "", access & DEVICE_WRITE ? "w" : "",
-             access & DEVICE_MAKE ? "m" : "");
+    device_access_text(access, text);
+    snprintf(line, sizeof(line), "%c %s:%s %s", item->type, major, minor, text);
     if (limit_text(group, file, line, "devices", err) == 0)
         return 0;
     return err->os == EPERM && !item->asked ? 0 : -1;
 }
 
 /* From the beginning: the default, which forgets all exceptions, then these. */
-static int policy_put(const struct group *group, const struct policy *policy, struct error *err)
+static int policy_put(const struct group *group, const struct device_policy *policy,
+                      struct error *err)
 {
     if (limit_text(group, policy->allow ? "devices.allow" : "devices.deny", "a", "devices", err) <
         0)
@@ -153,7 +154,7 @@ static int policy_put(const struct group *group, const struct policy *policy, st
 
 /* The kernel tells the exceptions of groups that deny ("c 1:3 rwm", a line each), but not of those
    that allow; false: not known. */
-static bool policy_read(const struct group *group, struct policy *policy)
+static bool policy_read(const struct group *group, struct device_policy *policy)
 {
     char text[LIST_MAX], type, major[24], minor[24], access[8];
     ssize_t size = control_get(group->folder, "devices.list", text, sizeof(text));
@@ -165,7 +166,7 @@ static bool policy_read(const struct group *group, struct policy *policy)
         return false;
     for (const char *line = text; *line != '\0'; line = strchrnul(line, '\n') + 1) {
         if (sscanf(line, "%c %20[^:]:%20s %7s", &type, major, minor, access) == 4)
-            policy->items[policy->count++] = (struct exception){
+            policy->items[policy->count++] = (struct device_exception){
                 .type = type,
                 .access = (uint8_t)((strchr(access, 'r') ? DEVICE_READ : 0) |
                                     (strchr(access, 'w') ? DEVICE_WRITE : 0) |
@@ -180,12 +181,13 @@ static bool policy_read(const struct group *group, struct policy *policy)
 }
 
 /* For each of `items` what `others` do not have of it. */
-static int difference_put(const struct group *group, const char *file, const struct policy *items,
-                          const struct policy *others, struct error *err)
+static int difference_put(const struct group *group, const char *file,
+                          const struct device_policy *items, const struct device_policy *others,
+                          struct error *err)
 {
     for (size_t i = 0; i < items->count; i++) {
-        const struct exception *item = &items->items[i];
-        const struct exception *other =
+        const struct device_exception *item = &items->items[i];
+        const struct device_exception *other =
             exception_find(others, item->type, item->major, item->minor);
         uint8_t access = item->access & (uint8_t) ~(other != NULL ? other->access : 0);
 
@@ -195,27 +197,24 @@ static int difference_put(const struct group *group, const char *file, const str
     return 0;
 }
 
-static int policy_change(const struct group *group, const struct policy *policy, struct error *err)
+static int policy_change(const struct group *group, const struct device_policy *policy,
+                         struct error *err)
 {
-    struct policy now = { 0 };
-    int done = -1;
+    CLEANUP(device_policy_free) struct device_policy now = { 0 };
 
     if (policy->allow || !policy_read(group, &now))
-        done = policy_put(group, policy, err);
-    else if (difference_put(group, "devices.allow", policy, &now, err) == 0)
-        done = difference_put(group, "devices.deny", &now, policy, err);
-    free(now.items);
-    return done;
+        return policy_put(group, policy, err);
+    if (difference_put(group, "devices.allow", policy, &now, err) < 0)
+        return -1;
+    return difference_put(group, "devices.deny", &now, policy, err);
 }
 
 int devices_apply_v1(const struct group *group, const struct device_rules *rules, bool fresh,
                      struct error *err)
 {
-    struct policy policy = { 0 };
-    int done = policy_of(rules, &policy, err);
+    CLEANUP(device_policy_free) struct device_policy policy = { 0 };
 
-    if (done == 0)
-        done = fresh ? policy_put(group, &policy, err) : policy_change(group, &policy, err);
-    free(policy.items);
-    return done;
+    if (device_policy_of(rules, &policy, err) < 0)
+        return -1;
+    return fresh ? policy_put(group, &policy, err) : policy_change(group, &policy, err);
 }

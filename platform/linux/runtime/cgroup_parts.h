@@ -32,6 +32,7 @@ struct cgroup {
     bool v2; /* the one group is of version 2 */
     bool rootless;
     const char *slice, *unit; /* systemd's; NULL with the driver cgroupfs */
+    bool is_started;          /* the unit */
     const struct place *annotations;
     struct resources resources;
     char warning[160];
@@ -121,6 +122,24 @@ int rdma_apply(const struct group *group, const struct resources *resources, str
 /* 0 is a limit (runtime-spec 1.3), and as one process is there, the same as 1; but into a group
    whose limit is 0 nobody could be cloned. */
 #define PIDS_LIMIT(limit) ((limit) == 0 ? 1 : (limit))
+
+/* cgroup_devices_v1.c: what ordered rules come down to, for who knows no order: a default and
+   exceptions to it.  Not every list can be said so, which is an error. */
+struct device_exception {
+    char type;      /* 'b' or 'c' */
+    bool asked;     /* by the document; the others are gone without where the host refuses them */
+    uint8_t access; /* 0: none any more */
+    int64_t major, minor;
+};
+struct device_policy {
+    bool allow; /* what is no exception */
+    struct device_exception *items;
+    size_t count;
+};
+int device_policy_of(const struct device_rules *rules, struct device_policy *policy,
+                     struct error *err);
+void device_policy_free(struct device_policy *policy); /* for CLEANUP() */
+void device_access_text(uint8_t access, char text[4]); /* "rwm" */
 
 /* cgroup_devices_v1.c, cgroup_devices_bpf.c */
 int devices_apply_v1(const struct group *group, const struct device_rules *rules, bool fresh,
