@@ -14,7 +14,7 @@
 #include <limits.h>
 #include <linux/mount.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -50,13 +50,20 @@ static bool is_out_of_reach(void)
     return self >= 0 && fcntl(self, F_GET_SEALS) == SEALS;
 }
 
+static bool is_ourselves(int file)
+{
+    struct stat its, self;
+
+    return fstat(file, &its) == 0 && stat("/proc/self/exe", &self) == 0 &&
+           its.st_ino == self.st_ino && its.st_dev == self.st_dev;
+}
+
 /* The file by its path: the mount that we were started from may be of another mount
    namespace by now (the shim's), and those cannot be cloned. */
 static int mount_open(void)
 {
     struct mount_attr attr = { .attr_set =
                                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
-    struct stat mounted, self;
     char path[PATH_MAX];
     ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
     int file;
@@ -67,8 +74,7 @@ static int mount_open(void)
     file = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE); /* not closed by exec */
     if (file < 0)
         return -1;
-    if (fstat(file, &mounted) == 0 && stat("/proc/self/exe", &self) == 0 &&
-        mounted.st_ino == self.st_ino && mounted.st_dev == self.st_dev &&
+    if (is_ourselves(file) &&
         syscall(SYS_mount_setattr, file, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
         return file;
     close(file);
@@ -98,13 +104,19 @@ static int copy_open(struct error *err)
     return done;
 }
 
-/* The kernel calls what was started by descriptor /dev/fd/N (execveat(2)). */
+/* The kernel calls what was started by descriptor /dev/fd/N (execveat(2)).  By now another file may
+   have that number. */
 static void held_find(void)
 {
+    static const char folder[] = "/dev/fd/";
     const char *name = (const char *)getauxval(AT_EXECFN);
+    int file;
 
-    if (name != NULL && sscanf(name, "/dev/fd/%d", &held) == 1)
-        fcntl(held, F_SETFD, FD_CLOEXEC);
+    if (name == NULL || strncmp(name, folder, strlen(folder)) != 0)
+        return;
+    file = (int)strtol(name + strlen(folder), NULL, 10);
+    if (is_ourselves(file) && fcntl(file, F_SETFD, FD_CLOEXEC) == 0)
+        held = file;
 }
 
 void self_let_go(void)
