@@ -390,8 +390,10 @@ static int devices_apply(const struct cgroup *cgroup, const struct resources *re
 
     if (!fresh && !resources->devices.asked)
         return 0;
-    if (group != NULL)
-        return devices_apply_v1(group, &resources->devices, fresh, err);
+    if (group != NULL && devices_apply_v1(group, &resources->devices, fresh, err) == 0)
+        return 0;
+    if (group != NULL) /* a group of one's own does not give CAP_SYS_ADMIN */
+        return cgroup->rootless && err->os == EPERM ? 0 : -1;
     if (unified != NULL && devices_apply_bpf(unified, &resources->devices, fresh, err) == 0)
         return 0;
     if (cgroup->rootless)

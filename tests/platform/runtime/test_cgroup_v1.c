@@ -354,6 +354,35 @@ static void what_is_saved_is_loaded(void **state UNUSED)
     assert_int_equal(cgroup_remove(loaded, &err), 0);
 }
 
+static void exec_can_go_to_a_group_below(void **state UNUSED)
+{
+    CLEANUP(json_decrefp) json_t *saved = NULL;
+    CLEANUP(cgroup_free) struct cgroup *first = NULL;
+    char below[PATH_MAX], name[40], text[8192];
+    pid_t pid;
+
+    group_made("{}");
+    saved = cgroup_save(cgroup);
+    first = cgroup;
+    cgroup = cgroup_load(saved, &err);
+    snprintf(below, sizeof(below), "%s/sub", cgroup_group(cgroup, "pids")->folder);
+    assert_int_equal(mkdir(below, 0755), 0);
+    assert_int_equal(cgroup_descend(cgroup, "pids:/../x", &err), -1);
+    assert_int_equal(cgroup_descend(cgroup, "nothing:sub", &err), -1);
+    assert_int_equal(cgroup_descend(cgroup, "pids:/sub", &err), 0);
+    assert_int_equal(cgroup_open(cgroup, 0, &err), 0);
+    pid = child_start(NULL);
+    snprintf(name, sizeof(name), "/proc/%d", (int)pid);
+    snprintf(below, sizeof(below), ":pids:%s/sub\n", first->groups[0].path);
+    assert_true(control_get(name, "cgroup", text, sizeof(text)) > 0);
+    assert_non_null(strstr(text, below));
+    snprintf(below, sizeof(below), ":freezer:%s\n", first->groups[0].path);
+    assert_non_null(strstr(text, below));
+    if (cgroup_remove(first, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static json_int_t number_at(const json_t *json, const char *section, const char *part,
                             const char *key)
 {
@@ -459,6 +488,7 @@ int main(void)
         T(groups_below_are_listed_and_removed_too),
         T(processes_are_frozen_and_thawed_and_die_frozen),
         T(what_is_saved_is_loaded),
+        T(exec_can_go_to_a_group_below),
         T(what_is_used_is_told),
         T(a_lack_of_memory_is_told),
     };
