@@ -52,6 +52,10 @@ int cgroup_join(const struct cgroup *cgroup, struct error *err);
 /* exec: the ways into groups that were loaded.  `beside` is the container's first process, which on
    version 2 may have moved down because it hands controllers to groups of its own; or 0. */
 int cgroup_open(struct cgroup *cgroup, pid_t beside, struct error *err);
+/* exec --cgroup, before cgroup_open(): the ways lead to a group below instead, "path", or on
+   version 1 "controller,...:path" for some of them.  For groups that were loaded and will not be
+   saved. */
+int cgroup_descend(struct cgroup *cgroup, const char *wanted, struct error *err);
 /* The slow one, for any process; with systemd the only one for the first. */
 int cgroup_enter(struct cgroup *cgroup, pid_t pid, struct error *err);
 

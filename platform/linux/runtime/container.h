@@ -2,8 +2,8 @@
  * container — one that is being made: everything that was read and opened for it.
  *
  * It is filled in the parent before the clone, so the first process has a copy of all of it
- * and reads nothing itself.  create.c is the parent's side, init.c the first process's; they meet
- * at the words of talk.h.
+ * and reads nothing itself.  container.c reads, create.c is the parent's side, init.c the first
+ * process's; the two meet at the words of talk.h.
  */
 #ifndef RUNTIME_CONTAINER_H
 #define RUNTIME_CONTAINER_H
@@ -44,6 +44,12 @@ struct container {
 
 void container_init(struct container *container, const struct options *options);
 void container_close(struct container *container); /* for CLEANUP(); undoes nothing */
+
+/* Reading, in this order: the bundle's config.json; what can be said of it as it is; all parts,
+   for which there must be a state by now. */
+int container_bundle(struct container *container, struct error *err);
+int container_check(struct container *container, struct error *err);
+int container_read(struct container *container, struct error *err);
 
 /*
  * Makes it up to where only the user's program is left to be started (`waits`), or until

@@ -176,7 +176,6 @@ static int keep_program(struct filter *filter, const void *bytes, size_t size, s
     return 0;
 }
 
-/* All of the section is looked at here: errors come before anything is started by it. */
 int filter_compile(struct filter *filter, struct error *err)
 {
     struct place where = place_member(&filter->seccomp, "defaultAction"),

@@ -7,6 +7,7 @@
  */
 #include "platform/linux/runtime/oci.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -238,6 +239,29 @@ static int defaults_set(struct options *options, struct error *err)
     return 0;
 }
 
+/* What is relative is so to where we were started; later we go to the bundle. */
+static int path_settle(const char **path, struct error *err)
+{
+    char folder[PATH_MAX], *whole;
+
+    if (*path == NULL || **path == '/' || **path == '\0')
+        return 0;
+    if (getcwd(folder, sizeof(folder)) == NULL)
+        return error_sys(err, errno, "current folder");
+    if (asprintf(&whole, "%s/%s", folder, *path) < 0)
+        return error_sys(err, ENOMEM, "%s", *path);
+    *path = whole; /* for as long as we live */
+    return 0;
+}
+
+static int paths_settle(struct options *options, struct error *err)
+{
+    return path_settle(&options->root, err) < 0 || path_settle(&options->pid_file, err) < 0 ||
+                   path_settle(&options->seccomp_program, err) < 0
+               ? -1
+               : 0;
+}
+
 static int arguments_check(const struct command *command, const struct options *options,
                            struct error *err)
 {
@@ -254,7 +278,7 @@ static int command_do(const struct command *command, char **argv, struct options
         return error_set(err, ERROR_INVALID_ARGUMENT, "no such command: %s", options->argv[0]);
     if (options_parse(command->rows, options->argc - 1, options->argv + 1, command->in_order,
                       options, err) < 0 ||
-        defaults_set(options, err) < 0)
+        defaults_set(options, err) < 0 || paths_settle(options, err) < 0)
         return -1;
     if (options->help)
         return command_help(command);

@@ -123,6 +123,25 @@ static void a_missing_working_directory_is_made(void **state UNUSED)
     assert_int_equal(run_with(text, "", ""), 0);
 }
 
+static void a_link_of_proc_makes_no_folder_elsewhere(void **state UNUSED)
+{
+    char folder[] = "/tmp/gantry-cwd-XXXXXX", more[128], text[128];
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(text, sizeof(text), "%s/out", folder);
+    assert_int_equal(symlink("/proc/self/root/tmp", text), 0);
+    snprintf(more, sizeof(more), "\"cwd\":\"%s/out/gantry-made\"", folder);
+    assert_int_equal(run_with("true", more, ""), 126);
+    assert_said("process.cwd: mkdir");
+    assert_int_equal(access("/tmp/gantry-made", F_OK), -1);
+    snprintf(more, sizeof(more), "\"cwd\":\"%s/../%s/x/\"", folder, folder + 5);
+    assert_int_equal(run_with("pwd -P", more, ""), 0);
+    snprintf(text, sizeof(text), "%s/x\n", folder);
+    assert_string_equal(said, text);
+    snprintf(text, sizeof(text), "rm -r %s", folder);
+    assert_int_equal(run_with(text, "", ""), 0);
+}
+
 static void a_working_directory_that_is_none_is_named(void **state UNUSED)
 {
     assert_int_equal(run_with("true", "\"cwd\":\"/etc/passwd\"", ""), 126);
@@ -175,6 +194,51 @@ static void ids_that_would_leave_root_are_refused(void **state UNUSED)
     assert_refused("\"user\":{\"additionalGids\":[4294967295]}", "",
                    "process.user.additionalGids[0]");
     assert_refused("\"user\":{\"umask\":512}", "", "process.user.umask");
+}
+
+static void write_file(const char *path, const char *text)
+{
+    int file = open(path, O_WRONLY);
+
+    if (write(file, text, strlen(text)) < 0)
+        dprintf(1, "%s: %s\n", path, strerror(errno));
+    close(file);
+}
+
+/* As newuidmap leaves a plain user: root of a namespace in which setgroups(2) is denied. */
+static void be_root_of_a_plain_user(void)
+{
+    if (syscall(SYS_setresgid, 1000, 1000, 1000) < 0 ||
+        syscall(SYS_setresuid, 1000, 1000, 1000) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 ||
+        unshare(CLONE_NEWUSER) < 0)
+        dprintf(1, "unshare: %s\n", strerror(errno));
+    write_file("/proc/self/setgroups", "deny");
+    write_file("/proc/self/uid_map", "0 1000 1");
+    write_file("/proc/self/gid_map", "0 1000 1");
+}
+
+static void a_plain_users_namespace_gives_all_but_groups(void **state UNUSED)
+{
+    const char *more = "\"capabilities\":{\"bounding\":[\"CAP_CHOWN\",\"CAP_SYS_RESOURCE\"],"
+                       "\"permitted\":[\"CAP_CHOWN\"],\"effective\":[\"CAP_CHOWN\"]}";
+
+    assert_int_equal(read_process("id -u; grep CapBnd /proc/self/status", more,
+                                  "\"namespaces\":[{\"type\":\"user\"}]"),
+                     0);
+    prepare = be_root_of_a_plain_user;
+    assert_int_equal(run_process(), 0);
+    assert_string_equal(said, "0\nCapBnd:\t0000000001000001\n");
+    assert_int_equal(read_process("true", "\"user\":{\"additionalGids\":[0]}",
+                                  "\"namespaces\":[{\"type\":\"user\"}]"),
+                     0);
+    prepare = be_root_of_a_plain_user;
+    assert_int_equal(run_process(), 126);
+    assert_said("process.user.additionalGids");
+    assert_int_equal(
+        read_process("true", "\"user\":{\"uid\":5}", "\"namespaces\":[{\"type\":\"user\"}]"), 0);
+    prepare = be_root_of_a_plain_user;
+    assert_int_equal(run_process(), 126);
+    assert_said("process.user.uid: setuid 5");
 }
 
 /* ---- capabilities ------------------------------------------------------------------------ */
@@ -314,10 +378,12 @@ int main(void)
         T(home_comes_from_the_passwd_of_the_container),
         T(descriptors_are_passed_only_when_asked_for),
         T(a_missing_working_directory_is_made),
+        T(a_link_of_proc_makes_no_folder_elsewhere),
         T(a_working_directory_that_is_none_is_named),
         T(a_working_directory_outside_the_root_is_refused),
         T(a_user_has_its_ids_and_groups_and_no_others),
         T(ids_that_would_leave_root_are_refused),
+        T(a_plain_users_namespace_gives_all_but_groups),
         T(without_capabilities_there_are_none),
         T(each_of_the_five_sets_is_as_it_says),
         T(root_has_what_is_bounding),
