@@ -201,10 +201,17 @@ static int plain_folder_open(const struct rootfs *rootfs, const struct mount_wan
                      want->is_bind ? "bind" : want->type);
 }
 
-/* Where the words of config.json end up in fact: links of the image lead into procfs, too. */
+/* Where the words of config.json end up in fact: links of the image lead into procfs, too.  What
+   cannot be told is refused. */
 static int proc_check(const struct mount_want *want, int target, struct error *err)
 {
-    if (is_at(want->destination, "/proc") || !is_procfs(target))
+    struct statfs fs;
+
+    if (is_at(want->destination, "/proc"))
+        return 0;
+    if (fstatfs(target, &fs) < 0)
+        return error_sys(err, errno, "target");
+    if (fs.f_type != PROC_SUPER_MAGIC)
         return 0;
     return error_set(err, ERROR_FAILED_PRECONDITION,
                      "\"%s\" cannot be mounted because it is inside /proc", want->destination);
