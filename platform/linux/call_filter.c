@@ -172,7 +172,7 @@ static int arch_add(struct call_filter *filter, uint32_t token, const char *name
 struct call_filter *call_filter_new(const char *action, unsigned number, struct error *err)
 {
     struct call_filter *filter = calloc(1, sizeof(*filter));
-    uint32_t otherwise;
+    uint32_t otherwise = 0;
 
     if (filter == NULL) {
         error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");

@@ -51,7 +51,7 @@ int process_limit(const struct process_spec *spec, pid_t pid, struct error *err)
 {
     if (set_oom_score(spec, pid, err) < 0)
         return -1;
-    return rlimits_apply(spec, pid, err);
+    return rlimits_raise(spec, pid, err);
 }
 
 /* ---- the working directory ------------------------------------------------------ */
@@ -206,7 +206,8 @@ static int drop_privileges(const struct process_spec *spec, struct filter *filte
     if (enter_cwd(spec, false, &entered, err) < 0 || capabilities_bound(spec, err) < 0 ||
         user_become(spec, err) < 0)
         return -1;
-    if (enter_cwd(spec, true, &entered, err) < 0 || check_cwd(err) < 0)
+    if (enter_cwd(spec, true, &entered, err) < 0 || check_cwd(err) < 0 ||
+        rlimits_apply(spec, err) < 0)
         return -1;
     /* a listener may answer any call, so nothing but the program may be left to do behind it */
     if (!spec->no_new_privs && load_early(spec, filter, err) < 0)
