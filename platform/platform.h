@@ -57,6 +57,8 @@ char *fs_read(const char *path, size_t limit, size_t *size, struct error *err);
 /* Durable: written beside, synced, renamed over, folder synced.  Without `durable` only atomic. */
 int fs_write(const char *path, const void *data, size_t size, unsigned mode, bool durable,
              struct error *err);
+/* A file that is not there yet, in a folder where nobody looks yet: written in place. */
+int fs_write_new(const char *path, const void *data, size_t size, unsigned mode, struct error *err);
 
 /* A file opened for writing at `offset` (what lies behind is cut off). */
 int file_open_append(const char *path, uint64_t offset, int *file, struct error *err);
@@ -149,6 +151,8 @@ void memory_wipe(void *data, size_t size); /* of secrets; no compiler leaves it 
 
 /* A thread that nobody waits for; for helpers, which end all at once. */
 int thread_detach(void (*run)(void *ctx), void *ctx, struct error *err);
+/* What lists of threads (top -H) call the one that says so; 15 bytes of it. */
+void thread_name(const char *name);
 /* Ends this process now, whatever its threads do; nothing is tidied up. */
 void process_end(int status) __attribute__((noreturn));
 
@@ -161,7 +165,8 @@ struct child {
     int output; /* read by us, -1 when not asked for */
 };
 struct child_options {
-    const char *const *argv; /* argv[0] is a path */
+    const char *const *argv;
+    const char *path;        /* of the program; NULL: argv[0] */
     bool input, output;      /* pipes on its stdin, stdout; else /dev/null */
     int channel;             /* instead of `input`, this end is its stdin (channel.h); 0: none */
     int errors;              /* its stderr goes here; -1: /dev/null, 2: ours */

@@ -20,6 +20,7 @@
 #include "protocol/schema.h"
 
 #define TASK_DATA_MAX (60u * 1024) /* bytes of a stream in one packet */
+#define RUNTIME_NATIVE "native"    /* in a task's `runtime`: the engine inside the shim */
 
 /* ---- creating -------------------------------------------------------------- */
 
@@ -33,6 +34,18 @@ struct task_start {
     size_t spec_size;
 };
 
+/*
+ * A supervisor that was started ahead and waits for its folder: a start finds it there instead of
+ * waiting for a program to be loaded.  It ends when the one who has it ends.
+ */
+struct task_spare {
+    bool is_there;
+    struct child child;
+};
+
+int task_spare_start(const char *shim, struct task_spare *spare, struct error *err);
+void task_spare_drop(struct task_spare *spare); /* for CLEANUP() */
+
 /* A container on its way into being.  Not copied, not moved while it is in use. */
 struct task_starting {
     int fd; /* readable when task_starting_take() has something to say */
@@ -43,11 +56,12 @@ struct task_starting {
 };
 
 /*
- * Makes the folder, writes what the shim needs and starts it.  May wait for the
- * disk.  Errors: FAILED_PRECONDITION (no such shim program), what files and
+ * Makes the folder, writes what the shim needs and starts it, or takes `spare`, if there is one.
+ * May wait for the disk.  Errors: FAILED_PRECONDITION (no such shim program), what files and
  * processes give; nothing is left then.
  */
-int task_create(const struct task_start *start, struct task_starting *starting, struct error *err);
+int task_create(const struct task_start *start, struct task_spare *spare,
+                struct task_starting *starting, struct error *err);
 
 /*
  * 1: the container is created, *pid is its first process as the host sees it (0: its creation is

@@ -354,14 +354,32 @@ static void handle(struct request *request)
     note_oldest(loop);
 }
 
+/* The writer's word that a write is committed: one frame behind the caller's, a pointer.  It comes
+   the same way as requests, because every socket more is looked at in each turn of the loop. */
+static bool take_committed(struct loop *loop, zmsg_t **frames)
+{
+    struct write *write;
+    zframe_t *frame = zmsg_last(*frames);
+
+    if (zmsg_size(*frames) != 2 || zframe_size(frame) != sizeof(write))
+        return false;
+    memcpy(&write, zframe_data(frame), sizeof(write));
+    zmsg_destroy(frames);
+    write_finish(loop, write);
+    return true;
+}
+
 static void take_message(struct loop *loop)
 {
     struct error err = { 0 };
-    struct message *message = message_receive(loop->inbox, true, &err);
+    zmsg_t *frames = zmsg_recv(loop->inbox);
+    struct message *message;
     struct request *request;
 
-    if (message == NULL)
+    ORDER_AFTER_RECEIVE();
+    if (frames == NULL || take_committed(loop, &frames))
         return;
+    message = message_of(frames, true, &err);
     atomic_fetch_sub(&loop->stats->queued, 1);
     if (streq(message->envelope.kind, "request")) {
         atomic_fetch_add(&loop->stats->handled, 1);
@@ -389,25 +407,6 @@ static int on_inbox(zloop_t *zloop, zsock_t *inbox, void *arg)
     return 0;
 }
 
-static int on_done(zloop_t *zloop, zsock_t *done, void *arg)
-{
-    struct loop *loop = arg;
-
-    (void)zloop;
-    while (zsock_events(done) & ZMQ_POLLIN) {
-        zframe_t *frame = zframe_recv(done);
-        struct write *write;
-
-        ORDER_AFTER_RECEIVE();
-        if (frame == NULL)
-            break;
-        memcpy(&write, zframe_data(frame), sizeof(write));
-        zframe_destroy(&frame);
-        write_finish(loop, write);
-    }
-    return 0;
-}
-
 static int on_order(zloop_t *zloop, zsock_t *pipe, void *arg)
 {
     char *order = zstr_recv(pipe);
@@ -432,7 +431,6 @@ static int loop_open(struct loop *loop, zsock_t *pipe, struct error *err)
     const char *name = loop->actor->name;
 
     loop->inbox = zsock_new(ZMQ_ROUTER);
-    loop->done = zsock_new(ZMQ_PULL);
     loop->zloop = zloop_new();
     loop->stats = stats_of(name);
     zloop_set_nonstop(loop->zloop, true);
@@ -440,11 +438,10 @@ static int loop_open(struct loop *loop, zsock_t *pipe, struct error *err)
     zsock_set_sndtimeo(loop->inbox, 0);         /* a full mailbox never blocks an actor */
     zsock_set_sndhwm(loop->inbox, 0);
     zsock_set_rcvhwm(loop->inbox, 0);           /* senders are held back by stats->queued */
-    if (zsock_bind(loop->inbox, "inproc://%s", name) < 0 || zsock_bind(loop->done, "inproc://%s.done", name) < 0)
+    if (zsock_bind(loop->inbox, "inproc://%s", name) < 0)
         return error_set(err, ERROR_ALREADY_EXISTS, "an actor named %s runs already", name);
     atomic_store(&loop->stats->queued, 0); /* of an earlier actor of that name */
     zloop_reader(loop->zloop, pipe, on_order, loop);
-    zloop_reader(loop->zloop, loop->done, on_done, loop);
     zloop_reader(loop->zloop, loop->inbox, on_inbox, loop);
     if (loop->actor->start != NULL)
         return loop->actor->start(loop->self, loop, err);
@@ -491,9 +488,7 @@ static void loop_close(struct loop *loop)
     zloop_destroy(&loop->zloop);
     watches_free(loop);
     zsock_unbind(loop->inbox, "inproc://%s", loop->actor->name); /* closing alone frees the name only later */
-    zsock_unbind(loop->done, "inproc://%s.done", loop->actor->name);
     zsock_destroy(&loop->inbox);
-    zsock_destroy(&loop->done);
     zsock_destroy(&loop->writer);
 }
 
@@ -512,6 +507,7 @@ static void actor_thread(zsock_t *pipe, void *arg)
     int result;
 
     ORDER_AFTER_RECEIVE();
+    thread_name(birth->actor->name);
     result = birth->result = loop_open(&loop, pipe, birth->err);
     ORDER_BEFORE_SEND(); /* `birth` belongs to the starting thread again */
     if (result == 0) {

@@ -280,9 +280,12 @@ static void job_thread(zsock_t *pipe, void *arg)
     struct birth birth = *(const struct birth *)arg;
     struct job job = { .pipe = pipe, .context = birth.context };
     struct error err = { 0 };
+    char name[16];
     void *out = NULL;
 
     ORDER_AFTER_RECEIVE();
+    snprintf(name, sizeof(name), "j %s", job.context.actor);
+    thread_name(name);
     job.last = &job.first;
     job.arena = arena_new();
     zsock_signal(pipe, 0);

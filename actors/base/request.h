@@ -11,8 +11,7 @@ struct job_handle;
 struct loop {
     const struct actor *actor;
     void *self;
-    zsock_t *inbox;   /* ROUTER inproc://NAME */
-    zsock_t *done;    /* PULL inproc://NAME.done: writes that are committed */
+    zsock_t *inbox;   /* ROUTER inproc://NAME: requests, and writes that are committed */
     zsock_t *writer;  /* PUSH inproc://writer, opened on first use */
     zloop_t *zloop;
     struct stats *stats;

@@ -65,16 +65,18 @@ void wire_error(const struct failure *failure, struct error *err)
 struct message *message_receive(zsock_t *socket, bool with_caller, struct error *err)
 {
     zmsg_t *frames = zmsg_recv(socket);
-    struct message *message;
-    zframe_t *head;
 
     ORDER_AFTER_RECEIVE();
-    if (frames == NULL)
-        return NULL;
-    message = zmalloc(sizeof(*message));
+    return frames != NULL ? message_of(frames, with_caller, err) : NULL;
+}
+
+struct message *message_of(zmsg_t *frames, bool with_caller, struct error *err)
+{
+    struct message *message = zmalloc(sizeof(*message));
+    zframe_t *head = zmsg_first(frames);
+
     message->frames = frames;
     message->arena = arena_new();
-    head = zmsg_first(frames);
     if (with_caller) {
         message->caller = head;
         head = zmsg_next(frames);

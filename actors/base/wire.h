@@ -33,6 +33,8 @@ struct message {
 
 /* Waits on the socket; NULL when interrupted.  A malformed envelope sets `err` and has kind "". */
 struct message *message_receive(zsock_t *socket, bool with_caller, struct error *err);
+/* The same of what was received already; takes the frames. */
+struct message *message_of(zmsg_t *frames, bool with_caller, struct error *err);
 void message_free(struct message **message);
 
 #endif

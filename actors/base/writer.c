@@ -44,7 +44,7 @@ struct writer {
     zsock_t *inbox;   /* PULL inproc://writer */
     zsock_t *journal; /* PUSH inproc://journal */
     zsock_t *collector; /* PUSH inproc://collector.due */
-    zhashx_t *owners; /* actor name -> PUSH inproc://NAME.done */
+    zhashx_t *owners; /* actor name -> DEALER inproc://NAME */
     zhashx_t *namespaces; /* known to have a row */
     char boot[64];
     bool has_events;
@@ -356,9 +356,9 @@ static void tell_owner(struct writer *writer, struct write *write)
     owner = zhashx_lookup(writer->owners, write->actor);
     frame = zframe_new(&write, sizeof(write));
     if (owner == NULL) {
-        owner = zsock_new(ZMQ_PUSH);
+        owner = zsock_new(ZMQ_DEALER);
         zsock_set_sndhwm(owner, 0);
-        zsock_connect(owner, "inproc://%s.done", write->actor);
+        zsock_connect(owner, "inproc://%s", write->actor);
         zhashx_insert(writer->owners, write->actor, owner);
     }
     ORDER_BEFORE_SEND();
@@ -445,6 +445,43 @@ static size_t take_waiting(struct writer *writer, struct write **writes)
     return count;
 }
 
+static bool is_among(struct write **writes, size_t count, const char *actor)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(writes[i]->actor, actor) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * What need not wait for the disk is committed before what does, instead of waiting with it; but
+ * never before an earlier write of its own actor, which it may build on.  (It cannot build on one of
+ * another actor that is not answered yet.)  Yields how many come first; both parts keep their order.
+ */
+static size_t relaxed_first(struct write **writes, size_t count)
+{
+    struct write *rest[MERGE_MAX];
+    size_t first = 0, behind = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (writes[i]->relaxed && !is_among(rest, behind, writes[i]->actor))
+            writes[first++] = writes[i];
+        else
+            rest[behind++] = writes[i];
+    memcpy(writes + first, rest, behind * sizeof(*rest));
+    return first;
+}
+
+static void commit_waiting(struct writer *writer, struct write **writes, size_t count)
+{
+    size_t first = relaxed_first(writes, count);
+
+    if (first > 0)
+        commit_all(writer, writes, first);
+    if (count > first)
+        commit_all(writer, writes + first, count - first);
+}
+
 static void checkpoint(struct writer *writer)
 {
     if (writer->commits > 0)
@@ -488,8 +525,7 @@ static void serve(struct writer *writer, zsock_t *pipe)
         }
         wait_ms = IDLE_MS;
         count = take_waiting(writer, writes);
-        if (count > 0)
-            commit_all(writer, writes, count);
+        commit_waiting(writer, writes, count);
         if (writer->commits >= CHECKPOINT_EACH)
             checkpoint(writer);
     }
@@ -540,6 +576,7 @@ static void writer_thread(zsock_t *pipe, void *arg)
     struct writer writer;
 
     ORDER_AFTER_RECEIVE();
+    thread_name("writer");
     writer = *birth;
     birth->result = writer_open(&writer);
     ORDER_BEFORE_SEND();

@@ -155,7 +155,7 @@ static int write_file(struct making *making, const char *name, const struct buff
 
     if (path_format(path, err, "%s/%s", making->folder, name) < 0)
         return -1;
-    return fs_write(path, text->size > 0 ? text->data : "", text->size, 0644, false, err);
+    return fs_write_new(path, text->size > 0 ? text->data : "", text->size, 0644, err);
 }
 
 /* What the host has under `path`; nothing when it has no such file. */
@@ -257,6 +257,7 @@ static int make_spec(struct making *making, struct error *err)
 {
     struct arena *arena = job_arena(making->job);
     CLEANUP(buffer_free) struct buffer json = { 0 };
+    CLEANUP(buffer_free) struct buffer command = { 0 };
     struct machine machine;
     struct spec_host host;
     struct spec_input input = {
@@ -273,9 +274,11 @@ static int make_spec(struct making *making, struct error *err)
         .host = &host,
     };
 
-    if (describe_host(making, &host, &machine, err) < 0 || spec_build(&input, &json, err) < 0)
+    if (describe_host(making, &host, &machine, err) < 0 || spec_build(&input, &json, &command, err) < 0)
         return -1;
     making->info.spec = arena_copy(arena, json.data, json.size);
+    if (command.size > 0)
+        making->info.command = arena_copy(arena, command.data, command.size);
     return 0;
 }
 
@@ -296,7 +299,8 @@ static int fill_record(struct making *making, struct error *err)
         signal = NULL; /* the image's nonsense is not the user's fault */
     }
     info->id = making->id;
-    info->command = spec_command(info->spec, strlen(info->spec), job_arena(making->job));
+    if (want->spec != NULL)
+        info->command = spec_command(info->spec, strlen(info->spec), job_arena(making->job));
     info->name = want->name;
     info->labels = want->labels;
     info->runtime = want->runtime != NULL ? want->runtime : making->containers->config->default_runtime;

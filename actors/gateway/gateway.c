@@ -23,14 +23,14 @@
 
 struct service {
     const char *name;
-    zsock_t *socket;
+    zframe_t *address; /* on `back` */
     struct stats *stats;
-    struct gateway *gateway;
 };
 
 struct gateway {
     const struct gateway_config *config;
-    zsock_t *front;
+    zsock_t *front; /* clients */
+    zsock_t *back;  /* all services: each socket more is looked at in every turn of the loop */
     struct service services[SERVICES_MAX];
     int service_count;
     struct sessions sessions;
@@ -57,7 +57,7 @@ static void cancel_forward(struct gateway *gateway, struct forward *forward)
     struct service *service = &gateway->services[forward->service];
 
     atomic_fetch_add(&service->stats->queued, 1);
-    wire_send(service->socket, NULL, &envelope, &body);
+    wire_send(gateway->back, service->address, &envelope, &body);
 }
 
 static void session_lose(struct gateway *gateway, struct session *session, const char *why)
@@ -108,10 +108,10 @@ static bool is_final(const char *kind)
     return streq(kind, "reply") || streq(kind, "error");
 }
 
-static void take_answer(struct gateway *gateway, struct service *service)
+static void take_answer(struct gateway *gateway)
 {
     struct error err = { 0 };
-    struct message *message = message_receive(service->socket, false, &err);
+    struct message *message = message_receive(gateway->back, true, &err);
     struct forward *forward;
     struct session *session;
     zframe_t *body;
@@ -207,7 +207,7 @@ static int forward_to(struct gateway *gateway, int index, const struct envelope 
     envelope.inside = envelope.has_inside = false;
     envelope.relaxed = envelope.has_relaxed = false;
     atomic_fetch_add(&service->stats->queued, 1);
-    if (wire_send(service->socket, NULL, &envelope, body) == 0)
+    if (wire_send(gateway->back, service->address, &envelope, body) == 0)
         return 0;
     atomic_fetch_sub(&service->stats->queued, 1);
     return -1;
@@ -362,13 +362,11 @@ static int on_client(zloop_t *zloop, zsock_t *front, void *arg)
     return 0;
 }
 
-static int on_service(zloop_t *zloop, zsock_t *socket, void *arg)
+static int on_answer(zloop_t *zloop, zsock_t *back, void *arg)
 {
-    struct service *service = arg;
-
     (void)zloop;
-    for (int i = 0; i < 64 && (zsock_events(socket) & ZMQ_POLLIN); i++)
-        take_answer(service->gateway, service);
+    for (int i = 0; i < 64 && (zsock_events(back) & ZMQ_POLLIN); i++)
+        take_answer(arg);
     return 0;
 }
 
@@ -390,6 +388,27 @@ static int bind_endpoint(struct gateway *gateway, const char *endpoint, struct e
     return path != NULL ? endpoint_protect(path, 0660, gateway->config->group, err) : 0;
 }
 
+/* Names on a ROUTER: who is told to "content" goes to the actor of that name. */
+static int back_open(struct gateway *gateway, struct error *err)
+{
+    gateway->back = zsock_new(ZMQ_ROUTER);
+    zsock_set_router_mandatory(gateway->back, 1);
+    zsock_set_sndtimeo(gateway->back, 0);
+    zsock_set_sndhwm(gateway->back, 0); /* held back by stats->queued */
+    zsock_set_rcvhwm(gateway->back, 0);
+    for (const char *const *name = gateway->config->actors; *name != NULL; name++) {
+        struct service *service = &gateway->services[gateway->service_count++];
+
+        *service = (struct service){ *name, zframe_from(*name), stats_of(*name) };
+        zsock_set_connect_rid(gateway->back, *name);
+        if (zsock_connect(gateway->back, "inproc://%s", *name) < 0)
+            return error_set(err, ERROR_INTERNAL, "cannot reach the %s actor: %s", *name,
+                             zmq_strerror(zmq_errno()));
+    }
+    zloop_reader(gateway->zloop, gateway->back, on_answer, gateway);
+    return 0;
+}
+
 static int gateway_open(struct gateway *gateway, struct error *err)
 {
     gateway->zloop = zloop_new();
@@ -401,17 +420,8 @@ static int gateway_open(struct gateway *gateway, struct error *err)
     zsock_set_linger(gateway->front, 500);
     zsock_set_sndhwm(gateway->front, QUEUE_LENGTH);
     zsock_set_maxmsgsize(gateway->front, (int)gateway->config->message_size);
-    for (const char *const *name = gateway->config->actors; *name != NULL; name++) {
-        struct service *service = &gateway->services[gateway->service_count++];
-
-        *service = (struct service){ .name = *name, .gateway = gateway, .stats = stats_of(*name) };
-        service->socket = zsock_new(ZMQ_DEALER);
-        zsock_set_sndtimeo(service->socket, 0);
-        zsock_set_sndhwm(service->socket, 0); /* held back by stats->queued */
-        zsock_set_rcvhwm(service->socket, 0);
-        zsock_connect(service->socket, "inproc://%s", *name);
-        zloop_reader(gateway->zloop, service->socket, on_service, service);
-    }
+    if (back_open(gateway, err) < 0)
+        return -1;
     if (zsock_bind(gateway->front, "inproc://gantry") < 0)
         return error_set(err, ERROR_ALREADY_EXISTS, "a gateway runs already in this process");
     for (const char *const *endpoint = gateway->config->endpoints; *endpoint != NULL; endpoint++)
@@ -433,7 +443,8 @@ static void gateway_close(struct gateway *gateway)
     zsock_unbind(gateway->front, "inproc://gantry");
     zsock_destroy(&gateway->front);
     for (int i = 0; i < gateway->service_count; i++)
-        zsock_destroy(&gateway->services[i].socket);
+        zframe_destroy(&gateway->services[i].address);
+    zsock_destroy(&gateway->back);
     sessions_close(&gateway->sessions);
     atomic_store(&client_count, 0);
 }
@@ -443,6 +454,7 @@ static void gateway_thread(zsock_t *pipe, void *arg)
     struct gateway *birth = arg, *gateway = zmalloc(sizeof(*gateway));
 
     ORDER_AFTER_RECEIVE();
+    thread_name("gateway");
     gateway->config = birth->config;
     gateway->result = birth->result = gateway_open(gateway, birth->err);
     ORDER_BEFORE_SEND();

@@ -103,8 +103,8 @@ static int find_by_id(struct db *db, const char *namespace, const char *text, st
     return 0;
 }
 
-static int find_image(struct db *db, const char *namespace, const char *text, struct arena *arena,
-                      struct image_info *info, struct error *err)
+int image_find(struct db *db, const char *namespace, const char *text, struct arena *arena,
+               struct image_info *info, struct error *err)
 {
     struct error by_id;
 
@@ -121,7 +121,7 @@ static int on_get(void *self, struct request *request, struct error *err)
     const struct images_get_request *in = request_body(request);
     struct image_info info;
 
-    if (find_image(images->db, request_namespace(request), in->name, request_arena(request), &info, err) < 0)
+    if (image_find(images->db, request_namespace(request), in->name, request_arena(request), &info, err) < 0)
         return -1;
     return request_reply(request, &info);
 }
@@ -251,7 +251,7 @@ static int tag(struct write *write, const void *in, void *out, struct error *err
     struct image_info source;
     const struct map none = { 0 };
 
-    if (find_image(write_db(write), write_namespace(write), want->source, write_arena(write), &source, err) < 0)
+    if (image_find(write_db(write), write_namespace(write), want->source, write_arena(write), &source, err) < 0)
         return -1;
     return point(write, write_ctx(write), source.target, &none, source.id, source.has_size ? source.size : 0, out, err);
 }
@@ -270,7 +270,7 @@ static int label(struct write *write, const void *in, void *out, struct error *e
     const struct images_label_request *want = in;
     struct image_info *info = out;
 
-    if (find_image(write_db(write), write_namespace(write), want->name, write_arena(write), info, err) < 0)
+    if (image_find(write_db(write), write_namespace(write), want->name, write_arena(write), info, err) < 0)
         return -1;
     info->labels = labels_merge(&info->labels, &want->labels, write_arena(write));
     info->updated = clock_now();
@@ -308,7 +308,7 @@ static int remove_row(struct write *write, const void *in, void *out, struct err
     struct images_remove_reply *reply = out;
     struct image_info info;
 
-    if (find_image(write_db(write), write_namespace(write), want->name, write_arena(write), &info, err) < 0 ||
+    if (image_find(write_db(write), write_namespace(write), want->name, write_arena(write), &info, err) < 0 ||
         (!(want->has_force && want->force) && is_in_use(write, &info, err) < 0) ||
         db_run(write_db(write), err, "DELETE FROM images_image WHERE namespace = ? AND name = ?", "ss",
                write_namespace(write), info.name) < 0)
@@ -354,6 +354,7 @@ static void images_close(void *self)
     struct images *images = self;
 
     claims_free(images);
+    recent_free(&images->recent);
     db_close(&images->db);
 }
 

@@ -14,6 +14,7 @@
 
 #include "actors/base/actor.h"
 #include "actors/base/db.h"
+#include "actors/images/recent.h"
 
 struct images_config {
     const char *root;
@@ -31,7 +32,12 @@ struct images {
     const struct images_config *config;
     struct db *db; /* read-only */
     struct claim *claims;
+    struct recent recent;
 };
+
+/* The image that `text` names: a reference, or the beginning of an id. */
+int image_find(struct db *db, const char *namespace, const char *text, struct arena *arena,
+               struct image_info *info, struct error *err);
 
 extern const struct actor images_actor; /* self: struct images, zeroed but for config */
 extern const struct db_schema images_schema;

@@ -70,11 +70,18 @@ static int keep_snapshots(struct job *job, const struct variant *variant, const 
     return call(job, &op_content_label, &want, NULL, err);
 }
 
+/* An unpacking that is under way. */
+struct unpacking {
+    const struct images_inspect_request *want;
+    struct buffer packed; /* the answer, when there is one */
+};
+
 static int unpack(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images *images = job_self(job);
     const char *driver = images->config->default_driver;
-    const struct images_inspect_request *want = in;
+    struct unpacking *unpacking = *(struct unpacking *const *)in;
+    const struct images_inspect_request *want = unpacking->want;
     CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
     struct source source;
     struct variant variant;
@@ -89,7 +96,53 @@ static int unpack(struct job *job, const void *in, void *out, struct error *err)
     if (layers_take(&source, images->config, driver, false, &variant, err) < 0 ||
         (source.unpacked && keep_snapshots(job, &variant, driver, err) < 0))
         return error_wrap(err, "unpack %.100s", want->name);
+    record_pack(images_inspect_reply_record(), out, &unpacking->packed);
     return 0;
+}
+
+static void unpacked(void *self, struct request *request, void *arg)
+{
+    struct images *images = self;
+    struct unpacking *unpacking = arg;
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct images_inspect_reply reply;
+    struct error ignored;
+
+    if (unpacking->packed.size > 0 &&
+        record_unpack(images_inspect_reply_record(), RECORD_LENIENT, unpacking->packed.data, unpacking->packed.size,
+                      &reply, arena, &ignored) == 0)
+        recent_put(&images->recent, request_namespace(request), reply.image->target->digest, unpacking->want->platform,
+                   &unpacking->packed);
+    buffer_free(&unpacking->packed);
+}
+
+static int snapshot_is_here(struct images *images, const char *namespace, const char *chain_id, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+
+    if (chain_id == NULL)
+        return 1;
+    if (db_query(images->db, &query, err,
+                 "SELECT 1 FROM snapshots_snapshot WHERE namespace = ? AND driver = ? AND key = ?", "sss", namespace,
+                 images->config->default_driver, chain_id) < 0)
+        return -1;
+    return query_next(&query, err);
+}
+
+/* 1: it was unpacked a short while ago, and that is still there; `reply` says what. */
+static int find_recent(struct images *images, struct request *request, struct images_inspect_reply *reply,
+                       struct error *err)
+{
+    const struct images_inspect_request *want = request_body(request);
+    const char *namespace = request_namespace(request);
+    struct image_info *image = arena_alloc(request_arena(request), sizeof(*image));
+
+    if (image_find(images->db, namespace, want->name, request_arena(request), image, err) < 0)
+        return -1;
+    if (!recent_find(&images->recent, namespace, image->target->digest, want->platform, reply, request_arena(request)))
+        return 0;
+    reply->image = image;
+    return snapshot_is_here(images, namespace, reply->chain_id, err);
 }
 
 int on_images_inspect(void *self, struct request *request, struct error *err)
@@ -100,6 +153,15 @@ int on_images_inspect(void *self, struct request *request, struct error *err)
 
 int on_images_unpack(void *self, struct request *request, struct error *err)
 {
-    (void)self;
-    return request_run(request, unpack, err);
+    struct unpacking *unpacking = arena_alloc(request_arena(request), sizeof(*unpacking)), **in;
+    struct images_inspect_reply reply;
+    int found = find_recent(self, request, &reply, err);
+
+    if (found != 0)
+        return found < 0 ? -1 : request_reply(request, &reply);
+    unpacking->want = request_body(request);
+    in = arena_alloc(request_arena(request), sizeof(struct unpacking *));
+    *in = unpacking;
+    request_on_end(request, unpacked, unpacking);
+    return request_run_on(request, unpack, in, err);
 }

@@ -9,6 +9,7 @@
 #include "platform/scope.h"
 #include "protocol/oci/draft.h"
 #include "protocol/oci/spec.h"
+#include "protocol/oci/spec_scan.h"
 
 #define UNDO_MS 30000
 
@@ -16,6 +17,7 @@ struct creation {
     struct container_info container; /* spec included */
     const struct window *window;
     bool hold, defer;
+    struct task_spare *spare;
 };
 
 static const char *runtime_program(const struct tasks_config *config, const char *name)
@@ -59,33 +61,67 @@ static bool is_crun(const char *program)
     return strncmp(name != NULL ? name + 1 : program, "crun", 4) == 0;
 }
 
-/* The runtime's copy, when there is something to tell it besides. */
-static int take_spec(struct job *job, json_t *root, struct task_start *start, struct error *err)
+/* ---- the spec that the runtime gets -------------------------------------------------------- */
+
+/* A spec in three parts, the middle one its system call filter: most of it, and seldom looked at. */
+struct spec_parts {
+    struct bin before, filter, after; /* no filter: `before` is all */
+};
+
+static struct spec_parts spec_split(const char *spec, size_t size)
+{
+    size_t begin, end;
+
+    if (!spec_scan_seccomp(spec, size, &begin, &end))
+        return (struct spec_parts){ .before = { spec, size } };
+    return (struct spec_parts){ { spec, begin }, { spec + begin, end - begin }, { spec + end, size - end } };
+}
+
+static struct bin spec_join(const struct spec_parts *parts, const struct bin *middle, struct arena *arena)
+{
+    CLEANUP(buffer_free) struct buffer text = { 0 };
+
+    buffer_add(&text, parts->before.data, parts->before.size);
+    buffer_add(&text, middle->data, middle->size);
+    buffer_add(&text, parts->after.data, parts->after.size);
+    return (struct bin){ arena_copy(arena, text.data, text.size), text.size };
+}
+
+static struct bin spec_without_filter(const struct spec_parts *parts, struct arena *arena)
+{
+    static const struct bin none = { "null", 4 };
+
+    return parts->filter.size > 0 ? spec_join(parts, &none, arena) : parts->before;
+}
+
+/* crun's: with the program as an annotation, and the filter as it was. */
+static int take_annotated(struct job *job, json_t *root, const struct spec_parts *parts, struct task_start *start,
+                          struct error *err)
 {
     const struct tasks *tasks = job_self(job);
     CLEANUP(buffer_free) struct buffer text = { 0 };
+    struct spec_parts copy;
+    struct bin spec;
 
-    if (!is_crun(start->task->runtime) || !task_filter_add(tasks->config->state, root))
+    if (!task_filter_add(tasks->config->state, &parts->filter, root))
         return 0;
+    draft_put(json_object_get(root, "linux"), "seccomp", draft_object()); /* its place */
     if (draft_write(root, SPEC_BYTES_MAX, &text, err) < 0)
         return -1;
-    start->spec = arena_copy(job_arena(job), text.data, text.size);
-    start->spec_size = text.size;
+    copy = spec_split(text.data, text.size);
+    spec = spec_join(&copy, &parts->filter, job_arena(job));
+    start->spec = spec.data;
+    start->spec_size = spec.size;
     return 0;
 }
 
 /* What the shim has to know of the spec: its control group, and the sources whose mounts go both
  * ways. */
-static int read_spec(struct job *job, struct task_start *start, struct shim_task *task, struct error *err)
+static void take_essence(const json_t *root, struct shim_task *task, struct arena *arena)
 {
-    struct arena *arena = job_arena(job);
-    json_t *root = draft_read(start->spec, start->spec_size, err);
-    int result;
     const json_t *mounts = json_object_get(root, "mounts"), *mount;
     size_t i;
 
-    if (root == NULL)
-        return error_wrap(err, "the container's spec");
     task->cgroup = arena_str(
         arena, json_string_value(json_object_get(json_object_get(root, "linux"), "cgroupsPath")));
     task->shared.items =
@@ -96,7 +132,29 @@ static int read_spec(struct job *job, struct task_start *start, struct shim_task
         if (source != NULL && is_rshared(mount))
             task->shared.items[task->shared.count++] = arena_str(arena, source);
     }
-    result = take_spec(job, root, start, err);
+}
+
+static int read_spec(struct job *job, struct task_start *start, struct shim_task *task, struct error *err)
+{
+    const struct tasks *tasks = job_self(job);
+    struct arena *arena = job_arena(job);
+    struct spec_parts parts = spec_split(start->spec, start->spec_size);
+    struct bin bare = spec_without_filter(&parts, arena);
+    json_t *root = draft_read(bare.data, bare.size, err);
+    char *filter = arena_alloc(arena, PATH_SIZE);
+    int result = 0;
+
+    if (root == NULL)
+        return error_wrap(err, "the container's spec");
+    take_essence(root, task, arena);
+    if (parts.filter.size > 0 && is_crun(task->runtime)) {
+        result = take_annotated(job, root, &parts, start, err);
+    } else if (parts.filter.size > 0 && strcmp(task->runtime, RUNTIME_NATIVE) == 0 &&
+               task_filter_file(tasks->config->state, &parts.filter, filter)) {
+        task->filter = filter;
+        start->spec = bare.data;
+        start->spec_size = bare.size;
+    }
     json_decref(root);
     return result;
 }
@@ -144,14 +202,16 @@ static int create(struct job *job, const struct creation *creation, struct task_
         runtime_program(config, container->runtime ? container->runtime : config->default_runtime);
     int got;
 
-    if (program_look_up(name, program, &missing) < 0)
+    if (strcmp(name, RUNTIME_NATIVE) == 0)
+        snprintf(program, sizeof(program), "%s", name);
+    else if (program_look_up(name, program, &missing) < 0)
         return error_set(err, ERROR_FAILED_PRECONDITION, "OCI runtime %s: %.250s", name,
                          missing.text);
     if (path_format(runtime_root, err, "%s/oci", config->state) < 0 ||
         fs_folder_make(runtime_root, 0700, err) < 0 ||
         read_spec(job, &start, &task, err) < 0 ||
         root_mounts(job, container, &task.rootfs, err) < 0 ||
-        task_create(&start, starting, err) < 0)
+        task_create(&start, creation->spare, starting, err) < 0)
         return -1;
     while ((got = task_starting_take(starting, pid, err)) == 0)
         if (job_wait(job, starting->fd, JOB_FD, -1, err) < 0)
@@ -167,6 +227,7 @@ static int create_job(struct job *job, const void *in, void *out, struct error *
     uint64_t pid;
 
     if (create(job, creation, &starting, &pid, err) < 0) {
+        task_spare_drop(creation->spare); /* if it was not taken yet */
         call_finally(job, &op_tasks_adopt, &adopt);
         return -1;
     }
@@ -219,8 +280,11 @@ int on_create(void *self, struct request *request, struct error *err)
     task->init.stdin = container->has_stdin && container->stdin;
     task->remove = container->has_remove && container->remove;
     task->made = container->has_created ? container->created : 0;
+    creation->spare = arena_copy(request_arena(request), &tasks->spare, sizeof(tasks->spare));
+    tasks->spare.is_there = false;
     if (request_run_on(request, create_job, creation, err) == 0)
         return 0;
+    task_spare_drop(creation->spare);
     task_free(task);
     return -1;
 }
@@ -234,6 +298,7 @@ int on_adopt(void *self, struct request *request, struct error *err)
 
     if (!request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED, "tasks.adopt is for the daemon itself");
+    spare_soon(tasks);
     if (task == NULL || task->init.status != TASK_CREATING)
         return error_set(err, ERROR_INTERNAL, "container %s: nothing is being created", in->id);
     if (in->folder == NULL) {

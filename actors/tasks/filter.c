@@ -4,8 +4,9 @@
  * Compiling the default profile takes a runtime 17 ms of processor time at every start.  crun
  * takes a compiled program instead, as an annotation.  It is added to the copy of the spec
  * that the runtime gets, next to the profile, which stays: a crun that does not know the
- * annotation, or an exec, finds what it needs.  Programs lie in the state folder, which ends with
- * the boot, as may what the kernel knows; their names are digests of all that makes them.
+ * annotation, or an exec, finds what it needs.  Our own engine takes the file's name instead of the
+ * profile.  Programs lie in the state folder, which ends with the boot, as may what the kernel
+ * knows; their names are digests of all that makes them.
  */
 #include <stdlib.h>
 
@@ -125,59 +126,92 @@ static int keep(const char *folder, const char *path, const struct buffer *progr
     return fs_rename(beside, path, err);
 }
 
-static int path_of(const char *state, const json_t *seccomp, char folder[PATH_SIZE],
-                   char path[PATH_SIZE], struct error *err)
+/* What the same bytes may be compiled differently by is in the name too. */
+static int path_of(const char *state, const struct bin *section, char folder[PATH_SIZE], char path[PATH_SIZE],
+                   struct error *err)
 {
-    char *text = json_dumps(seccomp, JSON_COMPACT | JSON_SORT_KEYS), version[32], digest[DIGEST_TEXT_SIZE];
+    char version[32], digest[DIGEST_TEXT_SIZE];
     CLEANUP(buffer_free) struct buffer all = { 0 };
 
-    if (text == NULL)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
     call_filter_version(version);
     buffer_add(&all, version, strlen(version) + 1);
-    buffer_add(&all, text, strlen(text));
-    free(text);
-    if (digest_of("sha256", all.data, all.size, digest, err) < 0 ||
-        path_format(folder, err, "%s/seccomp", state) < 0)
+    buffer_add(&all, section->data, section->size);
+    if (digest_of("sha256", all.data, all.size, digest, err) < 0 || path_format(folder, err, "%s/seccomp", state) < 0)
         return -1;
     return path_format(path, err, "%s/%s", folder, digest_hex(digest));
 }
 
-static int program_of(const char *state, const json_t *seccomp, struct buffer *program, struct error *err)
+/* What is not in the program is left to the runtime, and all of it with it. */
+static int check_plain(const json_t *seccomp, struct error *err)
 {
-    char folder[PATH_SIZE], path[PATH_SIZE], *kept;
+    if (json_object_get(seccomp, "listenerPath") != NULL)
+        return error_set(err, ERROR_UNIMPLEMENTED, "seccomp: a listener");
+    if (json_array_size(json_object_get(seccomp, "flags")) > 0)
+        return error_set(err, ERROR_UNIMPLEMENTED, "seccomp: flags");
+    return 0;
+}
+
+static int compile_section(const struct bin *section, struct buffer *program, struct error *err)
+{
+    json_t *seccomp = draft_read(section->data, section->size, err);
+    int result = seccomp == NULL || check_plain(seccomp, err) < 0 ? -1 : compile(seccomp, program, err);
+
+    json_decref(seccomp);
+    return result;
+}
+
+/* `path` is where it is kept, if it could be; `program` NULL: only that is wanted. */
+static int program_of(const char *state, const struct bin *section, char path[PATH_SIZE], struct buffer *program,
+                      struct error *err)
+{
+    CLEANUP(buffer_free) struct buffer made = { 0 };
+    char folder[PATH_SIZE], *kept;
     struct error failed = { 0 };
     size_t size;
 
-    if (path_of(state, seccomp, folder, path, err) < 0)
+    if (path_of(state, section, folder, path, err) < 0)
         return -1;
+    if (fs_exists(path) && program == NULL)
+        return 0;
     kept = fs_exists(path) ? fs_read(path, PROGRAM_MAX, &size, &failed) : NULL;
     if (kept != NULL) {
         buffer_add(program, kept, size);
         free(kept);
         return 0;
     }
-    if (compile(seccomp, program, err) < 0)
+    if (compile_section(section, &made, err) < 0)
         return -1;
-    if (keep(folder, path, program, &failed) < 0)
+    if (keep(folder, path, &made, &failed) < 0)
         log_warn("tasks", "%s: %s", path, failed.text);
+    if (program != NULL)
+        buffer_add(program, made.data, made.size);
     return 0;
 }
 
-bool task_filter_add(const char *state, json_t *spec)
+static bool is_made(int result, const struct error *err)
 {
-    const json_t *seccomp = json_object_get(json_object_get(spec, "linux"), "seccomp");
-    json_t *annotations = json_object_get(spec, "annotations");
-    CLEANUP(buffer_free) struct buffer program = { 0 };
+    if (result < 0)
+        log_debug("tasks", "left to the runtime: %s", err->text);
+    return result == 0;
+}
+
+bool task_filter_file(const char *state, const struct bin *section, char path[PATH_SIZE])
+{
     struct error err = { 0 };
 
-    if (!json_is_object(seccomp) || json_object_get(seccomp, "listenerPath") != NULL ||
-        json_object_get(annotations, ANNOTATION) != NULL)
+    return is_made(program_of(state, section, path, NULL, &err), &err) && fs_exists(path);
+}
+
+bool task_filter_add(const char *state, const struct bin *section, json_t *spec)
+{
+    json_t *annotations = json_object_get(spec, "annotations");
+    CLEANUP(buffer_free) struct buffer program = { 0 };
+    char path[PATH_SIZE];
+    struct error err = { 0 };
+
+    if (json_object_get(annotations, ANNOTATION) != NULL ||
+        !is_made(program_of(state, section, path, &program, &err), &err))
         return false;
-    if (program_of(state, seccomp, &program, &err) < 0) {
-        log_debug("tasks", "left to the runtime: %s", err.text);
-        return false;
-    }
     if (!json_is_object(annotations))
         draft_put(spec, "annotations", annotations = draft_object());
     draft_put(annotations, ANNOTATION, json_base64(program.data, program.size));

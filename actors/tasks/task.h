@@ -66,6 +66,8 @@ struct tasks {
     struct loop *loop;
     struct db *db; /* read-only */
     struct task *first;
+    struct task_spare spare; /* the next container's supervisor */
+    bool makes_spare;
 };
 
 /* entries (tasks.c) */
@@ -121,9 +123,14 @@ void task_wind_up(struct task *task);                        /* link.c: asks the
 void task_reconnect(struct task *task);                      /* recover.c */
 void task_dead(struct task *task);                           /* link.c: what ran ended as its files tell */
 
-/* Adds the compiled system call filter to a spec, for a runtime that takes it; false: nothing was
-   added (filter.c). */
-bool task_filter_add(const char *state, json_t *spec);
+/* The system call filter of a spec, compiled (filter.c); `section` is the text of its linux.seccomp.
+   False: that is left to the runtime.  As a file that stays until the next boot: */
+bool task_filter_file(const char *state, const struct bin *section, char path[PATH_SIZE]);
+/* As an annotation in the spec, which crun takes: */
+bool task_filter_add(const char *state, const struct bin *section, json_t *spec);
+
+/* a supervisor started ahead (spare.c) */
+void spare_soon(struct tasks *tasks); /* there is to be one, when the rush is over */
 
 /* operations with files of their own */
 int on_create(void *self, struct request *request, struct error *err);   /* create.c */

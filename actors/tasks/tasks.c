@@ -556,6 +556,7 @@ static void tasks_close(void *self)
 
     while (tasks->first != NULL)
         task_free(tasks->first);
+    task_spare_drop(&tasks->spare);
     db_close(&tasks->db);
 }
 

@@ -285,6 +285,19 @@ int fs_write(const char *path, const void *data, size_t size, unsigned mode, boo
     return durable ? parent_sync(path, err) : 0;
 }
 
+int fs_write_new(const char *path, const void *data, size_t size, unsigned mode, struct error *err)
+{
+    CLEANUP(file_close) int file = -1;
+
+    HOOK("write file", err);
+    file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+    if (file < 0)
+        return error_sys(err, errno, "create %s", path);
+    if (fchmod(file, (mode_t)mode) < 0)
+        return error_sys(err, errno, "write %s", path);
+    return file_write(file, data, size, err);
+}
+
 int file_open_append(const char *path, uint64_t offset, int *file, struct error *err)
 {
     HOOK("open", err);

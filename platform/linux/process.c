@@ -201,8 +201,8 @@ static int spawn(const struct child_options *options, const struct pipes *pipes,
     if (options->detached)
         flags |= POSIX_SPAWN_SETSID;
     posix_spawnattr_setflags(&attributes, flags);
-    status = posix_spawn(pid, options->argv[0], &actions, &attributes,
-                         (char *const *)(uintptr_t)options->argv, environ);
+    status = posix_spawn(pid, options->path != NULL ? options->path : options->argv[0], &actions,
+                         &attributes, (char *const *)(uintptr_t)options->argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return status;

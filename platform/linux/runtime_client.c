@@ -8,9 +8,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,7 +53,7 @@ static int task_write(const char *folder, const struct shim_task *task, struct e
                          "task of %zu bytes: too many mounts for one container", bytes.size);
     if (path_format(path, err, "%s/task", folder) < 0)
         return -1;
-    return fs_write(path, bytes.data, bytes.size, 0600, false, err);
+    return fs_write_new(path, bytes.data, bytes.size, 0600, err);
 }
 
 static int folder_fill(const struct task_start *start, const char *folder, const char *name,
@@ -64,7 +66,54 @@ static int folder_fill(const struct task_start *start, const char *folder, const
     task.runtime_id = task.runtime_id != NULL ? task.runtime_id : name;
     if (task_write(folder, &task, err) < 0 || path_format(path, err, "%s/config.json", folder) < 0)
         return -1;
-    return fs_write(path, start->spec, start->spec_size, 0600, false, err);
+    return fs_write_new(path, start->spec, start->spec_size, 0600, err);
+}
+
+/* ---- the program ----------------------------------------------------------------- */
+
+#define REACH_SIZE 40
+
+/*
+ * The shim's file by a read-only mount that has no name.  The native engine enters containers
+ * in the shim's program, where /proc/PID/exe leads to it: through that nobody can write to the
+ * file (CVE-2019-5736).  A shim that is started another way sees to it itself, at every command.
+ * Made once, and anew when another version was installed; the one before stays, it may be in use.
+ */
+static int program_mount(const char *program)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct stat of;
+    static int mounted = -1;
+    struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+    struct stat now;
+    int file;
+
+    pthread_mutex_lock(&lock);
+    if (stat(program, &now) == 0 &&
+        (mounted < 0 || now.st_ino != of.st_ino || now.st_dev != of.st_dev)) {
+        file = open_tree(AT_FDCWD, program, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (file >= 0 && mount_setattr(file, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0) {
+            mounted = file;
+            of = now;
+        } else {
+            file_close(&file);
+            mounted = -1;
+        }
+    }
+    file = mounted;
+    pthread_mutex_unlock(&lock);
+    return file;
+}
+
+/* Between spawn and exec the child has no descriptors of ours left: it goes by our own. */
+static const char *program_reach(const char *program, char name[REACH_SIZE])
+{
+    int mounted = program_mount(program);
+
+    if (mounted < 0)
+        return program;
+    snprintf(name, REACH_SIZE, "/proc/%d/fd/%d", (int)getpid(), mounted);
+    return access(name, X_OK) == 0 ? name : program;
 }
 
 /* ---- the start ----------------------------------------------------------------- */
@@ -90,9 +139,13 @@ static int shim_start(const char *program, const char *option, const char *folde
     const char *argv[] = { program, option != NULL ? option : folder,
                            option != NULL ? folder : NULL, NULL };
     CLEANUP(file_close) int errors = shim_log_open(folder, err);
-    const struct child_options options = {
-        .argv = argv, .input = true, .output = true, .errors = errors, .detached = true
-    };
+    char reach[REACH_SIZE];
+    const struct child_options options = { .argv = argv,
+                                           .path = program_reach(program, reach),
+                                           .input = true,
+                                           .output = true,
+                                           .errors = errors,
+                                           .detached = true };
 
     if (errors < 0 || child_start(&options, child, err) < 0)
         return -1;
@@ -112,7 +165,71 @@ static int shim_find(const struct task_start *start, char program[PATH_SIZE], st
     return status;
 }
 
-int task_create(const struct task_start *start, struct task_starting *starting, struct error *err)
+/* The first process has ended, or does so now: it forked and had nothing else to do. */
+static void first_reap(struct child *child)
+{
+    struct error ignored;
+    int status;
+
+    if (child->pid > 0)
+        child_wait(child, &status, &ignored);
+}
+
+/* ---- one ahead ------------------------------------------------------------------- */
+
+int task_spare_start(const char *shim, struct task_spare *spare, struct error *err)
+{
+    const struct task_start start = { .shim = shim };
+    char program[PATH_SIZE];
+    const char *argv[] = { program, "--spare", NULL };
+    char reach[REACH_SIZE];
+    struct child_options options = {
+        .argv = argv, .input = true, .output = true, .errors = -1, .detached = true
+    };
+    struct child *child = &spare->child;
+
+    *child = (struct child){ .input = -1, .output = -1 };
+    if (shim_find(&start, program, err) < 0)
+        return -1;
+    options.path = program_reach(program, reach);
+    if (child_start(&options, child, err) < 0)
+        return -1;
+    fcntl(child->output, F_SETFL, O_RDONLY | O_NONBLOCK);
+    first_reap(child);
+    spare->is_there = true;
+    return 0;
+}
+
+void task_spare_drop(struct task_spare *spare)
+{
+    if (!spare->is_there)
+        return;
+    file_close(&spare->child.input);
+    file_close(&spare->child.output);
+    spare->is_there = false;
+}
+
+/* False: there is none, or it has died meanwhile. */
+static bool spare_take(struct task_spare *spare, const char *folder, struct child *child)
+{
+    struct error ignored;
+
+    if (spare == NULL || !spare->is_there)
+        return false;
+    if (file_write(spare->child.input, folder, strlen(folder), &ignored) < 0) {
+        task_spare_drop(spare);
+        return false;
+    }
+    *child = spare->child;
+    file_close(&child->input);
+    spare->is_there = false;
+    return true;
+}
+
+/* ---- all of it --------------------------------------------------------------------- */
+
+int task_create(const struct task_start *start, struct task_spare *spare,
+                struct task_starting *starting, struct error *err)
 {
     char program[PATH_SIZE], name[TASK_DIGITS + 1];
     struct error ignored;
@@ -125,7 +242,8 @@ int task_create(const struct task_start *start, struct task_starting *starting, 
         return -1;
     if (folder_make(start->state, starting->folder, name, err) < 0 ||
         folder_fill(start, starting->folder, name, err) < 0 ||
-        shim_start(program, NULL, starting->folder, &starting->child, err) < 0) {
+        (!spare_take(spare, starting->folder, &starting->child) &&
+         shim_start(program, NULL, starting->folder, &starting->child, err) < 0)) {
         if (starting->folder[0] != '\0')
             fs_remove_tree(starting->folder, &ignored);
         return -1;
@@ -148,16 +266,6 @@ static int answer_parse(const char *line, uint64_t *pid, struct error *err)
     if (sscanf(line, "error %31s %n", code, &text) == 1 && text > 0)
         return error_set(err, error_code_of_name(code), "%s", line + text);
     return error_set(err, ERROR_INTERNAL, "the shim answered '%.100s'", line);
-}
-
-/* The first process has ended, or does so now: it forked and had nothing else to do. */
-static void first_reap(struct child *child)
-{
-    struct error ignored;
-    int status;
-
-    if (child->pid > 0)
-        child_wait(child, &status, &ignored);
 }
 
 /* A shim that says so itself has undone everything; one that died has not. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #include "platform/platform.h"
 
@@ -17,6 +18,11 @@ static void *enter(void *ctx)
     free(ctx);
     start.run(start.ctx);
     return NULL;
+}
+
+void thread_name(const char *name)
+{
+    prctl(PR_SET_NAME, name);
 }
 
 int thread_detach(void (*run)(void *ctx), void *ctx, struct error *err)

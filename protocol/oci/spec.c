@@ -165,7 +165,33 @@ static int parts_put(const struct plan *plan, json_t *spec, struct error *err)
     return linux_put(plan, linux_part, err);
 }
 
-int spec_build(const struct spec_input *input, struct buffer *json, struct error *err)
+/* Not in the middle of a character. */
+static void cut(struct buffer *text, size_t most)
+{
+    if (text->size <= most)
+        return;
+    while (most > 0 && ((unsigned char)text->data[most] & 0xc0) == 0x80)
+        most--;
+    text->size = most;
+}
+
+static void command_text(const json_t *spec, struct buffer *text)
+{
+    const json_t *args = json_object_get(json_object_get(spec, "process"), "args");
+
+    for (size_t i = 0; i < json_array_size(args) && text->size <= SPEC_COMMAND_MAX; i++) {
+        const char *word = json_string_value(json_array_get(args, i));
+
+        if (word == NULL)
+            continue;
+        buffer_add(text, " ", i > 0 ? 1 : 0);
+        buffer_add(text, word, strlen(word));
+    }
+    cut(text, SPEC_COMMAND_MAX);
+}
+
+int spec_build(const struct spec_input *input, struct buffer *json, struct buffer *command,
+               struct error *err)
 {
     struct plan plan = { 0 };
     json_t *spec;
@@ -177,6 +203,8 @@ int spec_build(const struct spec_input *input, struct buffer *json, struct error
     failed = parts_put(&plan, spec, err);
     if (!failed)
         failed = draft_write(spec, SPEC_BYTES_MAX, json, err);
+    if (!failed && command != NULL)
+        command_text(spec, command);
     json_decref(spec);
     return failed;
 }
@@ -217,33 +245,14 @@ int spec_check(const char *bytes, size_t size, struct error *err)
 
 /* ---- for people ------------------------------------------------------------- */
 
-/* Not in the middle of a character. */
-static void cut(struct buffer *text, size_t most)
-{
-    if (text->size <= most)
-        return;
-    while (most > 0 && ((unsigned char)text->data[most] & 0xc0) == 0x80)
-        most--;
-    text->size = most;
-}
-
 const char *spec_command(const char *bytes, size_t size, struct arena *arena)
 {
     struct error ignored;
     struct buffer text = { 0 };
     json_t *spec = draft_read(bytes, size, &ignored);
-    const json_t *args = json_object_get(json_object_get(spec, "process"), "args");
     const char *command = NULL;
 
-    for (size_t i = 0; i < json_array_size(args) && text.size <= SPEC_COMMAND_MAX; i++) {
-        const char *word = json_string_value(json_array_get(args, i));
-
-        if (word == NULL)
-            continue;
-        buffer_add(&text, " ", i > 0 ? 1 : 0);
-        buffer_add(&text, word, strlen(word));
-    }
-    cut(&text, SPEC_COMMAND_MAX);
+    command_text(spec, &text);
     if (text.size > 0)
         command = arena_copy(arena, text.data, text.size);
     buffer_free(&text);

@@ -64,13 +64,15 @@ struct spec_input {
 };
 
 /*
- * Appends the spec as one line of JSON.
+ * Appends the spec as one line of JSON, and to `command` (may be NULL) what spec_command() would
+ * read out of it.
  *
  * Errors: INVALID_ARGUMENT for what cannot be, naming the option and the value;
  * FAILED_PRECONDITION for what this host cannot give although the user asked
  * for it by name; NOT_FOUND for a device; RESOURCE_EXHAUSTED beyond SPEC_BYTES_MAX.
  */
-int spec_build(const struct spec_input *input, struct buffer *json, struct error *err);
+int spec_build(const struct spec_input *input, struct buffer *json, struct buffer *command,
+               struct error *err);
 
 /* 0 when a spec that a program brings itself is one: an object with a version, a root file system
    and a process that has a command and a place.  Else INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */

@@ -114,7 +114,7 @@ static void without_a_file_the_defaults_are_in_force(void **state)
     assert_string_equal(f->config->group, "gantry");
     assert_string_equal(f->config->log_level, "info");
     assert_string_equal(f->config->log_format, "text");
-    assert_string_equal(f->config->runtime, "runc");
+    assert_string_equal(f->config->runtime, "native");
     assert_null(f->config->runtimes[0].name);
     assert_string_equal(f->config->snapshotter, "overlay");
     assert_null(f->config->plain_http[0]);

@@ -22,6 +22,18 @@ run_for 0 gantry run --rm --name again "$busybox" true
 run_for 0 gantry ps -a -q
 is "what --rm leaves" "" "$out"
 
+step "with every runtime"
+for runtime in native runc crun "$GANTRY_BIN/gantry-oci"; do
+    run_for 7 gantry run --rm --runtime "$runtime" "$busybox" sh -c 'cat /proc/1/comm; exit 7'
+    is "output with $runtime" sh "$out"
+    run_for 127 gantry run --rm --runtime "$runtime" "$busybox" no-such-command
+    has "what $runtime says" no-such-command "$errors"
+    run_for 126 gantry run --rm --runtime "$runtime" "$busybox" /etc
+    run_for 0 gantry run -d --name "kept" --runtime "$runtime" "$busybox" sleep 1000
+    run_for 5 gantry exec kept sh -c 'exit 5'
+    run_for 0 gantry rm -f kept
+done
+
 step "a container that stays until it is removed"
 run_for 3 gantry run --name keeper "$busybox" sh -c 'echo kept; exit 3'
 run_for 0 gantry ps -a

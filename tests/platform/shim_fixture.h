@@ -39,7 +39,8 @@ static char runtime[PATH_SIZE]; /* of this round */
 struct container {
     /* asked for */
     const char *args; /* JSON array */
-    bool tty, stdin, hold;
+    bool tty, stdin, hold, defer;
+    struct task_spare *spare;
     const char *log;
     uint64_t log_size, log_files;
     const struct window *window;
@@ -153,7 +154,7 @@ UNUSED static int begin(struct container *c)
     struct shim_task task = {
         .protocol = c->protocol, .namespace = "test", .id = "c", .tty = c->tty, .has_tty = c->tty,
         .runtime = c->runtime ? c->runtime : runtime, .stdin = c->stdin, .has_stdin = c->stdin,
-        .hold = c->hold, .has_hold = c->hold, .log = c->log, .window = c->window,
+        .hold = c->hold, .has_hold = c->hold, .defer = c->defer, .has_defer = c->defer, .log = c->log, .window = c->window,
         .log_size = c->log_size, .has_log_size = c->log_size > 0, .cgroup = c->cgroup,
         .log_files = c->log_files, .has_log_files = c->log_files > 0, .shared = c->shared,
         .rootfs = { c->mounts ? c->mount_count : 1, (void *)(uintptr_t)(c->mounts ? c->mounts : &image) },
@@ -168,7 +169,7 @@ UNUSED static int begin(struct container *c)
     start.spec = spec_of(c);
     start.spec_size = strlen(start.spec);
     c->arena = arena_new();
-    return task_create(&start, &c->starting, &c->err);
+    return task_create(&start, c->spare, &c->starting, &c->err);
 }
 
 UNUSED static int finish(struct container *c)
@@ -550,7 +551,14 @@ UNUSED static int nothing_is_left(void **state UNUSED)
 
 /* ---- rounds ------------------------------------------------------------------------- */
 
-static const char *const runtimes[] = { "runc", "crun" };
+static const char *const runtimes[] = { RUNTIME_NATIVE, "runc", "crun" };
+
+UNUSED static int runtime_find(const char *name, struct error *err)
+{
+    if (strcmp(name, RUNTIME_NATIVE) != 0)
+        return program_look_up(name, runtime, err);
+    return path_format(runtime, err, "%s", name);
+}
 
 /* Runs the tests once with every runtime there is; 77 without any. */
 #define run_with_every_runtime(tests)                                                         \
@@ -563,7 +571,7 @@ static const char *const runtimes[] = { "runc", "crun" };
             exit(77);                                                                         \
         }                                                                                     \
         for (size_t i = 0; i < COUNT_OF(runtimes); i++) {                                     \
-            if (program_look_up(runtimes[i], runtime, &missing) < 0) {                        \
+            if (runtime_find(runtimes[i], &missing) < 0) {                                    \
                 printf("not tested with %s: %s\n", runtimes[i], missing.text);                \
                 continue;                                                                     \
             }                                                                                 \

@@ -77,7 +77,7 @@ const struct option global_options[] = {
     TEXT(0, "stop-signal", "SIGNAL", "What stop sends"),                                          \
     TEXT(0, "stop-timeout", "SECONDS", "How long stop waits before it kills"),                    \
     TEXT(0, "platform", "OS/ARCH", "Of the image; the host's when absent"),                       \
-    TEXT(0, "runtime", "NAME", "OCI runtime, e.g. runc, crun or a path"),                         \
+    TEXT(0, "runtime", "NAME", "native (our own engine), runc, crun or a path"),                         \
     TEXT(0, "pull", "always|missing|never", "When to pull the image; missing when absent"),       \
     TEXT(0, "cidfile", "FILE", "Write the id to this file, which must not exist"),                \
     FLAG('q', "quiet", "Show no progress of a pull"),                                             \

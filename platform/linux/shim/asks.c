@@ -108,7 +108,7 @@ static int kill_all(struct asking *asking, int signal, struct error *err)
 
     snprintf(number, sizeof(number), "%d", signal);
     command->asker = asking->asker;
-    return command_start(command, args, NULL, err);
+    return command_run(command, args, NULL, err);
 }
 
 /* What a program that has set up nothing survives. */
@@ -282,7 +282,7 @@ static int on_pids(struct asking *asking, struct error *err)
 
     command->asker = asking->asker;
     command->wants_output = true;
-    return command_start(command, args, NULL, err);
+    return command_run(command, args, NULL, err);
 }
 
 /* ---- the table ------------------------------------------------------------------------ */

@@ -58,7 +58,7 @@ static int receive_descriptor(int connection)
     return descriptor;
 }
 
-int console_take(int listener, struct error *err)
+int console_receive(int listener, struct error *err)
 {
     int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     int descriptor = -1;

@@ -33,7 +33,7 @@ static int container_delete(struct shim *shim, struct asker asker, struct error 
     struct command *command = command_new(shim->processes, "delete", deleted);
 
     command->asker = asker;
-    if (command_start(command, args, NULL, err) < 0)
+    if (command_run(command, args, NULL, err) < 0)
         return -1;
     shim->is_deleting = true;
     return 0;

@@ -99,7 +99,7 @@ static void on_signal(void *owner, uint32_t events UNUSED)
     if (shim->commands == NULL)
         shim->orphan_count = 0;
     for (struct process *process = shim->processes; process != NULL; process = process->next)
-        process_settle(process);
+        process_conclude(process);
 }
 
 int exits_open(struct shim *shim, struct error *err)
@@ -142,7 +142,7 @@ static void write_down(const struct shim_exit *exit)
         fprintf(stderr, "gantry-shim: write %s: %s\n", name, strerror(errno));
 }
 
-void process_settle(struct process *process)
+void process_conclude(struct process *process)
 {
     struct shim_exit exit;
     const struct shim_tell tell = { .what = "exit", .exit = &exit };
@@ -166,7 +166,7 @@ void process_give_up(struct process *process, int signal)
 {
     process_ended(process, 128 + signal, time_now());
     ends_close(&process->ends); /* so what reads of it comes to its end */
-    process_settle(process);
+    process_conclude(process);
 }
 
 void process_look_over(struct process *process)

@@ -11,7 +11,8 @@
  * of questions in asks.c.  It ends when the container was deleted.
  *
  * Who starts it is not its parent: it forks once, so that the daemon has a child to reap
- * at once and none later.
+ * at once and none later.  With --spare it is started ahead, and is told its folder on standard
+ * input when there is one; it ends when its daemon does so first.
  */
 #include "platform/linux/shim/shim.h"
 
@@ -26,6 +27,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "platform/linux/runtime/oci.h"
 
 #define SERVE_LAST_NS 2000000000ll /* after the end: for clients to take what is queued */
 
@@ -79,7 +82,7 @@ void shim_undo(struct shim *shim)
     struct command *command = command_new(shim->processes, "delete", undone);
     struct error ignored;
 
-    if (command_start(command, args, NULL, &ignored) < 0)
+    if (command_run(command, args, NULL, &ignored) < 0)
         shim_end(shim);
 }
 
@@ -153,7 +156,7 @@ static int create(struct shim *shim, struct error *err)
 
     command_pid_file(command->number, pid_file);
     command->wants_console = own->is_terminal;
-    return command_start(command, args, own->is_terminal ? NULL : &own->ends, err);
+    return command_run(command, args, own->is_terminal ? NULL : &own->ends, err);
 }
 
 static int make(struct shim *shim, struct error *err)
@@ -168,7 +171,8 @@ static int make(struct shim *shim, struct error *err)
         own->window = *shim->task.window;
     if (streams_open(own, err) < 0)
         return -1;
-    return shim->task.defer ? defer(shim, err) : create(shim, err);
+    /* A terminal gets its size between the two, before the process can ask for it. */
+    return shim->task.defer && !own->is_terminal ? defer(shim, err) : create(shim, err);
 }
 
 /* ---- coming to life ------------------------------------------------------------------ */
@@ -226,7 +230,7 @@ static int mounts_make(struct shim *shim, struct error *err)
 {
     if (namespace_leave(&shim->task, err) < 0)
         return -1;
-    return rootfs_mount(&shim->task, err);
+    return rootfs_make(&shim->task, err);
 }
 
 static int log_start(struct shim *shim, struct error *err)
@@ -326,9 +330,50 @@ static void wait_for_go(void)
         ;
 }
 
+/* ---- started ahead ----------------------------------------------------------------------- */
+
+/* Waits for the folder, which ends with the input; false: it is not wanted, its daemon has gone. */
+static bool folder_hear(char folder[PATH_MAX])
+{
+    size_t size = 0;
+    ssize_t got;
+
+    while (size < PATH_MAX - 1 &&
+           (got = read(STDIN_FILENO, folder + size, PATH_MAX - 1 - size)) != 0) {
+        if (got < 0 && errno != EINTR)
+            return false;
+        size += got > 0 ? (size_t)got : 0;
+    }
+    folder[size] = '\0';
+    return size > 0;
+}
+
+static int spare_main(void)
+{
+    char folder[PATH_MAX];
+    int errors;
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid < 0;
+    if (!folder_hear(folder))
+        return 0;
+    if (chdir(folder) < 0) {
+        printf("error %s task folder %s: %s\n", error_code_name(ERROR_INTERNAL), folder,
+               strerror(errno));
+        return 1;
+    }
+    errors = open("shim.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (errors >= 0) {
+        dup2(errors, STDERR_FILENO);
+        close(errors);
+    }
+    return supervise();
+}
+
 static int usage(void)
 {
-    fputs("usage: gantry-shim FOLDER | --reap FOLDER | --version\n"
+    fputs("usage: gantry-shim FOLDER | --spare | --reap FOLDER | --version\n"
           "The supervisor of one container; started by gantryd with the task's folder.\n",
           stderr);
     return 2;
@@ -342,6 +387,11 @@ int main(int argc, char **argv)
         return puts("gantry-shim " GANTRY_VERSION) < 0;
     if (argc == 3 && strcmp(argv[1], "--reap") == 0)
         return reap_main(argv[2]);
+    if (argc > 2 && strcmp(argv[1], "--oci") == 0) /* by itself: see native_main() */
+        return oci_main(argc - 2, argv + 2);
+    prctl(PR_SET_NAME, "gantry-shim"); /* whatever path it was started by */
+    if (argc == 2 && strcmp(argv[1], "--spare") == 0)
+        return spare_main();
     if (argc != 2 || argv[1][0] == '-')
         return usage();
     wait_for_go();

@@ -60,7 +60,7 @@ int process_take(struct command *command, struct error *err)
     orphans_claim(process);
     if (!process->is_terminal)
         return 0;
-    master = console_take(command->console, err);
+    master = console_receive(command->console, err);
     if (master >= 0 && streams_take_terminal(process, master, err) == 0)
         return 0;
     kill(process->pid, SIGKILL);

@@ -353,7 +353,7 @@ static int mount_one(const struct mount *asked, struct error *err)
     return status < 0 ? error_wrap(err, "mount") : 0;
 }
 
-int rootfs_mount(const struct shim_task *task, struct error *err)
+int rootfs_make(const struct shim_task *task, struct error *err)
 {
     const struct mount *mounts = task->rootfs.items;
     int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), status = 0;

@@ -1,5 +1,8 @@
 /*
- * runtime — commands of the OCI runtime: create, start, exec, kill, ps, delete.
+ * runtime — commands of the OCI runtime: create, start, run, exec, kill, ps, delete.
+ *
+ * The native engine has the same command line, as a function: its commands are children that
+ * call it instead of becoming another program.  Everything else is the same for all runtimes.
  *
  * A command is a child like any other: it is started, the loop goes on, and when it
  * was reaped its `done` is called.  Several may run at once.  The runtime writes what
@@ -20,7 +23,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "platform/linux/runtime/oci.h"
+#include "platform/linux/runtime/self.h"
+#include "platform/runtime.h"
 
 /* ---- starting -------------------------------------------------------------- */
 
@@ -72,8 +81,7 @@ static char *const *environment(void)
     return list;
 }
 
-/* 0 or errno. */
-int runtime_spawn(const char *const *argv, const struct ends *ends, pid_t *pid)
+static int program_spawn(const char *const *argv, const struct ends *ends, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -100,6 +108,71 @@ int runtime_spawn(const char *const *argv, const struct ends *ends, pid_t *pid)
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return status;
+}
+
+static void redirect_own(int from, int to)
+{
+    if (from < 0)
+        from = open("/dev/null", O_RDWR | O_CLOEXEC);
+    dup2(from, to); /* clears close-on-exec of `to` */
+}
+
+/*
+ * In the child: what posix_spawn() does for a program.  It ends with the shim, as a command that
+ * was killed with it would; the container's first process, its child, does not.
+ */
+static int native_main(const char *const *argv, const struct ends *ends, pid_t shim)
+{
+    static char *empty[] = { NULL, NULL };
+    const char *self[COMMAND_ARGS + 2] = { "gantry-shim", "--oci" };
+    const uint64_t as_usual[4] = { 0 }; /* the kernel's struct sigaction: SIG_DFL, and nothing else */
+    struct error err = { 0 };
+    sigset_t none;
+    int argc = 0;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != shim)
+        return 1;
+    /* Not by libc, which keeps two signals to itself that posix_spawn() left ignored. */
+    for (int signal = 1; signal < NSIG; signal++)
+        syscall(SYS_rt_sigaction, signal, as_usual, NULL, sizeof(uint64_t));
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    redirect_own(ends->in, 0);
+    redirect_own(ends->out, 1);
+    redirect_own(ends->err, 2);
+    syscall(SYS_close_range, 3, ~0u, 0);
+    empty[0] = environment()[0];
+    environ = empty;
+    prctl(PR_SET_NAME, "gantry-oci");
+    for (; argv[argc] != NULL; argc++)
+        self[argc + 2] = argv[argc];
+    if (self_protect((char **)(uintptr_t)self, &err) < 0) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    return oci_main(argc, (char **)(uintptr_t)argv);
+}
+
+static int native_fork(const char *const *argv, const struct ends *ends, pid_t *pid)
+{
+    pid_t shim = getpid();
+    int status;
+
+    *pid = fork();
+    if (*pid == 0) {
+        status = native_main(argv, ends, shim);
+        _exit(fflush(stdout) == 0 ? status : 1);
+    }
+    return *pid < 0 ? errno : 0;
+}
+
+/* 0 or errno. */
+int runtime_spawn(const char *const *argv, const struct ends *ends, pid_t *pid)
+{
+    if (strcmp(argv[0], RUNTIME_NATIVE) == 0)
+        return native_fork(argv, ends, pid);
+    return program_spawn(argv, ends, pid);
 }
 
 static void log_file(unsigned number, char name[NAME_SIZE])
@@ -189,7 +262,12 @@ static int spawn(struct command *command, const char *const *argv, const struct 
     return error_hint(err, "install it, or choose another runtime");
 }
 
-int command_start(struct command *command, const char *const *args, const struct ends *ends,
+static bool makes_process(const char *verb)
+{
+    return strcmp(verb, "create") == 0 || strcmp(verb, "run") == 0 || strcmp(verb, "exec") == 0;
+}
+
+int command_run(struct command *command, const char *const *args, const struct ends *ends,
                   struct error *err)
 {
     const char *argv[COMMAND_ARGS];
@@ -205,6 +283,10 @@ int command_start(struct command *command, const char *const *args, const struct
             return command_free(command), -1;
         argv[count++] = "--console-socket";
         argv[count++] = console;
+    }
+    if (command->shim->task.filter != NULL && makes_process(command->verb)) {
+        argv[count++] = "--seccomp-program";
+        argv[count++] = command->shim->task.filter;
     }
     while (*args != NULL && count < COMMAND_ARGS - 1)
         argv[count++] = *args++;

@@ -174,7 +174,7 @@ struct command {
 /* `args` (NULL at the end) follow the global options and the verb; `ends` NULL: what it says
    is only for us.  May fail at once: then `done` is not called and the command is gone. */
 struct command *command_new(struct process *process, const char *verb, command_done *done);
-int command_start(struct command *command, const char *const *args, const struct ends *ends,
+int command_run(struct command *command, const char *const *args, const struct ends *ends,
                   struct error *err);
 void command_free(struct command *command);
 /* After its process was reaped: calls `done`, frees it. */
@@ -193,12 +193,12 @@ int runtime_spawn(const char *const *argv, const struct ends *ends, pid_t *pid);
 
 int console_listen(unsigned number, char name[NAME_SIZE], struct error *err);
 /* The terminal that came, or -1. */
-int console_take(int listener, struct error *err);
+int console_receive(int listener, struct error *err);
 
 /* ---- rootfs, cgroups -------------------------------------------------------- */
 
 int namespace_leave(const struct shim_task *task, struct error *err);
-int rootfs_mount(const struct shim_task *task, struct error *err);
+int rootfs_make(const struct shim_task *task, struct error *err);
 void rootfs_unmount(void);
 
 struct memory {
@@ -264,7 +264,7 @@ void quit_go_on(struct shim *shim);
 
 int exits_open(struct shim *shim, struct error *err);
 /* After a command about it, or its end: writes down and tells what can be told. */
-void process_settle(struct process *process);
+void process_conclude(struct process *process);
 /* Its output may be complete now. */
 void process_look_over(struct process *process);
 /* One that was never started ends as if by this signal. */

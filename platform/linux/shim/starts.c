@@ -75,7 +75,7 @@ static int exec_start(struct asking *asking, struct error *err)
     process->oom_before = memory_oom_kills(&asking->shim->memory);
     process->started = time_now();
     process->is_starting = true;
-    if (command_start(command, args, process->is_terminal ? NULL : &process->ends, err) == 0)
+    if (command_run(command, args, process->is_terminal ? NULL : &process->ends, err) == 0)
         return 0;
     process->is_starting = false;
     exec_failed(process, err);
@@ -88,7 +88,7 @@ static int init_start(struct asking *asking, struct error *err)
     struct command *command = command_new(asking->process, "start", init_started);
 
     command->asker = asking->asker;
-    if (command_start(command, args, NULL, err) < 0)
+    if (command_run(command, args, NULL, err) < 0)
         return -1;
     asking->process->started = time_now();
     asking->process->is_starting = true;
@@ -145,7 +145,7 @@ static int run_start(struct asking *asking, struct error *err)
     command_pid_file(command->number, pid_file);
     command->asker = asking->asker;
     command->wants_console = own->is_terminal;
-    if (command_start(command, args, own->is_terminal ? NULL : &own->ends, err) < 0)
+    if (command_run(command, args, own->is_terminal ? NULL : &own->ends, err) < 0)
         return -1;
     own->started = time_now();
     own->is_starting = true;

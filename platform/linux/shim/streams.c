@@ -148,7 +148,6 @@ static void input_finish(struct process *process)
     if (process->is_terminal)
         terminal_end(&process->input);
     input_close(&process->input);
-    ends_close(&process->ends);
 }
 
 static size_t input_push(struct input *input, const char *bytes, size_t size)

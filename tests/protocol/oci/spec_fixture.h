@@ -35,7 +35,7 @@ struct fixture {
     struct spec_host host;
     struct spec_input input;
     struct error err;
-    struct buffer text;
+    struct buffer text, command;
     json_t *spec;
 };
 
@@ -72,6 +72,7 @@ static inline int fixture_free(void **state)
 
     json_decref(fixture->spec);
     buffer_free(&fixture->text);
+    buffer_free(&fixture->command);
     free(fixture);
     return 0;
 }
@@ -80,8 +81,8 @@ static inline int fixture_free(void **state)
 static inline json_t *built(struct fixture *fixture)
 {
     json_decref(fixture->spec);
-    fixture->text.size = 0;
-    if (spec_build(&fixture->input, &fixture->text, &fixture->err) < 0)
+    fixture->text.size = fixture->command.size = 0;
+    if (spec_build(&fixture->input, &fixture->text, &fixture->command, &fixture->err) < 0)
         fail_msg("spec_build: %s", fixture->err.text);
     fixture->spec = draft_read(fixture->text.data, fixture->text.size, &fixture->err);
     if (fixture->spec == NULL)
@@ -91,8 +92,8 @@ static inline json_t *built(struct fixture *fixture)
 
 static inline void refused(struct fixture *fixture, enum error_code code, const char *says)
 {
-    fixture->text.size = 0;
-    if (spec_build(&fixture->input, &fixture->text, &fixture->err) == 0)
+    fixture->text.size = fixture->command.size = 0;
+    if (spec_build(&fixture->input, &fixture->text, &fixture->command, &fixture->err) == 0)
         fail_msg("was not refused: %.*s", (int)fixture->text.size, fixture->text.data);
     if (strstr(fixture->err.text, says) == NULL)
         fail_msg("'%s' does not say '%s'", fixture->err.text, says);

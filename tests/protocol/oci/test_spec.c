@@ -360,8 +360,11 @@ static void a_command_is_told_in_one_line(void **state)
                                         "{\"process\":[]}" };
     static const char said[] = "{\"process\":{\"args\":[\"sh\",\"-c\",\"a b\"]}}";
     struct arena *arena = arena_new();
+    struct fixture *fixture = *state;
 
-    (void)state;
+    built(fixture);
+    assert_int_equal(fixture->command.size, 2);
+    assert_memory_equal(fixture->command.data, "sh", 2);
     assert_string_equal(spec_command(said, strlen(said), arena), "sh -c a b");
     for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
         assert_null(spec_command(none[i], strlen(none[i]), arena));

@@ -6,6 +6,7 @@
  * The calls that no shell can make are made by this very program, bound into a
  * container together with the host's libraries.
  */
+#include "platform/scope.h"
 #include "tests/protocol/oci/spec_fixture.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 static char folder[] = "/tmp/gantry-spec-XXXXXX";
 static char output[OUTPUT_MAX];
 static bool is_hybrid;
-static const char *runtimes[3]; /* those that are here; NULL behind the last */
+static const char *runtimes[4]; /* those that are here; NULL behind the last */
 static struct host_device full = { "/dev/full", 'c', 1, 7, 0666, 0, 0 };
 
 /* Runs a shell command; its output, errors included, is in `output`.  Returns its status. */
@@ -545,14 +546,16 @@ static int tear_down(void **state)
 /* NULL when everything is there. */
 static const char *reason_to_skip(void)
 {
-    static const char *const known[] = { "runc", "crun" };
+    static const char *const known[] = { "gantry-oci", "runc", "crun" };
     size_t count = 0;
+
+    setenv("PATH", TEST_BIN ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 
     if (geteuid() != 0)
         return "containers need root";
     if (shell("test -x %s && ! ldd %s 2>/dev/null", busybox(), busybox()) != 0)
         return "there is no static busybox";
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < COUNT_OF(known); i++) {
         if (shell("command -v %s", known[i]) == 0)
             runtimes[count++] = known[i];
         else

@@ -1,0 +1,80 @@
+#!/bin/bash
+# containerd - Debian's containerd runs busybox with the runtime under test: ctr run --runc-binary.
+. "$(dirname "$0")/callers.sh"
+command -v containerd >/dev/null && command -v ctr >/dev/null || skip "containerd is not installed"
+
+cat >"$work/containerd.toml" <<CONFIG
+version = 2
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+root = "$work/c"
+state = "$work/cs"
+[grpc]
+address = "$work/c.sock"
+CONFIG
+containerd --config "$work/containerd.toml" --log-level error >"$work/containerd.log" 2>&1 </dev/null &
+caller=$!
+end_caller() {
+    local id
+    for id in $(ctr_here tasks ls -q); do ctr_here tasks rm -f "$id"; done
+    kill "$caller"
+    wait "$caller"
+}
+
+ctr_here() { ctr -a "$work/c.sock" -n "$prefix" "$@"; }
+run_here() { ctr_here run --runc-binary "$work/bin/oci-runtime" --runc-root "$work/state" "$@"; }
+
+wait_until "containerd answers" ctr_here version
+busybox_image "$work/layout"
+tar -C "$work/layout" -cf "$work/layout.tar" .
+run_for 0 ctr_here images import --base-name example.org/box "$work/layout.tar"
+image=$(ctr_here images ls -q | head -n 1)
+
+step "a container's output and exit status"
+run_for 0 run_here --rm "$image" one echo hello
+is "its output" hello "$out"
+run_for 7 run_here --rm "$image" two sh -c 'exit 7'
+has "create came by" create "$(cat "$work/calls")"
+has "start came by" start "$(cat "$work/calls")"
+has "delete came by" delete "$(cat "$work/calls")"
+
+step "a program that is not there"
+run_for 1 run_here --rm "$image" missing no-such-program
+has "its name" no-such-program "$errors"
+has "runc's words" "executable file not found" "$errors"
+
+step "a container with a terminal"
+run_for 3 person 'expect:# ' 'send:tty; echo a""b\n' 'expect:/dev/' 'expect:ab' 'expect:# ' 'send:exit 3\n' \
+    -- ctr -a "$work/c.sock" -n "$prefix" run --runc-binary "$work/bin/oci-runtime" --runc-root "$work/state" \
+    --rm -t "$image" terminal sh
+
+step "a container in the background, and what runs beside it"
+run_for 0 run_here -d --memory-limit 67108864 "$image" back sleep 1000
+run_for 0 ctr_here tasks ls
+has "its state" RUNNING "$out"
+run_for 0 ctr_here tasks exec --exec-id e1 back echo beside
+is "its output" beside "$out"
+run_for 9 ctr_here tasks exec --exec-id e2 back sh -c 'exit 9'
+run_for 4 person 'expect:# ' 'send:tty\n' 'expect:/dev/' 'expect:# ' 'send:exit 4\n' \
+    -- ctr -a "$work/c.sock" -n "$prefix" tasks exec -t --exec-id e3 back sh
+
+step "pausing, processes, limits"
+run_for 0 ctr_here tasks pause back
+run_for 0 ctr_here tasks ls
+has "its state" PAUSED "$out"
+run_for 0 ctr_here tasks resume back
+run_for 0 ctr_here tasks ps back
+is "one process" 2 "$(wc -l <<<"$out")"
+run_for 0 ctr_here tasks metrics back
+has "its numbers" memory "$out"
+
+step "its end"
+run_for 0 ctr_here tasks kill -s KILL back
+wait_until "it has stopped" sh -c "ctr -a '$work/c.sock' -n '$prefix' tasks ls | grep STOPPED"
+run_for 0 ctr_here tasks rm back
+has "its status" 137 "$errors"
+run_for 0 ctr_here containers rm back
+
+step "nothing is left"
+is "states of the runtime" "" "$(find "$work/state" -mindepth 2 2>/dev/null)"
+remove=$(groups | grep -vxE '/sys/fs/cgroup(/[^/]*)?/'"$prefix" || true)
+is "control groups" "" "$remove"
