@@ -80,8 +80,13 @@ bool cgroup_is_frozen(const struct cgroup *cgroup);
 
 /* What `events --stats` prints as "data" (the shape is runc's). */
 json_t *cgroup_statistics(const struct cgroup *cgroup, struct error *err);
-/* A descriptor that becomes readable when the kernel kills for lack of memory; -1: see err. */
+/* A descriptor that becomes readable (POLLIN) when memory runs out, but also when the groups are
+   removed, or a limit is merely reached; -1: see err. */
 int cgroup_memory_events(const struct cgroup *cgroup, struct error *err);
+/* Then reads what is there, and tells whether memory really ran out.  *kills is how often it has,
+   and cgroup_memory_kills() when nothing was read yet. */
+bool cgroup_memory_ran_out(const struct cgroup *cgroup, int events, uint64_t *kills);
+uint64_t cgroup_memory_kills(const struct cgroup *cgroup);
 
 /* Each group as the host sees it: controller names ("memory", "cpu,cpuacct", "name=systemd",
    or "" for version 2), where the hierarchy is mounted, and the path in it. */
