@@ -8,8 +8,10 @@
 #include "platform/linux/runtime/oci.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +309,19 @@ static void hashes_seed(void)
         json_object_seed(*bytes | 1);
 }
 
+/* Whoever starts us without some of the first three descriptors would have files of ours in their
+   place, and hand them to the container. */
+static void standard_streams_fill(void)
+{
+    struct pollfd streams[3] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+
+    if (poll(streams, 3, 0) <= 0)
+        return;
+    for (int i = 0; i < 3; i++)
+        if ((streams[i].revents & POLLNVAL) != 0 && open("/dev/null", O_RDWR) < 0)
+            _exit(1); /* and could not even say so */
+}
+
 int oci_main(int argc, char **argv)
 {
     struct options options = { 0 };
@@ -315,6 +330,7 @@ int oci_main(int argc, char **argv)
     char **words = calloc((size_t)argc + 1, sizeof(*words)); /* parsing reorders them */
     int status;
 
+    standard_streams_fill();
     if (words == NULL)
         return 1;
     hashes_seed();
