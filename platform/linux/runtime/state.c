@@ -77,7 +77,10 @@ int state_new(struct state *state, const char *root, const char *id, struct erro
         if (errno != ENOENT)
             return error_sys(err, errno, "make %s", path);
     }
-    return folder_open(state, err) < 0 ? -1 : state_lock(state, err);
+    if (folder_open(state, err) == 0 && state_lock(state, err) == 0)
+        return 0;
+    rmdir(path);
+    return -1;
 }
 
 int state_lock(struct state *state, struct error *err)
