@@ -1,13 +1,16 @@
 /*
  * runtime_calls — every system call of `gantry-oci run` fails once, and nothing may be left of it.
  *
- *      runtime_calls RUNTIME [plain|user PROCESS:CALL]
+ *      runtime_calls RUNTIME [plain|user PROCESS:CALL[:ERROR]]
  *
  * The runtime and all its processes are traced, up to the container's execve.  A run is told
  * which call is to fail: the k-th of the p-th process; so the same call fails whatever the
  * processes' order in time.  It is not made at all and answers EIO, in a second round ENOMEM.
  * After the run either the container has run, or the runtime has said so with its status; and in
  * both cases no process, mount, control group or state folder is left.
+ *
+ * In a last round the runtime is killed at its k-th call; then `delete --force` must take away
+ * whatever there is.
  *
  * Not failed are calls that cannot fail (exit, sigprocmask), and those that only tell how a thing
  * ended or end it (wait, kill, close): when they fail, nobody could leave nothing.
@@ -52,7 +55,7 @@ struct traced {
 
 struct run {
     int process, call; /* what is to fail; call 0: nothing */
-    int error;
+    int error;         /* 0: the call is the runtime's last */
     struct traced traced[PROCESSES];
     int count;
     pid_t first;   /* the runtime itself */
@@ -320,6 +323,10 @@ static void on_call(struct run *run, struct traced *traced)
         if (traced - run->traced != run->process || traced->calls != run->call)
             return;
         run->failed = (long)info.entry.nr;
+        if (run->error == 0) {
+            kill(traced->pid, SIGKILL);
+            return;
+        }
         run->failing = traced->pid;
         ptrace(PTRACE_GETREGS, traced->pid, NULL, &regs);
         regs.orig_rax = (unsigned long long)-1;
@@ -359,6 +366,19 @@ static void on_alarm(int signal)
     too_late = 1;
 }
 
+/* What a caller does about a runtime that was killed. */
+static void container_delete(void)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+        _exit(126);
+    execl(runtime, runtime, "--root", below("state"), "delete", "--force", "box", (char *)NULL);
+    _exit(127);
+}
+
 static void kill_all(const struct run *run)
 {
     for (int i = 0; i < run->count; i++)
@@ -392,6 +412,8 @@ static const char *run_watch(struct run *run)
         } else if (pid == run->first) {
             run->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
             run->first = 0;
+            if (run->error == 0)
+                container_delete();
             if (wrong == NULL)
                 alarm(3);
         }
@@ -474,7 +496,8 @@ static bool run_is_well(struct run *run, bool show)
     if (wrong != NULL || show)
         printf("%s %d:%d %s fails with %s: %s; status %d, container %s, it says: %s\n",
                wrong != NULL ? "FAIL" : "ok", run->process, run->call,
-               run->failed >= 0 ? call_name(run->failed) : "nothing", strerrorname_np(run->error),
+               run->failed >= 0 ? call_name(run->failed) : "nothing",
+               run->error != 0 ? strerrorname_np(run->error) : "the end",
                wrong != NULL ? wrong : "well", run->status, run->reached ? "ran" : "did not run",
                said);
     return wrong == NULL;
@@ -485,7 +508,8 @@ static int round_of(int error, int *tried)
 {
     int failures = 0;
     struct run run = { .error = error };
-    for (run.process = 0; run.process <= run.count; run.process++) {
+    int last = error != 0 ? PROCESSES : 0; /* only the runtime itself is killed */
+    for (run.process = 0; run.process <= run.count && run.process <= last; run.process++) {
         run.failed = 0;
         for (run.call = 1; run.failed >= 0; run.call++) {
             failures += run_is_well(&run, false) ? 0 : 1;
@@ -504,7 +528,7 @@ static int rounds(const struct kind *kind)
         return 1;
     }
     int tried = 0;
-    int failures = round_of(EIO, &tried) + round_of(ENOMEM, &tried);
+    int failures = round_of(EIO, &tried) + round_of(ENOMEM, &tried) + round_of(0, &tried);
     printf("%s: %d calls failed, after %d of them something was wrong\n", kind->name, tried,
            failures);
     return failures;
@@ -514,7 +538,7 @@ static int only(const char *kind, const char *which)
 {
     struct run run = { .error = EIO };
     config_write(strcmp(kind, "user") == 0 ? &kinds[1] : &kinds[0]);
-    if (sscanf(which, "%d:%d", &run.process, &run.call) != 2)
+    if (sscanf(which, "%d:%d:%d", &run.process, &run.call, &run.error) < 2)
         return 1;
     return run_is_well(&run, true) ? 0 : 1;
 }
@@ -545,7 +569,7 @@ int main(int argc, char **argv)
     return SKIPPED;
 #endif
     if (argc < 2) {
-        fprintf(stderr, "runtime_calls RUNTIME [plain|user PROCESS:CALL]\n");
+        fprintf(stderr, "runtime_calls RUNTIME [plain|user PROCESS:CALL[:ERROR]]\n");
         return 2;
     }
     if (geteuid() != 0) {
