@@ -229,6 +229,8 @@ static int new_attach(struct rootfs *rootfs, struct mount_want *want, struct err
     target = target_make(rootfs, want, true, &made, err);
     if (target < 0 || mode_of(want, target, made, &mode, err) < 0)
         return -1;
+    if (made) /* there is nothing to copy, and its mode is ours */
+        want->options.copy_up = false;
     if (strcmp(want->type, "cgroup") == 0)
         return cgroup_attach(rootfs, want, target, err);
     if (want->options.copy_up || (by_parts && !file_system_is_long(want)))

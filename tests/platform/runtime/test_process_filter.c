@@ -145,8 +145,10 @@ static void nothing_is_filtered_where_nothing_is_said(void **state UNUSED)
 {
     assert_int_equal(read_process("true", "", "\"seccomp\":{}"), 0);
     assert_null(filter);
-    assert_int_equal(read_process("true", "", "\"seccomp\":{\"defaultAction\":\"\"}"), 0);
-    assert_null(filter);
+    assert_int_equal(read_process("true", "", "\"seccomp\":{\"defaultAction\":\"\"}"), -1);
+    assert_non_null(strstr(err.text, "linux.seccomp.defaultAction"));
+    assert_int_equal(read_process("true", "", "\"seccomp\":{\"syscalls\":[]}"), -1);
+    assert_non_null(strstr(err.text, "linux.seccomp.defaultAction"));
 }
 
 /* ---- what is refused --------------------------------------------------------------------- */
