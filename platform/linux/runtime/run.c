@@ -118,7 +118,7 @@ static int after_start(struct state *state, const json_t *config, struct error *
 
 int command_start(const struct options *options, struct error *err)
 {
-    CLEANUP(state_close) struct state state;
+    CLEANUP(state_close) struct state state = STATE_NONE;
     json_t *config;
     int result;
 
