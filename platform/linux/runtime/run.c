@@ -77,8 +77,9 @@ static int start_check(const struct state *state, struct error *err)
     case STATUS_STOPPED:
         return error_set(err, ERROR_FAILED_PRECONDITION,
                          "cannot start a container that has stopped");
-    case STATUS_RUNNING:
     case STATUS_PAUSED:
+        return error_set(err, ERROR_FAILED_PRECONDITION, "cannot start a container that is paused");
+    case STATUS_RUNNING:
         break;
     }
     return error_set(err, ERROR_FAILED_PRECONDITION, "cannot start an already running container");

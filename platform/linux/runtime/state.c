@@ -241,9 +241,11 @@ enum status state_status(const struct state *state)
         return is_being_made(state) ? STATUS_CREATING : STATUS_STOPPED;
     if (state->started == 0 || process_began(state->pid) != state->started)
         return STATUS_STOPPED;
+    if (is_frozen(state)) /* also when it was never started: it is thawed before all else */
+        return STATUS_PAUSED;
     if (faccessat(state->folder, "start", F_OK, 0) == 0)
         return is_being_made(state) ? STATUS_CREATING : STATUS_CREATED;
-    return is_frozen(state) ? STATUS_PAUSED : STATUS_RUNNING;
+    return STATUS_RUNNING;
 }
 
 const char *status_name(enum status status)
