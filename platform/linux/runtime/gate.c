@@ -53,8 +53,8 @@ static void signals_set(void (*handler)(int))
         signal(numbers[i], handler);
 }
 
-/* The kernel maps sixteen pages where one is touched, so by now all of our program is: a megabyte in
-   the books of who waits.  What is needed once more comes back from the page cache. */
+/* The kernel maps sixteen pages where one is touched, so by now all of our program is: a megabyte
+   in the books of who waits.  What is needed once more comes back from the page cache. */
 static void memory_give_back(void)
 {
     extern const char __executable_start[], etext[]; /* end(3), and the linker's own */
