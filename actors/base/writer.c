@@ -454,9 +454,10 @@ static bool is_among(struct write **writes, size_t count, const char *actor)
 }
 
 /*
- * What need not wait for the disk is committed before what does, instead of waiting with it; but
- * never before an earlier write of its own actor, which it may build on.  (It cannot build on one of
- * another actor that is not answered yet.)  Yields how many come first; both parts keep their order.
+ * What need not wait for the disk, and somebody waits for, is committed before what does, instead of
+ * waiting with it; but never before an earlier write of its own actor, which it may build on.  (It
+ * cannot build on one of another actor that is not answered yet.)  Yields how many come first; both
+ * parts keep their order.
  */
 static size_t relaxed_first(struct write **writes, size_t count)
 {
@@ -464,7 +465,7 @@ static size_t relaxed_first(struct write **writes, size_t count)
     size_t first = 0, behind = 0;
 
     for (size_t i = 0; i < count; i++)
-        if (writes[i]->relaxed && !is_among(rest, behind, writes[i]->actor))
+        if (writes[i]->relaxed && writes[i]->request != NULL && !is_among(rest, behind, writes[i]->actor))
             writes[first++] = writes[i];
         else
             rest[behind++] = writes[i];

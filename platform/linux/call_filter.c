@@ -2,8 +2,9 @@
  * See call_filter.h: libseccomp, spoken to in the words of the runtime spec.
  *
  * Each architecture is a filter of its own for libseccomp, and the programs are put behind each
- * other here: what libseccomp does for several in one grows faster than their number, and for
- * the usual three it would take three times as long.
+ * other here: what libseccomp does for several in one grows faster than their number.  Rules are
+ * kept until they are compiled, so that libseccomp has one architecture in memory at a time: it
+ * takes a kilobyte for a rule.
  */
 #include "platform/call_filter.h"
 
@@ -22,13 +23,17 @@
 
 #define PROGRAM_MAX (4096u * 8) /* BPF_MAXINSNS */
 #define ARCHS_MAX   24
-#define X32_BIT \
-    0x40000000 /* __X32_SYSCALL_BIT: in all numbers of x32, which has no arch of its own */
+#define X32_BIT     0x40000000 /* __X32_SYSCALL_BIT: x32 has no architecture of its own */
 
 struct filtered_arch {
     uint32_t token;
     int largest; /* number that a rule names; -1: none */
-    scmp_filter_ctx rules;
+};
+
+struct call_rule {
+    int call; /* the machine's number; libseccomp's own for calls of other architectures */
+    uint32_t action;
+    size_t first, count; /* of `comparisons` */
 };
 
 struct call_filter {
@@ -37,6 +42,8 @@ struct call_filter {
     bool notifies;
     size_t arch_count;
     struct filtered_arch archs[ARCHS_MAX]; /* the first is the machine's */
+    struct buffer rules;                   /* struct call_rule */
+    struct buffer comparisons;             /* struct scmp_arg_cmp */
 };
 
 /* ---- words ------------------------------------------------------------------ */
@@ -128,36 +135,44 @@ static struct filtered_arch *arch_find(const struct call_filter *filter, uint32_
     return NULL;
 }
 
-/* A filter of libseccomp begins with the machine's own architecture. */
+/* A filter of libseccomp begins with the machine's own architecture.  NULL: *status is why. */
+static scmp_filter_ctx context_new(uint32_t otherwise, uint32_t token, int *status)
+{
+    scmp_filter_ctx context = seccomp_init(otherwise);
+
+    *status = context != NULL ? 0 : -ENOMEM;
+    if (*status == 0 && token != seccomp_arch_native()) {
+        *status = seccomp_arch_add(context, token);
+        if (*status == 0)
+            *status = seccomp_arch_remove(context, seccomp_arch_native());
+    }
+    if (*status == 0)
+        return context;
+    seccomp_release(context);
+    return NULL;
+}
+
+/* The reason why it cannot be is looked for at once, and the context is gone again. */
 static int arch_add(struct call_filter *filter, uint32_t token, const char *name, struct error *err)
 {
-    scmp_filter_ctx rules;
-    int status = 0;
+    scmp_filter_ctx context;
+    int status;
 
     if (filter->arch_count == ARCHS_MAX)
         return error_set(err, ERROR_UNIMPLEMENTED, "seccomp: more than %d architectures",
                          ARCHS_MAX);
-    rules = seccomp_init(filter->otherwise);
-    if (rules == NULL)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "seccomp: no filter for %.40s", name);
-    if (token != seccomp_arch_native()) {
-        status = seccomp_arch_add(rules, token);
-        if (status == 0)
-            status = seccomp_arch_remove(rules, seccomp_arch_native());
-    }
-    if (status < 0) {
-        seccomp_release(rules);
+    context = context_new(filter->otherwise, token, &status);
+    if (context == NULL)
         return error_sys(err, -status, "seccomp: %.40s", name);
-    }
-    filter->archs[filter->arch_count++] =
-        (struct filtered_arch){ .token = token, .largest = -1, .rules = rules };
+    seccomp_release(context);
+    filter->archs[filter->arch_count++] = (struct filtered_arch){ .token = token, .largest = -1 };
     return 0;
 }
 
 struct call_filter *call_filter_new(const char *action, unsigned number, struct error *err)
 {
     struct call_filter *filter = calloc(1, sizeof(*filter));
-    uint32_t otherwise;
+    uint32_t otherwise = 0;
 
     if (filter == NULL) {
         error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
@@ -183,8 +198,10 @@ struct call_filter *call_filter_new(const char *action, unsigned number, struct 
 
 void call_filter_free(struct call_filter **filter)
 {
-    for (size_t i = 0; *filter != NULL && i < (*filter)->arch_count; i++)
-        seccomp_release((*filter)->archs[i].rules);
+    if (*filter != NULL) {
+        buffer_free(&(*filter)->rules);
+        buffer_free(&(*filter)->comparisons);
+    }
     free(*filter);
     *filter = NULL;
 }
@@ -215,42 +232,19 @@ static void note_number(struct call_filter *filter, const char *name)
     }
 }
 
-static bool is_about_one_argument_twice(const struct scmp_arg_cmp *args, size_t count)
-{
-    unsigned seen = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (seen & 1u << args[i].arg)
-            return true;
-        seen |= 1u << args[i].arg;
-    }
-    return false;
-}
-
-static int add_rule(scmp_filter_ctx rules, uint32_t what, int call, const struct scmp_arg_cmp *args,
-                    size_t count)
-{
-    int status = 0;
-
-    if (!is_about_one_argument_twice(args, count))
-        return seccomp_rule_add_array(rules, what, call, (unsigned)count, args);
-    for (size_t i = 0; i < count && status == 0; i++)
-        status = seccomp_rule_add_array(rules, what, call, 1, &args[i]);
-    return status;
-}
-
 int call_filter_rule(struct call_filter *filter, const char *name, const char *action,
                      unsigned number, const struct call_condition *conditions, size_t count,
                      struct error *err)
 {
     struct scmp_arg_cmp args[CALL_CONDITIONS_MAX];
-    int call = seccomp_syscall_resolve_name(name), status = 0;
-    uint32_t what = filter->otherwise;
+    struct call_rule rule = { .call = seccomp_syscall_resolve_name(name),
+                              .first = filter->comparisons.size / sizeof(*args),
+                              .count = count };
 
     if (count > CALL_CONDITIONS_MAX)
         return error_set(err, ERROR_UNIMPLEMENTED, "seccomp: %zu conditions for %.40s", count,
                          name);
-    if (action_of(action, number, &what, err) < 0)
+    if (action_of(action, number, &rule.action, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
         if (conditions[i].index >= CALL_CONDITIONS_MAX)
@@ -262,15 +256,15 @@ int call_filter_rule(struct call_filter *filter, const char *name, const char *a
         if (comparison_of(conditions[i].op, &args[i].op, err) < 0)
             return -1;
     }
-    if (call == __NR_SCMP_ERROR)
+    if (rule.call == __NR_SCMP_ERROR)
         return 0;
     note_number(filter, name);
-    if (what == filter->otherwise)
+    if (rule.action == filter->otherwise)
         return 0;
-    filter->notifies |= what == SCMP_ACT_NOTIFY;
-    for (size_t i = 0; i < filter->arch_count && status == 0; i++)
-        status = add_rule(filter->archs[i].rules, what, call, args, count);
-    return status < 0 ? error_sys(err, -status, "seccomp: a rule for %.40s", name) : 0;
+    filter->notifies |= rule.action == SCMP_ACT_NOTIFY;
+    buffer_add(&filter->rules, &rule, sizeof(rule));
+    buffer_add(&filter->comparisons, args, count * sizeof(*args));
+    return 0;
 }
 
 /* ---- the program ---------------------------------------------------------------- */
@@ -302,7 +296,48 @@ static void close_it(const int *file)
         close(*file);
 }
 
-static int add_rules(scmp_filter_ctx rules, struct buffer *program, struct error *err)
+static bool is_about_one_argument_twice(const struct scmp_arg_cmp *args, size_t count)
+{
+    unsigned seen = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (seen & 1u << args[i].arg)
+            return true;
+        seen |= 1u << args[i].arg;
+    }
+    return false;
+}
+
+static int add_rule(scmp_filter_ctx context, const struct call_rule *rule,
+                    const struct scmp_arg_cmp *args)
+{
+    int status = 0;
+
+    if (!is_about_one_argument_twice(args, rule->count))
+        return seccomp_rule_add_array(context, rule->action, rule->call, (unsigned)rule->count,
+                                      args);
+    for (size_t i = 0; i < rule->count && status == 0; i++)
+        status = seccomp_rule_add_array(context, rule->action, rule->call, 1, &args[i]);
+    return status;
+}
+
+static int add_all_rules(const struct call_filter *filter, scmp_filter_ctx context,
+                         struct error *err)
+{
+    const struct call_rule *rules = (const void *)filter->rules.data;
+    const struct scmp_arg_cmp *args = (const void *)filter->comparisons.data;
+
+    for (size_t i = 0; i < filter->rules.size / sizeof(*rules); i++) {
+        int status =
+            add_rule(context, &rules[i], rules[i].count > 0 ? args + rules[i].first : args);
+
+        if (status < 0)
+            return error_sys(err, -status, "seccomp: a rule for call %d", rules[i].call);
+    }
+    return 0;
+}
+
+static int export_program(scmp_filter_ctx context, struct buffer *program, struct error *err)
 {
     CLEANUP(close_it) int file = memfd_create("filter", MFD_CLOEXEC);
     char bytes[PROGRAM_MAX];
@@ -311,7 +346,7 @@ static int add_rules(scmp_filter_ctx rules, struct buffer *program, struct error
 
     if (file < 0)
         return error_sys(err, errno, "memory file");
-    status = seccomp_export_bpf(rules, file);
+    status = seccomp_export_bpf(context, file);
     if (status < 0)
         return error_sys(err, -status, "seccomp: compile");
     size = lseek(file, 0, SEEK_END);
@@ -320,6 +355,21 @@ static int add_rules(scmp_filter_ctx rules, struct buffer *program, struct error
         return error_set(err, ERROR_INTERNAL, "seccomp: a program of %zd bytes", size);
     buffer_add(program, bytes, (size_t)size);
     return 0;
+}
+
+static int add_rules(const struct call_filter *filter, uint32_t token, struct buffer *program,
+                     struct error *err)
+{
+    int status;
+    scmp_filter_ctx context = context_new(filter->otherwise, token, &status);
+
+    if (context == NULL)
+        return error_sys(err, -status, "seccomp: a filter for one architecture");
+    status = add_all_rules(filter, context, err);
+    if (status == 0)
+        status = export_program(context, program, err);
+    seccomp_release(context);
+    return status;
 }
 
 /* Numbers above the largest that is named are of calls that nobody knew of. */
@@ -346,7 +396,7 @@ static int add_arch(const struct call_filter *filter, const struct filtered_arch
              is_x32 || (arch->token == SCMP_ARCH_X86_64 && arch_find(filter, SCMP_ARCH_X32));
     CLEANUP(buffer_free) struct buffer rules = { 0 }, block = { 0 };
 
-    if (add_rules(arch->rules, &rules, err) < 0)
+    if (add_rules(filter, arch->token, &rules, err) < 0)
         return -1;
     if (is_by_bit) {
         CLEANUP(buffer_free) struct buffer own = { 0 };

@@ -74,23 +74,6 @@ static uint64_t available(const struct process_spec *spec, uint64_t wanted,
     return wanted;
 }
 
-static void check_ambient(struct process_spec *spec)
-{
-    struct capability_sets *sets = &spec->capabilities;
-    uint64_t beyond = sets->ambient & ~(sets->permitted & sets->inheritable);
-    char list[LISTED_MAX] = "";
-
-    for (unsigned i = 0; i < CAPABILITY_COUNT; i++)
-        if (beyond >> i & 1)
-            list_add(list, capability_name((enum capability)i));
-    sets->ambient &= ~beyond;
-    if (beyond != 0)
-        process_warn(spec,
-                     "ambient capabilities must be permitted and inheritable as well, "
-                     "left out: [%s]",
-                     list);
-}
-
 int capabilities_read(struct process_spec *spec, const struct place *process, struct error *err)
 {
     struct place place = place_member(process, "capabilities");
@@ -118,7 +101,8 @@ int capabilities_read(struct process_spec *spec, const struct place *process, st
         process_warn(spec, "ignoring unknown or unavailable capabilities: [%s]", unknown);
     if (lacking[0] != '\0')
         process_warn(spec, "capabilities that this host does not let us give: [%s]", lacking);
-    check_ambient(spec);
+    /* what else the kernel would refuse; `runc spec` writes such sets, so nothing is said */
+    sets->ambient &= sets->permitted & sets->inheritable;
     if ((sets->effective & ~sets->permitted) != 0)
         return place_error(&place, err, "what is effective must be permitted as well");
     return 0;

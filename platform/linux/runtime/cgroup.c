@@ -148,8 +148,8 @@ static int group_make(const struct cgroup *cgroup, struct group *group, struct e
 {
     bool forbidden;
 
-    if (folder_make(group) == 0)
-        return group->made_from > 0 ? 0 : group_check_unused(group, err);
+    if (folder_make(group) == 0) /* of a scope, systemd has put the process in already */
+        return group->made_from > 0 || cgroup->unit != NULL ? 0 : group_check_unused(group, err);
     forbidden = errno == EACCES || errno == EPERM || errno == EROFS;
     /* of a hybrid host, the one of version 2 only makes things easier */
     group->absent = forbidden && (cgroup->rootless || (is_v2(group) && !cgroup->v2));
@@ -268,11 +268,18 @@ static int groups_enter(const struct cgroup *cgroup, pid_t pid, struct error *er
 
 int cgroup_enter(struct cgroup *cgroup, pid_t pid, struct error *err)
 {
-    if (cgroup->unit != NULL && scope_start(cgroup, pid, err) < 0)
+    struct error ignored;
+
+    if (cgroup->unit == NULL || cgroup->is_started)
+        return groups_enter(cgroup, pid, err);
+    if (scope_start(cgroup, pid, err) < 0)
         return -1;
-    if (cgroup->unit != NULL && groups_make(cgroup, err) < 0)
-        return -1;
-    return groups_enter(cgroup, pid, err);
+    cgroup->is_started = true;
+    if (groups_make(cgroup, err) == 0 && groups_enter(cgroup, pid, err) == 0)
+        return 0;
+    groups_unmake(cgroup);
+    scope_stop(cgroup, &ignored);
+    return -1;
 }
 
 /* ---- later ---------------------------------------------------------------------------------- */
@@ -360,6 +367,7 @@ static int cgroup_fill(struct cgroup *cgroup, const json_t *saved, struct error 
         return -1;
     cgroup->slice = arena_str(cgroup->arena, slice);
     cgroup->unit = arena_str(cgroup->arena, unit);
+    cgroup->is_started = unit != NULL;
     for (size_t i = 0; i < count; i++) {
         struct place place = place_element(&groups, i);
 

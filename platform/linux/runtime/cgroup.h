@@ -52,6 +52,10 @@ int cgroup_join(const struct cgroup *cgroup, struct error *err);
 /* exec: the ways into groups that were loaded.  `beside` is the container's first process, which on
    version 2 may have moved down because it hands controllers to groups of its own; or 0. */
 int cgroup_open(struct cgroup *cgroup, pid_t beside, struct error *err);
+/* exec --cgroup, before cgroup_open(): the ways lead to a group below instead, "path", or on
+   version 1 "controller,...:path" for some of them.  For groups that were loaded and will not be
+   saved. */
+int cgroup_descend(struct cgroup *cgroup, const char *wanted, struct error *err);
 /* The slow one, for any process; with systemd the only one for the first. */
 int cgroup_enter(struct cgroup *cgroup, pid_t pid, struct error *err);
 
@@ -76,8 +80,13 @@ bool cgroup_is_frozen(const struct cgroup *cgroup);
 
 /* What `events --stats` prints as "data" (the shape is runc's). */
 json_t *cgroup_statistics(const struct cgroup *cgroup, struct error *err);
-/* A descriptor that becomes readable when the kernel kills for lack of memory; -1: see err. */
+/* A descriptor that becomes readable (POLLIN) when memory runs out, but also when the groups are
+   removed, or a limit is merely reached; -1: see err. */
 int cgroup_memory_events(const struct cgroup *cgroup, struct error *err);
+/* Then reads what is there, and tells whether memory really ran out.  *kills is how often it has,
+   and cgroup_memory_kills() when nothing was read yet. */
+bool cgroup_memory_ran_out(const struct cgroup *cgroup, int events, uint64_t *kills);
+uint64_t cgroup_memory_kills(const struct cgroup *cgroup);
 
 /* Each group as the host sees it: controller names ("memory", "cpu,cpuacct", "name=systemd",
    or "" for version 2), where the hierarchy is mounted, and the path in it. */

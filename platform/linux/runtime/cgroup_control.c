@@ -26,22 +26,40 @@ static int file_open(const char *folder, const char *file, int flags)
     return open(path, flags | O_CLOEXEC | O_NOFOLLOW);
 }
 
-int control_put(const char *folder, const char *file, const char *text)
+int control_say(const char *folder, struct control *control, const char *text)
 {
     size_t size = strlen(text);
-    int fd = file_open(folder, file, O_WRONLY);
     ssize_t written;
-    int why;
 
-    if (fd < 0)
+    if (!control->is_open) {
+        control->fd = file_open(folder, control->file, O_WRONLY);
+        control->is_open = control->fd >= 0;
+    }
+    if (!control->is_open)
         return -1;
     do
-        written = write(fd, text, size);
+        written = write(control->fd, text, size);
     while (written < 0 && errno == EINTR);
-    why = written < 0 ? errno : EIO;
-    close(fd);
-    errno = why;
+    if (written >= 0 && written != (ssize_t)size)
+        errno = EIO;
     return written == (ssize_t)size ? 0 : -1;
+}
+
+void control_close(struct control *control)
+{
+    if (control->is_open)
+        close(control->fd);
+    control->is_open = false;
+}
+
+int control_put(const char *folder, const char *file, const char *text)
+{
+    struct control control = { .file = file };
+    int done = control_say(folder, &control, text), why = errno;
+
+    control_close(&control);
+    errno = why;
+    return done;
 }
 
 ssize_t control_get(const char *folder, const char *file, char *text, size_t room)

@@ -120,7 +120,8 @@ static void number_text(int64_t number, char text[24])
     snprintf(text, 24, number == DEVICE_ANY ? "*" : "%" PRId64, number);
 }
 
-static int exception_put(const struct group *group, const char *file,
+/* One line to a file that stays open: a list has a dozen of them. */
+static int exception_put(const struct group *group, struct control *control,
                          const struct device_exception *item, uint8_t access, struct error *err)
 {
     char line[LINE_SIZE], major[24], minor[24], text[4];
@@ -131,21 +132,28 @@ static int exception_put(const struct group *group, const char *file,
     number_text(item->minor, minor);
     device_access_text(access, text);
     snprintf(line, sizeof(line), "%c %s:%s %s", item->type, major, minor, text);
-    if (limit_text(group, file, line, "devices", err) == 0)
+    if (control_say(group->folder, control, line) == 0)
         return 0;
-    return err->os == EPERM && !item->asked ? 0 : -1;
+    if (errno == EPERM && !item->asked)
+        return 0;
+    return error_sys(err, errno, "linux.resources.devices: write %s to %s/%s", line, group->folder,
+                     control->file);
 }
 
 /* From the beginning: the default, which forgets all exceptions, then these. */
 static int policy_put(const struct group *group, const struct device_policy *policy,
                       struct error *err)
 {
+    CLEANUP(control_close)
+    struct control exceptions = {
+        .file = policy->allow ? "devices.deny" : "devices.allow",
+    };
+
     if (limit_text(group, policy->allow ? "devices.allow" : "devices.deny", "a", "devices", err) <
         0)
         return -1;
     for (size_t i = 0; i < policy->count; i++)
-        if (exception_put(group, policy->allow ? "devices.deny" : "devices.allow",
-                          &policy->items[i], policy->items[i].access, err) < 0)
+        if (exception_put(group, &exceptions, &policy->items[i], policy->items[i].access, err) < 0)
             return -1;
     return 0;
 }
@@ -185,13 +193,15 @@ static int difference_put(const struct group *group, const char *file,
                           const struct device_policy *items, const struct device_policy *others,
                           struct error *err)
 {
+    CLEANUP(control_close) struct control control = { .file = file };
+
     for (size_t i = 0; i < items->count; i++) {
         const struct device_exception *item = &items->items[i];
         const struct device_exception *other =
             exception_find(others, item->type, item->major, item->minor);
         uint8_t access = item->access & (uint8_t) ~(other != NULL ? other->access : 0);
 
-        if (exception_put(group, file, item, access, err) < 0)
+        if (exception_put(group, &control, item, access, err) < 0)
             return -1;
     }
     return 0;

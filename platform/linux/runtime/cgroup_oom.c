@@ -2,8 +2,9 @@
  * cgroup_oom — a descriptor that tells of kills for lack of memory.
  *
  * Version 1 writes to an eventfd that is registered in cgroup.event_control; version 2 changes
- * memory.events, which inotify(7) sees.  Either becomes readable; what is read from it does not
- * matter, but must be read before it can tell again.
+ * memory.events, which inotify(7) sees, at every limit that is reached.  The eventfd is also
+ * written to when the group is removed.  So what is read from either matters less than the group's
+ * own count.
  */
 #include "platform/linux/runtime/cgroup_parts.h"
 
@@ -55,4 +56,32 @@ int cgroup_memory_events(const struct cgroup *cgroup, struct error *err)
                          "there is no memory controller for this container");
     events = cgroup->v2 ? events_v2(group) : events_v1(group);
     return events >= 0 ? events : error_sys(err, errno, "watch the memory of %s", group->folder);
+}
+
+uint64_t cgroup_memory_kills(const struct cgroup *cgroup)
+{
+    const struct group *group = cgroup_group(cgroup, cgroup->v2 ? "" : "memory");
+    const char *file = cgroup->v2 ? "memory.events" : "memory.oom_control";
+    char text[512];
+    uint64_t kills = 0;
+
+    if (group != NULL && control_get(group->folder, file, text, sizeof(text)) > 0)
+        control_field(text, "oom_kill", &kills);
+    return kills;
+}
+
+/* With the OOM killer turned off (version 1) nobody is killed, and the event is the only word. */
+bool cgroup_memory_ran_out(const struct cgroup *cgroup, int events, uint64_t *kills)
+{
+    const struct group *group = cgroup_group(cgroup, cgroup->v2 ? "" : "memory");
+    uint64_t before = *kills;
+    char taken[4096];
+    bool any = false;
+
+    while (read(events, taken, sizeof(taken)) > 0)
+        any = true;
+    *kills = cgroup_memory_kills(cgroup);
+    if (cgroup->v2 || !any)
+        return *kills > before;
+    return group != NULL && control_is_there(group->folder, "memory.oom_control");
 }

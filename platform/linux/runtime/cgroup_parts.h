@@ -32,6 +32,7 @@ struct cgroup {
     bool v2; /* the one group is of version 2 */
     bool rootless;
     const char *slice, *unit; /* systemd's; NULL with the driver cgroupfs */
+    bool is_started;          /* the unit */
     const struct place *annotations;
     struct resources resources;
     char warning[160];
@@ -78,6 +79,13 @@ int events_wait_v2(const struct group *group, const char *word, uint64_t value, 
 void cgroup_thaw_v1(const struct cgroup *cgroup);
 
 /* cgroup_control.c: control files.  -1 with errno, and no error set. */
+struct control {
+    const char *file;
+    int fd;
+    bool is_open; /* by the first control_say() */
+};
+int control_say(const char *folder, struct control *control, const char *text);
+void control_close(struct control *control); /* for CLEANUP() */
 int control_put(const char *folder, const char *file, const char *text);
 ssize_t control_get(const char *folder, const char *file, char *text, size_t room);
 bool control_is_there(const char *folder, const char *file);
@@ -114,6 +122,11 @@ int limits_apply_v2(struct cgroup *cgroup, const struct resources *resources, bo
                     struct error *err);
 /* The map `unified`, also of a hybrid host; `group` NULL: there is no version 2. */
 int unified_apply(const struct group *group, const struct map *unified, struct error *err);
+/* Has the group of version 2 this controller, or can it be handed down to it?  Also of a hybrid
+   host, where that of version 2 has what nobody has mounted as version 1. */
+bool controller_get_v2(const struct group *group, const char *controller);
+int huge_pages_apply_v2(const struct group *group, const struct resources *resources,
+                        struct error *err);
 int64_t weight_of_shares(int64_t shares);
 int64_t io_weight_of(int64_t weight);
 /* The same file and lines in both versions. */

@@ -8,7 +8,9 @@
  */
 #include "platform/linux/runtime/cgroup_parts.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PATH_ROOM 2048 /* leaves room for a mount point, our own group and a file's name */
 
@@ -62,4 +64,47 @@ const char *cgroup_path_of(const char *wanted, const char *id, struct arena *are
     else
         return path;
     return NULL;
+}
+
+/* ---- below ----------------------------------------------------------------------------- */
+
+static int group_descend(struct cgroup *cgroup, struct group *group, const char *path,
+                         struct error *err)
+{
+    group->path = arena_printf(cgroup->arena, "%s/%s", group->path, path);
+    group->folder = arena_printf(cgroup->arena, "%s%s", group->mounted, group->path);
+    if (access(group->folder, F_OK) < 0)
+        return error_sys(err, errno, "control group %s", group->folder);
+    return 0;
+}
+
+int cgroup_descend(struct cgroup *cgroup, const char *wanted, struct error *err)
+{
+    const char *colon = strchr(wanted, ':'), *path = colon != NULL ? colon + 1 : wanted;
+
+    if (colon != NULL && cgroup->v2)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "--cgroup %.200s: cgroup v2 has one path for all controllers", wanted);
+    path = tidy(path + strspn(path, "/"), cgroup->arena);
+    if (path == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "--cgroup %.200s: leads out of the group",
+                         wanted);
+    for (const char *at = wanted; colon != NULL && at < colon; at += strspn(at, ",:")) {
+        size_t size = strcspn(at, ",:");
+        struct group *group =
+            cgroup_group(cgroup, arena_printf(cgroup->arena, "%.*s", (int)size, at));
+
+        if (group == NULL)
+            return error_set(err, ERROR_NOT_FOUND, "--cgroup %.200s: there is no controller %.*s",
+                             wanted, (int)size, at);
+        if (path[0] != '\0' && group_descend(cgroup, group, path, err) < 0)
+            return -1;
+        at += size;
+    }
+    for (size_t i = 0; colon == NULL && path[0] != '\0' && i < cgroup->count; i++)
+        /* of a hybrid host, nobody makes groups in that of version 2 alone */
+        if ((cgroup->v2 || cgroup->groups[i].controllers[0] != '\0') &&
+            group_descend(cgroup, &cgroup->groups[i], path, err) < 0)
+            return -1;
+    return 0;
 }

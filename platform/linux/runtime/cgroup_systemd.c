@@ -71,7 +71,7 @@ static int names_read(struct cgroup *cgroup, const char *wanted, const char *id,
     if (name == NULL || strchr(name + 1, ':') != NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "linux.cgroupsPath: expected cgroupsPath to be of format "
-                         "\"slice:prefix:name\" for systemd cgroups, got %.200s instead",
+                         "\"slice:prefix:name\" for systemd cgroups, got \"%.200s\" instead",
                          wanted);
     cgroup->slice = prefix > wanted
                         ? arena_printf(cgroup->arena, "%.*s", (int)(prefix - wanted), wanted)

@@ -186,7 +186,9 @@ static int cpuset_fill(const struct group *group, size_t end, const char *file, 
     size_t up;
 
     snprintf(folder, sizeof(folder), "%.*s", (int)end, group->folder);
-    if (end <= strlen(group->mounted) || !list_is_empty(folder, file))
+    if (end <= strlen(group->mounted))
+        return 0;
+    if ((group->made_from == 0 || end <= group->made_from) && !list_is_empty(folder, file))
         return 0;
     up = (size_t)(strrchr(folder, '/') - folder);
     snprintf(above, sizeof(above), "%.*s", (int)up, folder);
@@ -308,8 +310,11 @@ static int huge_pages_apply(const struct cgroup *cgroup, const struct resources 
                             struct error *err)
 {
     const struct group *group = cgroup_group(cgroup, "hugetlb");
+    const struct group *unified = cgroup_group(cgroup, "");
     char file[NAME_MAX], number[24];
 
+    if (group == NULL && resources->huge_page_count > 0 && controller_get_v2(unified, "hugetlb"))
+        return huge_pages_apply_v2(unified, resources, err);
     for (size_t i = 0; i < resources->huge_page_count; i++) {
         const struct huge_page_limit *limit = &resources->huge_pages[i];
 
@@ -385,8 +390,10 @@ static int devices_apply(const struct cgroup *cgroup, const struct resources *re
 
     if (!fresh && !resources->devices.asked)
         return 0;
-    if (group != NULL)
-        return devices_apply_v1(group, &resources->devices, fresh, err);
+    if (group != NULL && devices_apply_v1(group, &resources->devices, fresh, err) == 0)
+        return 0;
+    if (group != NULL) /* a group of one's own does not give CAP_SYS_ADMIN */
+        return cgroup->rootless && err->os == EPERM ? 0 : -1;
     if (unified != NULL && devices_apply_bpf(unified, &resources->devices, fresh, err) == 0)
         return 0;
     if (cgroup->rootless)
@@ -397,12 +404,16 @@ static int devices_apply(const struct cgroup *cgroup, const struct resources *re
 int limits_apply_v1(struct cgroup *cgroup, const struct resources *resources, bool fresh,
                     struct error *err)
 {
+    const struct group *unified = cgroup_group(cgroup, ""), *rdma = cgroup_group(cgroup, "rdma");
+
+    if (rdma == NULL && resources->rdma_count > 0 && controller_get_v2(unified, "rdma"))
+        rdma = unified;
     if (devices_apply(cgroup, resources, fresh, err) < 0 ||
         memory_apply(cgroup, resources, fresh, err) < 0 ||
         cpu_apply(cgroup, resources, fresh, err) < 0 || cpuset_apply(cgroup, resources, err) < 0 ||
         pids_apply(cgroup, resources, fresh, err) < 0 || io_apply(cgroup, resources, err) < 0 ||
         huge_pages_apply(cgroup, resources, err) < 0 || network_apply(cgroup, resources, err) < 0 ||
-        rdma_apply(cgroup_group(cgroup, "rdma"), resources, err) < 0)
+        rdma_apply(rdma, resources, err) < 0)
         return -1;
-    return unified_apply(cgroup_group(cgroup, ""), &resources->unified, err);
+    return unified_apply(unified, &resources->unified, err);
 }

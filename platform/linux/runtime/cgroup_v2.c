@@ -70,6 +70,17 @@ static void controllers_enable(const struct group *group, const char *only)
         }
 }
 
+bool controller_get_v2(const struct group *group, const char *controller)
+{
+    char has[CONTROLLERS_SIZE];
+
+    if (group == NULL)
+        return false;
+    controllers_enable(group, controller);
+    return control_get(group->folder, "cgroup.controllers", has, sizeof(has)) > 0 &&
+           has_controller(has, controller, strlen(controller));
+}
+
 /* What the limits below are written with. */
 struct limiter {
     const struct cgroup *cgroup;
@@ -350,9 +361,9 @@ static int io_apply(const struct limiter *limiter, struct error *err)
 /* ---- the small ones
  * ------------------------------------------------------------------------------- */
 
-static int huge_pages_apply(const struct limiter *limiter, struct error *err)
+int huge_pages_apply_v2(const struct group *group, const struct resources *resources,
+                        struct error *err)
 {
-    const struct resources *resources = limiter->resources;
     char file[NAME_MAX], number[24];
 
     for (size_t i = 0; i < resources->huge_page_count; i++) {
@@ -360,14 +371,23 @@ static int huge_pages_apply(const struct limiter *limiter, struct error *err)
 
         snprintf(number, sizeof(number), "%" PRIu64, limit->limit);
         snprintf(file, sizeof(file), "hugetlb.%.40s.max", limit->size);
-        if (put_text(limiter, "hugetlb", file, number, "hugepageLimits", err) < 0)
+        if (limit_text(group, file, number, "hugepageLimits", err) < 0)
             return -1;
         snprintf(file, sizeof(file), "hugetlb.%.40s.rsvd.max", limit->size);
-        if (control_put(limiter->group->folder, file, number) < 0 && errno != ENOENT)
+        if (control_put(group->folder, file, number) < 0 && errno != ENOENT)
             return error_sys(err, errno, "linux.resources.hugepageLimits: write %s to %s/%s",
-                             number, limiter->group->folder, file);
+                             number, group->folder, file);
     }
     return 0;
+}
+
+static int huge_pages_apply(const struct limiter *limiter, struct error *err)
+{
+    if (limiter->resources->huge_page_count == 0)
+        return 0;
+    if (needs(limiter, "hugepageLimits", "hugetlb", err) < 0)
+        return -1;
+    return huge_pages_apply_v2(limiter->group, limiter->resources, err);
 }
 
 static int network_refuse(const struct limiter *limiter, struct error *err)
@@ -416,19 +436,16 @@ static int lines_put(const struct group *group, const struct map_entry *entry, s
 
 int unified_apply(const struct group *group, const struct map *unified, struct error *err)
 {
-    char controllers[CONTROLLERS_SIZE], name[64], field[160];
+    char name[64], field[160];
 
     for (size_t i = 0; i < unified->count; i++) {
         const struct map_entry *entry = &unified->entries[i];
-        size_t size = strcspn(entry->key, ".");
 
-        snprintf(name, sizeof(name), "%.*s", (int)size, entry->key);
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(entry->key, "."), entry->key);
         snprintf(field, sizeof(field), "unified.%.120s", entry->key);
         if (group == NULL)
             return limit_refuse(field, name, err);
-        controllers_enable(group, name);
-        control_get(group->folder, "cgroup.controllers", controllers, sizeof(controllers));
-        if (strcmp(name, "cgroup") != 0 && !has_controller(controllers, name, strlen(name)) &&
+        if (strcmp(name, "cgroup") != 0 && !controller_get_v2(group, name) &&
             !control_is_there(group->folder, entry->key))
             return limit_refuse(field, name, err);
         if (lines_put(group, entry, err) < 0)

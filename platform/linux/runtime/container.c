@@ -1,24 +1,19 @@
 /*
- * container — one that is being made: what is read for it, the folder it is kept in, and how
- * all of that is undone.  Whoever makes it, anew (create.c) or of an image (restore.c), begins with
- * container_read().
+ * See container.h: what a new container is read from, and what it may not be.
+ *
+ * Everything that can be found wrong by reading is found here, before anything is made.
  */
-#include "platform/linux/runtime/container.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "platform/linux/runtime/console.h"
+#include "platform/linux/runtime/container.h"
 #include "platform/linux/runtime/files.h"
 #include "platform/linux/runtime/hooks.h"
-#include "platform/linux/runtime/moment.h"
 #include "platform/linux/runtime/network.h"
 #include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/report.h"
@@ -61,9 +56,9 @@ void container_close(struct container *container)
     file_close(&container->master);
 }
 
-/* ---- reading ---------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
-static int bundle_read(struct container *container, struct error *err)
+int container_bundle(struct container *container, struct error *err)
 {
     const char *config = container->options->config, *bundle = container->options->bundle;
 
@@ -164,7 +159,7 @@ static int terminal_check(const struct container *container, struct error *err)
     return 0;
 }
 
-static int document_check(struct container *container, struct error *err)
+int container_check(struct container *container, struct error *err)
 {
     unsigned own;
 
@@ -220,7 +215,7 @@ static int root_read(struct container *container, struct error *err)
     return container->rootfs != NULL ? 0 : -1;
 }
 
-static int parts_read(struct container *container, struct error *err)
+int container_read(struct container *container, struct error *err)
 {
     const struct options *options = container->options;
 
@@ -233,148 +228,4 @@ static int parts_read(struct container *container, struct error *err)
     for (size_t i = 0; i < container->process->warnings.count; i++)
         report_warning("%s", container->process->warnings.items[i]);
     return cgroup_read(container, err) < 0 ? -1 : root_read(container, err);
-}
-
-/* ---- descriptors ------------------------------------------------------------------ */
-
-int descriptors_count(const struct options *options, unsigned *listen_fds, unsigned *keep_fds,
-                      struct error *err)
-{
-    const char *listen = getenv("LISTEN_FDS");
-    long listening = listen != NULL ? strtol(listen, NULL, 10) : 0;
-
-    if (options->preserve_fds < 0 || options->preserve_fds > 1000000 || listening < 0 ||
-        listening > 1000000)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "--preserve-fds: no such number of descriptors");
-    *listen_fds = (unsigned)listening;
-    *keep_fds = (unsigned)(listening + options->preserve_fds);
-    for (unsigned i = 3; i < 3 + *keep_fds; i++) {
-        int flags = fcntl((int)i, F_GETFD);
-
-        if (flags < 0 || (flags & FD_CLOEXEC) != 0) /* what we opened ourselves is closed on exec */
-            return error_set(err, ERROR_INVALID_ARGUMENT,
-                             "please check that preserved-fd %u (of %u) is present", i - 3,
-                             *keep_fds);
-    }
-    return 0;
-}
-
-int pid_file_write(const struct options *options, pid_t pid, struct error *err)
-{
-    char text[16];
-
-    if (options->pid_file == NULL || *options->pid_file == '\0')
-        return 0;
-    snprintf(text, sizeof(text), "%d", (int)pid);
-    return fs_write(options->pid_file, text, strlen(text), 0644, false, err);
-}
-
-/* ---- the name and its folder ------------------------------------------------------ */
-
-/* Pipes that were given to it are not its own: whoever restores it gives it others. */
-static json_t *descriptors_note(void)
-{
-    json_t *list = draft_array();
-
-    for (int i = 0; i < 3; i++) {
-        char path[32], to[256];
-        ssize_t size;
-
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", i);
-        size = readlink(path, to, sizeof(to) - 1);
-        to[size > 0 ? size : 0] = '\0';
-        draft_add(list, draft_text(to));
-    }
-    return list;
-}
-
-static int state_fill(struct container *container, struct error *err)
-{
-    json_t *document = draft_object(),
-           *annotations = json_object_get(container->config, "annotations");
-    struct place root = place_member(&container->document, "root");
-    const char *version, *path;
-    char created[MOMENT_TEXT], rootfs[PATH_SIZE];
-
-    container->state.document = document;
-    if (place_text(&container->document, "ociVersion", &version, err) < 0 ||
-        place_text(&root, "path", &path, err) < 0)
-        return -1;
-    path = path != NULL ? path : "";
-    if (path_format(rootfs, err, "%s%s%s", path[0] == '/' ? "" : container->bundle,
-                    path[0] == '/' ? "" : "/", path) < 0)
-        return -1;
-    draft_put(document, "id", draft_text(container->state.id));
-    draft_put(document, "ociVersion", draft_text(version));
-    draft_put(document, "bundle", draft_text(container->bundle));
-    draft_put(document, "rootfs", draft_text(rootfs));
-    draft_put(document, "created", draft_text(moment_now(created, true)));
-    draft_put(document, "owner", draft_number(geteuid()));
-    draft_put(document, "namespaces", draft_number(container_own(container)));
-    if (json_object_size(annotations) > 0)
-        draft_put(document, "annotations", draft_copy(annotations));
-    draft_put(document, "descriptors", descriptors_note());
-    draft_put(document, "cgroup", cgroup_save(container->cgroup));
-    return state_save(&container->state, container->config_bytes, container->config_size, err);
-}
-
-/* Which groups a plain user or systemd gets is known when they are made. */
-int container_groups_note(struct container *container, struct error *err)
-{
-    if (!container->options->is_rootless && !container->options->systemd_cgroup)
-        return 0;
-    draft_put(container->state.document, "cgroup", cgroup_save(container->cgroup));
-    return state_save(&container->state, container->config_bytes, container->config_size, err);
-}
-
-static int name_take(struct container *container, const char *id, struct error *err)
-{
-    if (state_new(&container->state, container->options->root, id, err) < 0)
-        return -1;
-    container->is_saved = true;
-    return 0;
-}
-
-int container_read(struct container *container, const char *id, struct error *err)
-{
-    const struct options *options = container->options;
-
-    if (descriptors_count(options, &container->listen_fds, &container->keep_fds, err) < 0)
-        return -1;
-    if (options->console_socket != NULL &&
-        (container->console_socket = console_connect(options->console_socket, err)) < 0)
-        return -1;
-    if (bundle_read(container, err) < 0 || name_take(container, id, err) < 0 ||
-        document_check(container, err) < 0 || parts_read(container, err) < 0)
-        return -1;
-    return state_fill(container, err);
-}
-
-/* ---- undoing ---------------------------------------------------------------------- */
-
-static void hooks_after(struct container *container)
-{
-    json_t *state = state_describe(&container->state, STATUS_STOPPED, 0);
-    struct error failure;
-
-    if (hooks_run(&container->document, HOOK_POSTSTOP, state, true, &failure) < 0)
-        report_warning("%s", failure.text);
-    json_decref(state);
-}
-
-void container_undo(struct container *container)
-{
-    struct error ignored;
-
-    if (container->pid > 0) {
-        kill(container->pid, SIGKILL);
-        waitpid(container->pid, NULL, 0);
-    }
-    if (container->is_grouped && cgroup_remove(container->cgroup, &ignored) < 0)
-        report_warning("%s", ignored.text);
-    if (container->pid > 0)
-        hooks_after(container);
-    if (container->is_saved && state_remove(&container->state, &ignored) < 0)
-        report_warning("%s", ignored.text);
 }

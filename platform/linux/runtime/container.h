@@ -3,7 +3,7 @@
  *
  * It is filled in the parent before the clone, so the first process has a copy of all of it
  * and reads nothing itself.  container.c reads, create.c is the parent's side, init.c the first
- * process's; they meet at the words of talk.h.
+ * process's; the two meet at the words of talk.h.
  */
 #ifndef RUNTIME_CONTAINER_H
 #define RUNTIME_CONTAINER_H
@@ -45,8 +45,14 @@ struct container {
 void container_init(struct container *container, const struct options *options);
 void container_close(struct container *container); /* for CLEANUP(); undoes nothing */
 
-/* The document and everything in it, the name and its folder. */
-int container_read(struct container *container, const char *id, struct error *err);
+/* Reading, in this order: the bundle's config.json; what can be said of it as it is; all parts,
+   for which there must be a state by now. */
+int container_bundle(struct container *container, struct error *err);
+int container_check(struct container *container, struct error *err);
+int container_read(struct container *container, struct error *err);
+
+/* All of these, the name and its folder. */
+int container_begin(struct container *container, const char *id, struct error *err);
 /* Leaves nothing of it; all that was done so far is known to `container`. */
 void container_undo(struct container *container);
 

@@ -1,8 +1,9 @@
 /*
  * create — the runtime's side of making a container.
  *
- * The happy path is container_make: read everything, take the name, clone, make the control
- * groups while the first process makes its namespaces, let it go, serve it until it is ready.
+ * The happy path is container_make: read everything, take the name, make the control groups,
+ * clone; compile and write down what there is while the first process makes its namespaces; let it
+ * go, and serve it until it is ready.
  *
  * Possible failures are many, and end alike: the first process is killed, its control groups and
  * the state's folder are removed, poststop hooks run if there was a process at all.
@@ -22,12 +23,163 @@
 #include "platform/linux/runtime/container.h"
 #include "platform/linux/runtime/gate.h"
 #include "platform/linux/runtime/hooks.h"
+#include "platform/linux/runtime/moment.h"
 #include "platform/linux/runtime/network.h"
 #include "platform/linux/runtime/report.h"
+#include "platform/linux/runtime/self.h"
 #include "platform/linux/runtime/talk.h"
 #include "platform/linux/runtime/user_maps.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
+#include "protocol/oci/draft.h"
+
+/* ---- descriptors -------------------------------------------------------------------------- */
+
+int descriptors_count(const struct options *options, unsigned *listen_fds, unsigned *keep_fds,
+                      struct error *err)
+{
+    const char *listen = getenv("LISTEN_FDS");
+    long listening = listen != NULL ? strtol(listen, NULL, 10) : 0;
+
+    if (options->preserve_fds < 0 || options->preserve_fds > 1000000 || listening < 0 ||
+        listening > 1000000)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "--preserve-fds: no such number of descriptors");
+    *listen_fds = (unsigned)listening;
+    *keep_fds = (unsigned)(listening + options->preserve_fds);
+    for (unsigned i = 3; i < 3 + *keep_fds; i++) {
+        int flags = fcntl((int)i, F_GETFD);
+
+        if (flags < 0 || (flags & FD_CLOEXEC) != 0) /* what we opened ourselves is closed on exec */
+            return error_set(err, ERROR_INVALID_ARGUMENT,
+                             "please check that preserved-fd %u (of %u) is present", i - 3,
+                             *keep_fds);
+    }
+    return 0;
+}
+
+int pid_file_write(const struct options *options, pid_t pid, struct error *err)
+{
+    char text[16];
+
+    if (options->pid_file == NULL || *options->pid_file == '\0')
+        return 0;
+    snprintf(text, sizeof(text), "%d", (int)pid);
+    return fs_write(options->pid_file, text, strlen(text), 0644, false, err);
+}
+
+/* ---- the name and its folder ---------------------------------------------------------------- */
+
+/* Pipes that were given to it are not its own: whoever restores it gives it others. */
+static json_t *descriptors_note(void)
+{
+    json_t *list = draft_array();
+
+    for (int i = 0; i < 3; i++) {
+        char path[32], to[256];
+        ssize_t size;
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", i);
+        size = readlink(path, to, sizeof(to) - 1);
+        to[size > 0 ? size : 0] = '\0';
+        draft_add(list, draft_text(to));
+    }
+    return list;
+}
+
+static int state_fill(struct container *container, struct error *err)
+{
+    json_t *document = draft_object(),
+           *annotations = json_object_get(container->config, "annotations");
+    struct place root = place_member(&container->document, "root");
+    const char *version, *path;
+    char created[MOMENT_TEXT], rootfs[PATH_SIZE];
+
+    container->state.document = document;
+    if (place_text(&container->document, "ociVersion", &version, err) < 0 ||
+        place_text(&root, "path", &path, err) < 0)
+        return -1;
+    path = path != NULL ? path : "";
+    if (path_format(rootfs, err, "%s%s%s", path[0] == '/' ? "" : container->bundle,
+                    path[0] == '/' ? "" : "/", path) < 0)
+        return -1;
+    draft_put(document, "id", draft_text(container->state.id));
+    draft_put(document, "ociVersion", draft_text(version));
+    draft_put(document, "bundle", draft_text(container->bundle));
+    draft_put(document, "rootfs", draft_text(rootfs));
+    draft_put(document, "created", draft_text(moment_now(created, true)));
+    draft_put(document, "owner", draft_number(geteuid()));
+    draft_put(document, "namespaces", draft_number(container_own(container)));
+    if (json_object_size(annotations) > 0)
+        draft_put(document, "annotations", draft_copy(annotations));
+    draft_put(document, "descriptors", descriptors_note());
+    draft_put(document, "cgroup", cgroup_save(container->cgroup));
+    return state_save(&container->state, container->config_bytes, container->config_size, err);
+}
+
+/* Which groups a plain user or systemd gets is known when they are made. */
+int container_groups_note(struct container *container, struct error *err)
+{
+    if (!container->options->is_rootless && !container->options->systemd_cgroup)
+        return 0;
+    draft_put(container->state.document, "cgroup", cgroup_save(container->cgroup));
+    return state_save(&container->state, container->config_bytes, container->config_size, err);
+}
+
+static int name_take(struct container *container, const char *id, struct error *err)
+{
+    if (state_new(&container->state, container->options->root, id, err) < 0)
+        return -1;
+    container->is_saved = true;
+    return 0;
+}
+
+int container_begin(struct container *container, const char *id, struct error *err)
+{
+    const struct options *options = container->options;
+
+    if (descriptors_count(options, &container->listen_fds, &container->keep_fds, err) < 0)
+        return -1;
+    if (options->console_socket != NULL &&
+        (container->console_socket = console_connect(options->console_socket, err)) < 0)
+        return -1;
+    if (container_bundle(container, err) < 0 || name_take(container, id, err) < 0 ||
+        container_check(container, err) < 0 || container_read(container, err) < 0)
+        return -1;
+    return state_fill(container, err);
+}
+
+/* ---- undoing ------------------------------------------------------------------------------------
+ */
+
+static void hooks_after(struct container *container)
+{
+    json_t *state = state_describe(&container->state, STATUS_STOPPED, 0);
+    struct error failure;
+
+    if (hooks_run(&container->document, HOOK_POSTSTOP, state, true, &failure) < 0)
+        report_warning("%s", failure.text);
+    json_decref(state);
+}
+
+void container_undo(struct container *container)
+{
+    struct error ignored;
+
+    if (container->pid > 0) {
+        kill(container->pid, SIGKILL);
+        waitpid(container->pid, NULL, 0);
+    }
+    if (container->is_grouped && cgroup_remove(container->cgroup, &ignored) < 0)
+        report_warning("%s", ignored.text);
+    if (container->pid > 0)
+        hooks_after(container);
+    if (container->is_saved && state_remove(&container->state, &ignored) < 0)
+        report_warning("%s", ignored.text);
+}
+
+/* ---- with the first process
+ * ---------------------------------------------------------------------- */
 
 int container_groups_make(struct container *container, struct error *err)
 {
@@ -113,7 +265,8 @@ static int serve(struct container *container, bool until_console, struct error *
         switch (word) {
         case TALK_MOUNTED:
             if (net_devices_move(&container->linux_, container->pid, err) < 0 ||
-                container_hooks_before(container, err) < 0 || talk_say(container->talk, TALK_GO, -1, err) < 0)
+                container_hooks_before(container, err) < 0 ||
+                talk_say(container->talk, TALK_GO, -1, err) < 0)
                 return -1;
             if (until_console && !container->process->terminal)
                 return 0;
@@ -156,7 +309,10 @@ static int make_first(struct container *container, struct error *err)
 {
     if (clone_first(container, err) < 0 || equip(container, err) < 0 ||
         (container->filter != NULL && filter_compile(container->filter, err) < 0) ||
-        talk_say(container->talk, TALK_GO, -1, err) < 0 || listener_serve(container, err) < 0)
+        talk_say(container->talk, TALK_GO, -1, err) < 0)
+        return -1;
+    self_let_go();
+    if (listener_serve(container, err) < 0)
         return -1;
     return serve(container, false, err);
 }
@@ -180,7 +336,7 @@ static void failure_hear(struct container *container, struct error *err)
 
 static int make(struct container *container, const char *id, struct error *err)
 {
-    if (container_read(container, id, err) < 0)
+    if (container_begin(container, id, err) < 0)
         return -1;
     if (make_first(container, err) < 0) {
         failure_hear(container, err);

@@ -158,8 +158,13 @@ int command_delete(const struct options *options, struct error *err)
     CLEANUP(state_close) struct state state = STATE_NONE;
     enum status status;
 
-    if (state_open(&state, options->root, options->argv[0], err) < 0)
-        return options->force && err->code == ERROR_NOT_FOUND ? 0 : -1;
+    if (state_open(&state, options->root, options->argv[0], err) < 0) {
+        if (options->force && err->code == ERROR_NOT_FOUND)
+            return 0;
+        if (!options->force || err->code != ERROR_DATA_LOSS)
+            return -1;
+        report_warning("%s", err->text);
+    }
     status = state_status(&state);
     if (status == STATUS_CREATED && !options->force) {
         /* runc's: what was never started is deleted without asking */

@@ -22,6 +22,7 @@
 #include "platform/linux/runtime/exec_process.h"
 #include "platform/linux/runtime/files.h"
 #include "platform/linux/runtime/report.h"
+#include "platform/linux/runtime/self.h"
 #include "platform/linux/runtime/standing.h"
 #include "platform/linux/runtime/talk.h"
 #include "platform/linux/runtime/terminal.h"
@@ -90,6 +91,7 @@ static int become(struct exec *exec, struct error *err)
         .keep_fds = exec->keep_fds,
     };
 
+    self_let_go();
     file_close(&exec->talk);
     file_close(&exec->state.folder);
     file_close(&exec->console_socket);
@@ -263,7 +265,10 @@ static int exec_make(struct exec *exec, struct error *err)
         return exec->pid = 0, -1;
     if (group_enter(exec, err) < 0 || process_limit(exec->process, exec->pid, err) < 0 ||
         (exec->filter != NULL && filter_compile(exec->filter, err) < 0) ||
-        talk_say(exec->talk, TALK_GO, -1, err) < 0 || listener_serve(exec, err) < 0)
+        talk_say(exec->talk, TALK_GO, -1, err) < 0)
+        return -1;
+    self_let_go();
+    if (listener_serve(exec, err) < 0)
         return -1;
     return serve(exec, err);
 }

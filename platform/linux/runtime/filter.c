@@ -176,7 +176,6 @@ static int keep_program(struct filter *filter, const void *bytes, size_t size, s
     return 0;
 }
 
-/* All of the section is looked at here: errors come before anything is started by it. */
 int filter_compile(struct filter *filter, struct error *err)
 {
     struct place where = place_member(&filter->seccomp, "defaultAction"),
@@ -230,15 +229,11 @@ static int read_program(struct filter *filter, const char *path, struct error *e
 
 /* ---- the filter ----------------------------------------------------------------- */
 
-/* runc: neither an action nor a rule, so there is no filter. */
+/* A section that says nothing at all is none.  One that only lacks its default is a mistake, and a
+   container without the filter that it meant would be a hole. */
 static bool is_empty(const struct place *seccomp)
 {
-    struct place action = place_member(seccomp, "defaultAction"),
-                 calls = place_member(seccomp, "syscalls");
-    const char *word = json_string_value(action.json);
-
-    return (action.json == NULL || (word != NULL && word[0] == '\0')) &&
-           json_array_size(calls.json) == 0;
+    return json_object_size(seccomp->json) == 0;
 }
 
 static int read_all(struct filter *filter, const char *program, struct error *err)

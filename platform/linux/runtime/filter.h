@@ -1,10 +1,11 @@
 /*
  * filter — linux.seccomp: the system call filter of a container, and who listens to it.
  *
- * The happy path is filter_read in the parent before the clone (everything in the section is
- * checked), filter_compile in the parent, which may be behind the clone, while the first process
- * is busy with its mounts; then filter_load there.  The program lies in memory that both share,
- * so what the parent compiles late is there for the child, which has to be told when.
+ * The happy path is filter_read in the parent before the clone (flags, defaults and the listener
+ * are checked), filter_compile in the parent, which may be behind the clone, while the first
+ * process is busy with its mounts (and which checks the rules); then filter_load there.  The
+ * program lies in memory that both share, so what the parent compiles late is there for the child,
+ * which has to be told when.
  *
  * With a listener, the parent calls filter_serve() when nothing but filter_load() is left to wait
  * for.  It fetches the descriptor out of the child (pidfd_getfd(2)) and sends it away.  The child

@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "platform/linux/runtime/console.h"
@@ -18,6 +18,7 @@
 #include "platform/linux/runtime/gate.h"
 #include "platform/linux/runtime/hooks.h"
 #include "platform/linux/runtime/network.h"
+#include "platform/linux/runtime/self.h"
 #include "platform/linux/runtime/standing.h"
 #include "platform/linux/runtime/sysctl.h"
 #include "platform/linux/runtime/talk.h"
@@ -29,6 +30,7 @@
 /* What only the parent needs must not be here for a moment longer: the state's lock hangs on it. */
 static int be_alone(struct container *container, struct error *err UNUSED)
 {
+    self_let_go();
     file_close(&container->talk);
     file_close(&container->state.folder);
     file_close(&container->console_socket);
@@ -175,6 +177,19 @@ static int settle(struct container *container, struct error *err)
     return process_settle(container->process, &settings, err);
 }
 
+/* A container may wait for long, and nothing must hang on that: not the caller's pipes that he
+   forgot to close, nor the host's files that we needed so far. */
+static void close_but(unsigned first, unsigned one, unsigned other)
+{
+    unsigned low = one < other ? one : other, high = one < other ? other : one;
+
+    if (low > first)
+        syscall(SYS_close_range, first, low - 1, 0);
+    if (high > low + 1)
+        syscall(SYS_close_range, low + 1, high - 1, 0);
+    syscall(SYS_close_range, high + 1, ~0u, 0);
+}
+
 /* From the gate on it is `start` that is told what goes wrong. */
 static int wait_for_start(struct container *container, struct error *err)
 {
@@ -182,6 +197,7 @@ static int wait_for_start(struct container *container, struct error *err)
 
     if (!container->waits)
         return 0;
+    close_but(3 + container->keep_fds, (unsigned)TALK(container), (unsigned)container->gate);
     if (talk_say(TALK(container), TALK_READY, -1, err) < 0)
         return -1;
     close(TALK(container));

@@ -18,7 +18,7 @@ static int json_print(const json_t *json, size_t flags, struct error *err)
 
 int command_state(const struct options *options, struct error *err)
 {
-    CLEANUP(state_close) struct state state;
+    CLEANUP(state_close) struct state state = STATE_NONE;
     json_t *described;
     int result;
 

@@ -7,8 +7,11 @@
  */
 #include "platform/linux/runtime/oci.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +55,7 @@ static const struct option_row global_rows[] = {
         FLAG("no-new-keyring", NULL, no_new_keyring, "keep the caller's session keyring"),        \
         FLAG("no-subreaper", NULL, no_subreaper, "ignored"),                                      \
         NUMBER("preserve-fds", NULL, preserve_fds, "hand over N descriptors after 2"),            \
-        TEXT("seccomp-program", NULL, seccomp_program, "a compiled filter in place of linux.seccomp"), \
+        TEXT("seccomp-program", NULL, seccomp_program, "a compiled filter, for linux.seccomp"),  \
         HELP
 
 static const struct option_row create_rows[] = { START_ROWS, END };
@@ -175,33 +178,38 @@ static const struct option_row restore_rows[] = {
     END,
 };
 
+enum habits {
+    IN_ORDER = 1, /* what stands behind the first argument is not ours */
+    ENTERS = 2    /* a process of ours runs inside a container: see self.h */
+};
+
 static const struct command {
     const char *name, *arguments, *help;
     command_run *run;
     const struct option_row *rows;
-    int least, most;
-    bool in_order, enters;
+    int least, most; /* arguments */
+    unsigned habits;
 } commands[] = {
-    { "create", "ID", "make a container", command_create, create_rows, 1, 1, false, true },
-    { "run", "ID", "make and start a container", command_run_container, run_rows, 1, 1, false, true },
-    { "start", "ID", "start a created container", command_start, plain_rows, 1, 1, false, false },
-    { "state", "ID", "print the state of a container", command_state, plain_rows, 1, 1, false, false },
-    { "kill", "ID [SIGNAL]", "send a signal (SIGTERM)", command_kill, kill_rows, 1, 2, false, false },
-    { "delete", "ID", "remove a container", command_delete, delete_rows, 1, 1, false, false },
+    { "create", "ID", "make a container", command_create, create_rows, 1, 1, ENTERS },
+    { "run", "ID", "make and start a container", command_run_container, run_rows, 1, 1, ENTERS },
+    { "start", "ID", "start a created container", command_start, plain_rows, 1, 1, 0 },
+    { "state", "ID", "print the state of a container", command_state, plain_rows, 1, 1, 0 },
+    { "kill", "ID [SIGNAL]", "send a signal (SIGTERM)", command_kill, kill_rows, 1, 2, 0 },
+    { "delete", "ID", "remove a container", command_delete, delete_rows, 1, 1, 0 },
     { "exec", "ID COMMAND [ARGUMENT...]", "run a command in a container", command_exec, exec_rows,
-      1, INT_MAX, true, true },
-    { "ps", "ID [PS-OPTION...]", "processes of a container", command_ps, ps_rows, 1, INT_MAX, true, false },
-    { "pause", "ID", "stop all processes", command_pause, plain_rows, 1, 1, false, false },
-    { "resume", "ID", "let them go on", command_resume, plain_rows, 1, 1, false, false },
-    { "update", "ID", "change limits", command_update, update_rows, 1, 1, false, false },
-    { "events", "ID", "statistics and events", command_events, events_rows, 1, 1, false, false },
+      1, INT_MAX, IN_ORDER | ENTERS },
+    { "ps", "ID [PS-OPTION...]", "processes of a container", command_ps, ps_rows, 1, INT_MAX,
+      IN_ORDER },
+    { "pause", "ID", "stop all processes", command_pause, plain_rows, 1, 1, 0 },
+    { "resume", "ID", "let them go on", command_resume, plain_rows, 1, 1, 0 },
+    { "update", "ID", "change limits", command_update, update_rows, 1, 1, 0 },
+    { "events", "ID", "statistics and events", command_events, events_rows, 1, 1, 0 },
     { "checkpoint", "ID", "save a running container to files", command_checkpoint, checkpoint_rows,
-      1, 1, false, false },
-    { "restore", "ID", "make a container of a checkpoint", command_restore, restore_rows, 1, 1,
-      false, false },
-    { "list", "", "all containers", command_list, list_rows, 0, 0, false, false },
-    { "spec", "", "write a config.json to begin with", command_spec, spec_rows, 0, 0, false, false },
-    { "features", "", "what this runtime can do", command_features, plain_rows, 0, 0, false, false },
+      1, 1, 0 },
+    { "restore", "ID", "make a container of a checkpoint", command_restore, restore_rows, 1, 1, 0 },
+    { "list", "", "all containers", command_list, list_rows, 0, 0, 0 },
+    { "spec", "", "write a config.json to begin with", command_spec, spec_rows, 0, 0, 0 },
+    { "features", "", "what this runtime can do", command_features, plain_rows, 0, 0, 0 },
 };
 
 /* ---- help ------------------------------------------------------------------------ */
@@ -261,8 +269,8 @@ static int defaults_set(struct options *options, struct error *err)
 
     if (rootless != NULL && strcmp(rootless, "true") != 0 && strcmp(rootless, "false") != 0 &&
         strcmp(rootless, "auto") != 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "--rootless is \"%s\", must be true, false or auto",
-                         rootless);
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "--rootless is \"%s\", must be true, false or auto", rootless);
     options->is_rootless = rootless != NULL && strcmp(rootless, "auto") != 0
                                ? strcmp(rootless, "true") == 0
                                : geteuid() != 0;
@@ -278,13 +286,37 @@ static int defaults_set(struct options *options, struct error *err)
     return 0;
 }
 
+/* What is relative is so to where we were started; later we go to the bundle. */
+static int path_settle(const char **path, struct error *err)
+{
+    char folder[PATH_MAX], *whole;
+
+    if (*path == NULL || **path == '/' || **path == '\0')
+        return 0;
+    if (getcwd(folder, sizeof(folder)) == NULL)
+        return error_sys(err, errno, "current folder");
+    if (asprintf(&whole, "%s/%s", folder, *path) < 0)
+        return error_sys(err, ENOMEM, "%s", *path);
+    *path = whole; /* for as long as we live */
+    return 0;
+}
+
+static int paths_settle(struct options *options, struct error *err)
+{
+    return path_settle(&options->root, err) < 0 || path_settle(&options->pid_file, err) < 0 ||
+                   path_settle(&options->seccomp_program, err) < 0
+               ? -1
+               : 0;
+}
+
 static int arguments_check(const struct command *command, const struct options *options,
                            struct error *err)
 {
     if (options->argc >= command->least && options->argc <= command->most)
         return 0;
-    return error_set(err, ERROR_INVALID_ARGUMENT, "\"%s\" requires %s %d argument(s)", command->name,
-                     command->most == command->least ? "exactly" : "a minimum of", command->least);
+    return error_set(err, ERROR_INVALID_ARGUMENT, "\"%s\" requires %s %d argument(s)",
+                     command->name, command->most == command->least ? "exactly" : "a minimum of",
+                     command->least);
 }
 
 static int command_do(const struct command *command, char **argv, struct options *options,
@@ -292,15 +324,16 @@ static int command_do(const struct command *command, char **argv, struct options
 {
     if (command == NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "no such command: %s", options->argv[0]);
-    if (options_parse(command->rows, options->argc - 1, options->argv + 1, command->in_order,
+    if (options_parse(command->rows, options->argc - 1, options->argv + 1,
+                      (command->habits & IN_ORDER) != 0,
                       options, err) < 0 ||
-        defaults_set(options, err) < 0)
+        defaults_set(options, err) < 0 || paths_settle(options, err) < 0)
         return -1;
     if (options->help)
         return command_help(command);
     if (arguments_check(command, options, err) < 0)
         return -1;
-    if (command->enters && self_protect(argv, err) < 0)
+    if ((command->habits & ENTERS) != 0 && self_protect(argv, err) < 0)
         return -1;
     return command->run(options, err);
 }
@@ -315,6 +348,19 @@ static void hashes_seed(void)
         json_object_seed(*bytes | 1);
 }
 
+/* Whoever starts us without some of the first three descriptors would have files of ours in their
+   place, and hand them to the container. */
+static void standard_streams_fill(void)
+{
+    struct pollfd streams[3] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+
+    if (poll(streams, 3, 0) <= 0)
+        return;
+    for (int i = 0; i < 3; i++)
+        if ((streams[i].revents & POLLNVAL) != 0 && open("/dev/null", O_RDWR) < 0)
+            _exit(1); /* and could not even say so */
+}
+
 int oci_main(int argc, char **argv)
 {
     struct options options = { 0 };
@@ -323,6 +369,7 @@ int oci_main(int argc, char **argv)
     char **words = calloc((size_t)argc + 1, sizeof(*words)); /* parsing reorders them */
     int status;
 
+    standard_streams_fill();
     if (words == NULL)
         return 1;
     hashes_seed();

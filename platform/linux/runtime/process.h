@@ -86,7 +86,8 @@ struct process_spec *process_read(const struct place *process, const struct plac
                                   struct error *err);
 void process_free(struct process_spec **spec); /* for CLEANUP() */
 
-/* Parent: the OOM score and the limits of `pid`. */
+/* Parent: the OOM score of `pid`, and the limits that take rights to raise.  The limits get their
+   values in process_settle(): to make a container may take more than its program is to have. */
 int process_limit(const struct process_spec *spec, pid_t pid, struct error *err);
 /* exec only.  Before `pid` is put into the control group, and behind that. */
 int process_affinity_initial(const struct process_spec *spec, pid_t pid, struct error *err);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -50,32 +51,59 @@ int process_limit(const struct process_spec *spec, pid_t pid, struct error *err)
 {
     if (set_oom_score(spec, pid, err) < 0)
         return -1;
-    return rlimits_apply(spec, pid, err);
+    return rlimits_raise(spec, pid, err);
 }
 
 /* ---- the working directory ------------------------------------------------------ */
 
-/* We are in the jail already: links and dots lead nowhere else than for its own processes. */
+static void close_it(const int *file)
+{
+    if (*file >= 0)
+        close(*file);
+}
+
+/* The root is the container's already, but with the host's processes in its /proc a link of it
+   could still lead out. */
+static int open_folder(const char *path)
+{
+    const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                                  .resolve = RESOLVE_NO_MAGICLINKS };
+
+    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+/* Cuts `path` behind `length` bytes, opens it, and makes what is missing of it. */
+static int make_folder(char *path, size_t length)
+{
+    CLEANUP(close_it) int parent = -1;
+    size_t above;
+    int folder;
+
+    while (length > 0 && path[length - 1] == '/')
+        length--;
+    path[length] = '\0';
+    folder = open_folder(length > 0 ? path : "/");
+    if (folder >= 0 || errno != ENOENT || length == 0)
+        return folder;
+    for (above = length; path[above - 1] != '/';) /* it begins with one */
+        above--;
+    parent = make_folder(path, above);
+    path[strlen(path)] = '/'; /* where that cut it */
+    if (parent < 0 || (mkdirat(parent, path + above, 0755) < 0 && errno != EEXIST))
+        return -1;
+    return open_folder(path);
+}
+
 int process_cwd_make(const struct process_spec *spec, struct error *err)
 {
+    CLEANUP(close_it) int folder = -1;
     char path[PATH_MAX];
-    struct stat status;
 
-    if (stat(spec->cwd, &status) == 0)
+    if (access(spec->cwd, F_OK) == 0)
         return 0;            /* if it is no directory, chdir will say so */
-    strcpy(path, spec->cwd); /* process_read() has seen its length */
-    for (char *at = path + 1;; at++) {
-        char kept = *at;
-
-        if (kept != '/' && kept != '\0')
-            continue;
-        *at = '\0';
-        if (mkdir(path, 0755) < 0 && errno != EEXIST && (kept == '\0' || stat(path, &status) < 0))
-            return error_sys(err, errno, "process.cwd: mkdir %s", path);
-        if (kept == '\0')
-            return 0;
-        *at = kept;
-    }
+    strcpy(path, spec->cwd); /* process_read() has seen that it fits */
+    folder = make_folder(path, strlen(path));
+    return folder < 0 ? error_sys(err, errno, "process.cwd: mkdir %s", spec->cwd) : 0;
 }
 
 /* With our eyes first: the directory may be closed to the user and open to root, and the
@@ -178,7 +206,8 @@ static int drop_privileges(const struct process_spec *spec, struct filter *filte
     if (enter_cwd(spec, false, &entered, err) < 0 || capabilities_bound(spec, err) < 0 ||
         user_become(spec, err) < 0)
         return -1;
-    if (enter_cwd(spec, true, &entered, err) < 0 || check_cwd(err) < 0)
+    if (enter_cwd(spec, true, &entered, err) < 0 || check_cwd(err) < 0 ||
+        rlimits_apply(spec, err) < 0)
         return -1;
     /* a listener may answer any call, so nothing but the program may be left to do behind it */
     if (!spec->no_new_privs && load_early(spec, filter, err) < 0)

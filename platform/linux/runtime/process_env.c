@@ -7,14 +7,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "platform/linux/runtime/process_parts.h"
+#include "platform/scope.h"
 #include "protocol/oci/users.h"
 
 #define LINE_SIZE 4096
@@ -121,9 +124,18 @@ static char *home_in(char *line, uint32_t uid)
     return fields[5];
 }
 
+static void close_it(const int *file)
+{
+    if (*file >= 0)
+        close(*file);
+}
+
 static FILE *passwd_open(void)
 {
-    int file = open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                                  .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+    CLEANUP(close_it) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int file = (int)syscall(SYS_openat2, root, "etc/passwd", &how, sizeof(how));
     struct stat status;
     FILE *stream;
 

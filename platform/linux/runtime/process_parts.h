@@ -12,7 +12,8 @@ void process_warn(struct process_spec *spec, const char *fmt, ...) PRINTF_LIKE(2
 const char *error_words(int os, char text[64]);
 
 int rlimits_read(struct process_spec *spec, const struct place *process, struct error *err);
-int rlimits_apply(const struct process_spec *spec, pid_t pid, struct error *err);
+int rlimits_raise(const struct process_spec *spec, pid_t pid, struct error *err);
+int rlimits_apply(const struct process_spec *spec, struct error *err);
 
 int capabilities_read(struct process_spec *spec, const struct place *process, struct error *err);
 int capabilities_bound(const struct process_spec *spec, struct error *err);

@@ -123,6 +123,8 @@ int command_ps(const struct options *options, struct error *err)
 
     if (state_open(&state, options->root, options->argv[0], err) < 0)
         return -1;
+    if (state_status(&state) == STATUS_STOPPED)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "container not running");
     cgroup = cgroup_load(json_object_get(state.document, "cgroup"), err);
     if (cgroup == NULL || cgroup_pids(cgroup, &pids, &count, err) < 0)
         return -1;

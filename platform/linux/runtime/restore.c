@@ -327,7 +327,7 @@ static int container_restore(struct container *container, const char *id, struct
 
     restore.start.ctx = &restore;
     if (images_open(&restore.images, options, "restore.log", 0, err) < 0 ||
-        container_read(container, id, err) < 0 || root_make(&restore, err) < 0 ||
+        container_begin(container, id, err) < 0 || root_make(&restore, err) < 0 ||
         options_add(&restore, err) < 0 || criu_restore(&restore, err) < 0)
         return -1;
     return pid_file_write(options, container->pid, err);

@@ -1,8 +1,10 @@
 /*
- * rlimits — the limits of a process, set from outside by prlimit(2).
+ * rlimits — the limits of a process.
  *
- * The parent does it: in the container the right to raise them may be gone, and what has been
- * lowered already (open files) would be in the way of what is still to do.
+ * What it takes rights to do, to raise a hard limit, the parent does early and from outside: in a
+ * user namespace nobody may.  All the rest the process does itself, as late as it can, for the
+ * making of a container takes descriptors, memory and processes, and what its own program may
+ * have of them can be less.
  */
 #include <errno.h>
 #include <string.h>
@@ -74,16 +76,26 @@ int rlimits_read(struct process_spec *spec, const struct place *process, struct 
     return 0;
 }
 
-int rlimits_apply(const struct process_spec *spec, pid_t pid, struct error *err)
+static int limit(pid_t pid, const struct rlimit_want *want, const struct rlimit *new,
+                 struct rlimit *now)
+{
+    return prlimit(pid, (enum __rlimit_resource)want->resource, new, now);
+}
+
+int rlimits_raise(const struct process_spec *spec, pid_t pid, struct error *err)
 {
     for (size_t i = 0; i < spec->rlimit_count; i++) {
         const struct rlimit_want *want = &spec->rlimits[i];
-        const struct rlimit limit = { .rlim_cur = want->soft, .rlim_max = want->hard };
-        struct rlimit now;
+        struct rlimit now, raised;
 
-        if (prlimit(pid, (enum __rlimit_resource)want->resource, &limit, NULL) == 0)
+        if (limit(pid, want, NULL, &now) < 0)
+            return error_sys(err, errno, "process.rlimits[%zu]: prlimit", i);
+        if (want->hard <= now.rlim_max)
             continue;
-        if (errno == EPERM && prlimit(pid, (enum __rlimit_resource)want->resource, NULL, &now) == 0)
+        raised = (struct rlimit){ .rlim_cur = now.rlim_cur, .rlim_max = want->hard };
+        if (limit(pid, want, &raised, NULL) == 0)
+            continue;
+        if (errno == EPERM)
             return error_set(err, ERROR_PERMISSION_DENIED,
                              "process.rlimits[%zu]: error setting rlimit type %u: operation not "
                              "permitted (%s: the hard limit here is %llu, and to raise it takes "
@@ -91,6 +103,19 @@ int rlimits_apply(const struct process_spec *spec, pid_t pid, struct error *err)
                              i, want->resource, want->type, (unsigned long long)now.rlim_max);
         return error_sys(err, errno, "process.rlimits[%zu]: error setting rlimit type %u (%s)", i,
                          want->resource, want->type);
+    }
+    return 0;
+}
+
+int rlimits_apply(const struct process_spec *spec, struct error *err)
+{
+    for (size_t i = 0; i < spec->rlimit_count; i++) {
+        const struct rlimit_want *want = &spec->rlimits[i];
+        const struct rlimit new = { .rlim_cur = want->soft, .rlim_max = want->hard };
+
+        if (limit(0, want, &new, NULL) < 0)
+            return error_sys(err, errno, "process.rlimits[%zu]: error setting rlimit type %u (%s)",
+                             i, want->resource, want->type);
     }
     return 0;
 }

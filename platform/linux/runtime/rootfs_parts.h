@@ -65,10 +65,14 @@ int inside_make(int root, const char *path, bool folder, bool *made);
 
 /* ---- mounts.c --------------------------------------------------------------------- */
 
-int mounts_read(struct rootfs *rootfs, struct error *err);
 int mounts_attach(struct rootfs *rootfs, struct error *err);
 /* Puts a detached mount on what `target` is. */
 int mount_attach(int tree, int target);
+
+/* ---- mount_wants.c --------------------------------------------------------------- */
+
+int mounts_read(struct rootfs *rootfs, struct error *err);
+bool path_is_at(const char *path, const char *folder); /* or below it */
 
 /* ---- mount_sources.c: detached mounts --------------------------------------------- */
 

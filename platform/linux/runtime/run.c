@@ -77,8 +77,9 @@ static int start_check(const struct state *state, struct error *err)
     case STATUS_STOPPED:
         return error_set(err, ERROR_FAILED_PRECONDITION,
                          "cannot start a container that has stopped");
-    case STATUS_RUNNING:
     case STATUS_PAUSED:
+        return error_set(err, ERROR_FAILED_PRECONDITION, "cannot start a container that is paused");
+    case STATUS_RUNNING:
         break;
     }
     return error_set(err, ERROR_FAILED_PRECONDITION, "cannot start an already running container");
@@ -118,7 +119,7 @@ static int after_start(struct state *state, const json_t *config, struct error *
 
 int command_start(const struct options *options, struct error *err)
 {
-    CLEANUP(state_close) struct state state;
+    CLEANUP(state_close) struct state state = STATE_NONE;
     json_t *config;
     int result;
 

@@ -1,4 +1,12 @@
-/* See self.h. */
+/*
+ * See self.h.
+ *
+ * Measured with a program of 1.4 MB: the copy takes 0.45 ms and as much memory as the
+ * program has (more than a small container's limit), the mount 0.02 ms and none.  But the mount is
+ * taken down when its descriptor is closed, for which the kernel waits until no processor
+ * can see it any longer (synchronize_rcu, 0.2 to 1 ms): so it is not closed by exec, but
+ * later, by self_let_go(), while the container's first process is at work.
+ */
 #include "platform/linux/runtime/self.h"
 
 #include <errno.h>
@@ -6,7 +14,9 @@
 #include <limits.h>
 #include <linux/mount.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -21,6 +31,8 @@
 extern char **environ;
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static int held = -1;
 
 /* Nobody can write through a read-only mount, or into a sealed file. */
 static bool is_out_of_reach(void)
@@ -38,13 +50,20 @@ static bool is_out_of_reach(void)
     return self >= 0 && fcntl(self, F_GET_SEALS) == SEALS;
 }
 
+static bool is_ourselves(int file)
+{
+    struct stat its, self;
+
+    return fstat(file, &its) == 0 && stat("/proc/self/exe", &self) == 0 &&
+           its.st_ino == self.st_ino && its.st_dev == self.st_dev;
+}
+
 /* The file by its path: the mount that we were started from may be of another mount
    namespace by now (the shim's), and those cannot be cloned. */
 static int mount_open(void)
 {
     struct mount_attr attr = { .attr_set =
                                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
-    struct stat mounted, self;
     char path[PATH_MAX];
     ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
     int file;
@@ -52,11 +71,10 @@ static int mount_open(void)
     if (size < 0)
         return -1;
     path[size] = '\0';
-    file = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    file = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE); /* not closed by exec */
     if (file < 0)
         return -1;
-    if (fstat(file, &mounted) == 0 && stat("/proc/self/exe", &self) == 0 &&
-        mounted.st_ino == self.st_ino && mounted.st_dev == self.st_dev &&
+    if (is_ourselves(file) &&
         syscall(SYS_mount_setattr, file, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
         return file;
     close(file);
@@ -86,12 +104,34 @@ static int copy_open(struct error *err)
     return done;
 }
 
+/* The kernel calls what was started by descriptor /dev/fd/N (execveat(2)).  By now another file may
+   have that number. */
+static void held_find(void)
+{
+    static const char folder[] = "/dev/fd/";
+    const char *name = (const char *)getauxval(AT_EXECFN);
+    int file;
+
+    if (name == NULL || strncmp(name, folder, strlen(folder)) != 0)
+        return;
+    file = (int)strtol(name + strlen(folder), NULL, 10);
+    if (is_ourselves(file) && fcntl(file, F_SETFD, FD_CLOEXEC) == 0)
+        held = file;
+}
+
+void self_let_go(void)
+{
+    file_close(&held);
+}
+
 int self_protect(char **argv, struct error *err)
 {
     CLEANUP(file_close) int program = -1;
 
-    if (is_out_of_reach())
+    if (is_out_of_reach()) {
+        held_find();
         return 0;
+    }
     program = mount_open();
     if (program < 0)
         program = copy_open(err);

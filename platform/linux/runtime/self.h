@@ -8,9 +8,8 @@
  * run us once more, as the container's process, whatever we checked before.
  *
  * So before anything is entered the program starts itself again from a private, read-only
- * mount of its file, which has no name anywhere: it cannot be opened for writing through
- * that, by nobody.  Measured (see self.c) that is cheaper than a sealed copy in memory, which is
- * kept for those who may not mount.
+ * mount of its file, which has no name anywhere: through that nobody can open it for writing.
+ * Where it may not mount, from a sealed copy in memory.
  */
 #ifndef RUNTIME_SELF_H
 #define RUNTIME_SELF_H
@@ -20,5 +19,8 @@
 /* Comes back at once when we are out of reach already; else begins the program anew
    with these arguments, and comes back only on failure. */
 int self_protect(char **argv, struct error *err);
+/* The mount is held by a descriptor, which is inherited by children; whoever closes it last waits
+   for the kernel (see self.c): so children close it first, and we when we have nothing to do. */
+void self_let_go(void);
 
 #endif

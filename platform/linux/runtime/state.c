@@ -77,7 +77,10 @@ int state_new(struct state *state, const char *root, const char *id, struct erro
         if (errno != ENOENT)
             return error_sys(err, errno, "make %s", path);
     }
-    return folder_open(state, err) < 0 ? -1 : state_lock(state, err);
+    if (folder_open(state, err) == 0 && state_lock(state, err) == 0)
+        return 0;
+    rmdir(path);
+    return -1;
 }
 
 int state_lock(struct state *state, struct error *err)
@@ -163,8 +166,6 @@ static void pid_load(struct state *state)
 
 int state_open(struct state *state, const char *root, const char *id, struct error *err)
 {
-    struct error missing;
-
     *state = (struct state){ .root = root, .folder = -1 };
     if (id_check(id, err) < 0)
         return -1;
@@ -172,8 +173,11 @@ int state_open(struct state *state, const char *root, const char *id, struct err
     if (folder_open(state, err) < 0)
         return -1;
     pid_load(state);
-    state->document = document_read(state, "state.json", STATE_BYTES_MAX, &missing);
-    return 0;
+    state->document = document_read(state, "state.json", STATE_BYTES_MAX, err);
+    if (state->document != NULL || err->code == ERROR_NOT_FOUND)
+        return 0; /* it is being made, or nobody got further */
+    err->code = ERROR_DATA_LOSS;
+    return -1;
 }
 
 int state_remove(struct state *state, struct error *err)
@@ -237,9 +241,11 @@ enum status state_status(const struct state *state)
         return is_being_made(state) ? STATUS_CREATING : STATUS_STOPPED;
     if (state->started == 0 || process_began(state->pid) != state->started)
         return STATUS_STOPPED;
+    if (is_frozen(state)) /* also when it was never started: it is thawed before all else */
+        return STATUS_PAUSED;
     if (faccessat(state->folder, "start", F_OK, 0) == 0)
         return is_being_made(state) ? STATUS_CREATING : STATUS_CREATED;
-    return is_frozen(state) ? STATUS_PAUSED : STATUS_RUNNING;
+    return STATUS_RUNNING;
 }
 
 const char *status_name(enum status status)
@@ -308,12 +314,11 @@ int state_each(const char *root, int (*each)(void *ctx, struct state *state, str
     if (count < 0)
         return errno == ENOENT ? 0 : error_sys(err, errno, "read %s", root);
     for (int i = 0; i < count; i++) {
-        struct state state;
+        struct state state = STATE_NONE;
 
-        if (result == 0 && state_open(&state, root, entries[i]->d_name, err) == 0) {
+        if (result == 0 && state_open(&state, root, entries[i]->d_name, err) == 0)
             result = each(ctx, &state, err);
-            state_close(&state);
-        }
+        state_close(&state);
         free(entries[i]);
     }
     free(entries);

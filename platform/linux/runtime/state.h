@@ -44,7 +44,8 @@ int id_check(const char *id, struct error *err);
 
 /* The folder of a new container, locked.  ALREADY_EXISTS. */
 int state_new(struct state *state, const char *root, const char *id, struct error *err);
-/* That of one that is there.  NOT_FOUND: "container does not exist". */
+/* That of one that is there.  NOT_FOUND: "container does not exist".  DATA_LOSS: its state.json is
+   damaged; all else is there, for who wants to remove it. */
 int state_open(struct state *state, const char *root, const char *id, struct error *err);
 int state_lock(struct state *state,
                struct error *err); /* waits; NOT_FOUND when it is gone by then */

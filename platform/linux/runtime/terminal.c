@@ -162,8 +162,10 @@ static void carry(pid_t pid, int master, int *status)
                                     way_waits_for(&in),
                                     way_waits_for(&out) };
 
-        if (poll(events, master >= 0 ? 3 : 1, -1) < 0 && errno != EINTR)
+        if (poll(events, master >= 0 ? 3 : 1, -1) < 0 && errno != EINTR) {
+            waitpid(pid, status, 0); /* its end is still to be told */
             return;
+        }
         way_go(&in, events[1].revents);
         way_go(&out, events[2].revents);
         if (events[0].revents != 0)

@@ -1,29 +1,21 @@
 /*
  * cgroup — the little a supervisor wants of control groups: whether the kernel killed for
  * lack of memory, and, after an accident, that none is left behind.  The OCI runtime makes
- * and removes them.  Version 1 has one hierarchy per controller under /sys/fs/cgroup,
- * version 2 is that folder itself (or `unified` in it, where both are mounted).
+ * and removes them; removing is the native engine's, whichever made them.  Version 1 has one
+ * hierarchy per controller under /sys/fs/cgroup, version 2 is that folder itself (or `unified` in
+ * it, where both are mounted).
  */
 #include "platform/linux/shim/shim.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#define CGROUPS   "/sys/fs/cgroup"
-#define DIE_MS    5000 /* a killed process is gone long before, or hangs in the kernel */
-#define DEPTH_MAX 16
-#define TRIES_MAX 20
+#include "platform/linux/runtime/cgroup.h"
+
+#define CGROUPS "/sys/fs/cgroup"
 
 /* ---- out of memory ----------------------------------------------------------- */
 
@@ -91,90 +83,18 @@ uint64_t memory_oom_kills(const struct memory *memory)
 
 /* ---- clearing up --------------------------------------------------------------- */
 
-static void kill_and_wait(pid_t pid)
-{
-    struct pollfd process = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
-
-    if (process.fd < 0)
-        return;
-    syscall(SYS_pidfd_send_signal, process.fd, SIGKILL, NULL, 0);
-    poll(&process, 1, DIE_MS);
-    close(process.fd);
-}
-
-/* false: there was nobody. */
-static bool members_kill(int folder)
-{
-    int file = openat(folder, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-    FILE *list = file >= 0 ? fdopen(file, "re") : NULL;
-    bool found = false;
-    int pid;
-
-    if (list == NULL)
-        return false;
-    while (fscanf(list, "%d", &pid) == 1 && pid > 0 && pid != getpid()) {
-        kill_and_wait(pid);
-        found = true;
-    }
-    fclose(list);
-    return found;
-}
-
-static void group_remove(int parent, const char *name, int depth)
-{
-    int folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *list = folder >= 0 ? fdopendir(folder) : NULL;
-    struct dirent *entry;
-
-    if (list == NULL)
-        return;
-    while (depth < DEPTH_MAX && (entry = readdir(list)) != NULL)
-        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            group_remove(folder, entry->d_name, depth + 1);
-    for (int i = 0; i < TRIES_MAX && members_kill(folder); i++)
-        ; /* until nobody forks any more */
-    unlinkat(parent, name, AT_REMOVEDIR);
-    closedir(list);
-}
-
-static void remove_in(const char *hierarchy, const char *path)
-{
-    char full[PATH_MAX];
-    int parent;
-
-    if (snprintf(full, sizeof(full), "%s%s%s", hierarchy, path[0] == '/' ? "" : "/", path) >=
-        (int)sizeof(full))
-        return;
-    *strrchr(full, '/') = '\0';
-    parent = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (parent >= 0) {
-        group_remove(parent, strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path, 0);
-        close(parent);
-    }
-}
-
 void cgroups_remove(const char *path)
 {
-    struct statfs found;
-    DIR *list;
-    struct dirent *entry;
-    char hierarchy[sizeof(CGROUPS) + NAME_SIZE];
+    const struct place nothing = { 0 };
+    const struct cgroup_want want = { path, "", &nothing, &nothing, false, false };
+    CLEANUP(cgroup_free) struct cgroup *cgroup = NULL;
+    struct error ignored;
 
     /* a systemd name (slice:prefix:name) is systemd's to remove; the root is nobody's */
     if (path == NULL || strchr(path, ':') != NULL || strstr(path, "..") != NULL ||
         path[0] == '\0' || path[strlen(path) - 1] == '/')
         return;
-    if (statfs(CGROUPS, &found) == 0 && (long)found.f_type == CGROUP2_SUPER_MAGIC) {
-        remove_in(CGROUPS, path);
-        return;
-    }
-    list = opendir(CGROUPS);
-    while (list != NULL && (entry = readdir(list)) != NULL) {
-        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-            continue;
-        snprintf(hierarchy, sizeof(hierarchy), CGROUPS "/%s", entry->d_name);
-        remove_in(hierarchy, path);
-    }
-    if (list != NULL)
-        closedir(list);
+    cgroup = cgroup_new(&want, &ignored);
+    if (cgroup != NULL)
+        cgroup_remove(cgroup, &ignored);
 }

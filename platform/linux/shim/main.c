@@ -186,7 +186,6 @@ static int detach(struct shim *shim UNUSED, struct error *err)
     umask(022);
     for (size_t i = 0; i < COUNT_OF(deaf_to); i++)
         signal(deaf_to[i], SIG_IGN);
-    syscall(SYS_close_range, 3, ~0u, 0);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         return error_sys(err, errno, "become a subreaper");
     return loop_open(err);
@@ -356,6 +355,7 @@ static int spare_main(void)
 
     if (pid != 0)
         return pid < 0;
+    namespace_leave_ahead();
     if (!folder_hear(folder))
         return 0;
     if (chdir(folder) < 0) {
@@ -390,6 +390,7 @@ int main(int argc, char **argv)
     if (argc > 2 && strcmp(argv[1], "--oci") == 0) /* by itself: see native_main() */
         return oci_main(argc - 2, argv + 2);
     prctl(PR_SET_NAME, "gantry-shim"); /* whatever path it was started by */
+    syscall(SYS_close_range, 3, ~0u, 0);
     if (argc == 2 && strcmp(argv[1], "--spare") == 0)
         return spare_main();
     if (argc != 2 || argv[1][0] == '-')

@@ -69,20 +69,56 @@ static int trees_attach(const struct strs *paths, const int *trees, struct error
     return 0;
 }
 
-int namespace_leave(const struct shim_task *task, struct error *err)
+static int host = -1; /* the host's mount namespace, when we have left it ahead */
+
+static int leave(struct error *err)
+{
+    if (unshare(CLONE_NEWNS) < 0)
+        return error_sys(err, errno, "make a mount namespace");
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        return error_sys(err, errno, "make the mount namespace a slave of the host's");
+    return 0;
+}
+
+void namespace_leave_ahead(void)
+{
+    struct error ignored;
+
+    host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (host >= 0 && leave(&ignored) < 0)
+        host = -1; /* then it is tried once more when there is somebody to tell */
+}
+
+/* Shared volumes are taken from the host's namespace.  setns() also changes the folder we are in. */
+static int namespace_return(struct error *err)
+{
+    char folder[PATH_MAX];
+
+    if (getcwd(folder, sizeof(folder)) == NULL || setns(host, CLONE_NEWNS) < 0 || chdir(folder) < 0)
+        return error_sys(err, errno, "go back to the host's mount namespace");
+    return 0;
+}
+
+static int namespace_make(const struct shim_task *task, struct error *err)
 {
     int trees[SHARED_MAX];
 
     if (task->shared.count > SHARED_MAX)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "more than %d shared volumes", SHARED_MAX);
-    if (trees_open(&task->shared, trees, err) < 0)
+    if (host >= 0 && namespace_return(err) < 0)
         return -1;
-    if (unshare(CLONE_NEWNS) < 0)
-        return error_sys(err, errno, "make a mount namespace");
-    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-        return error_sys(err, errno, "make the mount namespace a slave of the host's");
-    if (trees_attach(&task->shared, trees, err) < 0)
+    if (trees_open(&task->shared, trees, err) < 0 || leave(err) < 0)
         return -1;
+    return trees_attach(&task->shared, trees, err);
+}
+
+int namespace_leave(const struct shim_task *task, struct error *err)
+{
+    if ((host < 0 || task->shared.count > 0) && namespace_make(task, err) < 0)
+        return -1;
+    if (host >= 0)
+        close(host);
+    host = -1;
     hybrid_hide(task->runtime);
     return 0;
 }

@@ -198,6 +198,8 @@ int console_receive(int listener, struct error *err);
 /* ---- rootfs, cgroups -------------------------------------------------------- */
 
 int namespace_leave(const struct shim_task *task, struct error *err);
+/* What of it needs no task, for one that is started ahead. */
+void namespace_leave_ahead(void);
 int rootfs_make(const struct shim_task *task, struct error *err);
 void rootfs_unmount(void);
 

@@ -359,6 +359,34 @@ static void one_that_waits_for_the_disk_makes_all_wait(void **state)
     assert_int_equal(number("SELECT count(*) FROM probe_row"), 2);
 }
 
+static void a_relaxed_write_does_not_wait_behind_those_of_other_actors(void **state)
+{
+    const struct content_stat_request in = { .digest = "step" };
+    const struct namespace_info other = { .name = "other" };
+    int before = (int)atomic_load(&stats_of("probe")->handled);
+    uint64_t before_there = atomic_load(&stats_of("namespaces")->handled);
+    struct peer there = { 0 };
+    struct answer made = { 0 };
+
+    (void)state;
+    peer_open(&there, "namespaces");
+    gather();
+    peer_send(&there, &op_namespaces_create, &other); /* waits for the disk */
+    EVENTUALLY(&there, atomic_load(&stats_of("namespaces")->handled) > before_there);
+    peer_send(&peer, &op_relaxed, &in);
+    handed_over(before + 3);
+    atomic_store(&go, true);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(peer_finish(&peer, &op_do, &answer), ERROR_NONE);
+    assert_int_equal(peer_finish(&there, &op_namespaces_create, &made), ERROR_NONE);
+    answer_free(&made);
+    peer_close(&there);
+    assert_true(waited_for_disk > 0 && waited_for_disk < WAITS);
+    assert_true(number("SELECT sequence FROM events_journal WHERE topic = '/probe/add'") <
+                number("SELECT sequence FROM events_journal WHERE topic = '/namespaces/create' AND "
+                       "id = 'other'"));
+}
+
 /* ---- many
  * ------------------------------------------------------------------------------------------ */
 
@@ -502,6 +530,7 @@ int main(void)
         T(a_job_waits_for_its_write),
         T(a_relaxed_write_can_be_seen_and_does_not_wait_for_the_disk),
         T(one_that_waits_for_the_disk_makes_all_wait),
+        T(a_relaxed_write_does_not_wait_behind_those_of_other_actors),
         T(only_a_write_that_loosens_wakes_the_collector),
         T(writes_that_wait_are_one_commit),
         T(one_that_fails_does_not_touch_the_others),

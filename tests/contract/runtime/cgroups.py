@@ -98,6 +98,50 @@ def cgroups_namespace_root_is_the_containers_group(box):
     same(lines["pids" if cgroup_version() == 1 else ""], "/", "its root")
 
 
+@test(**ours)
+def cgroups_path_of_the_systemd_form_needs_its_driver(box):
+    box.linux["cgroupsPath"] = "system.slice:gantry-contract:" + box.id
+    if os.path.isdir("/run/systemd/system"):
+        skip("systemd runs here")
+    done = box.create(status=None, options=["--systemd-cgroup"])
+    check(done.status != 0, "it works without systemd")
+    has(done.err.lower(), "systemd", "the message")
+    box.leaves_nothing()
+
+
+@test(crun="has its own form")
+def exec_cgroup_is_a_group_below(box):
+    box.sleeper()
+    below = os.path.join(box.cgroup("pids"), "below")
+    os.mkdir(below)
+    flag = "below" if cgroup_version() == 2 else "pids:below"
+    out = box.exec("/bin/cat", "/proc/self/cgroup", flags=["--cgroup", flag]).out
+    has(out, box.cgroups_path() + "/below", "its groups")
+    box.fails("exec", "--cgroup", "none" if cgroup_version() == 2 else "pids:none", box.id, "/bin/true")
+    box.fails("exec", "--cgroup", "../.." if cgroup_version() == 2 else "pids:../..", box.id, "/bin/true")
+    box.end()
+
+
+@test
+def cgroups_below_the_containers_own_are_removed(box):
+    box.sleeper()
+    for name in ("pids", "memory"):
+        os.makedirs(os.path.join(box.cgroup(name), "made/by/the-container"), exist_ok=True)
+    box.end()
+    same(box.cgroups_left(), [], "control groups after delete")
+
+
+@test(runc=OLD, crun=OLD)
+def cgroups_of_v2_belong_to_the_user_namespace(box):
+    v2_only()
+    box.user_namespace().add_namespace("cgroup").add_namespace("network")
+    box.config["mounts"].append({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]})
+    box.config["mounts"].append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]})
+    out = box.sh("cd /sys/fs/cgroup; stat -c '%n %u' . cgroup.procs cgroup.subtree_control memory.max; mkdir made && echo made")
+    same(out.split(), [".", "0", "cgroup.procs", "0", "cgroup.subtree_control", "0", "memory.max", "65534", "made"],
+         "the owners")
+
+
 # ---- memory ---------------------------------------------------------------------------------------------------
 @test
 def memory_limit(box):

@@ -280,7 +280,7 @@ def commands_at_the_same_time(box):
     box.leaves_nothing()
 
 
-@test
+@test(runc="who comes second may remove the first one's folder")
 def creates_of_one_id_at_the_same_time(box):
     box.args("/bin/sleep", "1000").save()
     calls = [box.start_call("create", "--bundle", box.bundle, box.id) for _ in range(4)]

@@ -271,13 +271,15 @@ static void a_real_systemd_makes_limits_and_ends_a_scope(void **state UNUSED)
 {
     CLEANUP(json_decrefp) json_t *saved = NULL;
     static const char update[] = "{\"pids\":{\"limit\":9},\"cpu\":{\"quota\":20000}}";
-    CLEANUP(json_decrefp) json_t *more = draft_read(update, sizeof(update) - 1, &err);
-    struct place place = place_document(more);
+    CLEANUP(json_decrefp) json_t *more = NULL;
+    struct place place;
     const char *memory;
     pid_t pid;
 
     if (access("/run/systemd/private", F_OK) < 0 || geteuid() != 0)
         skip_because("no systemd runs here");
+    more = draft_read(update, sizeof(update) - 1, &err);
+    place = place_document(more);
     group_new("{\"memory\":{\"limit\":52428800},\"pids\":{\"limit\":7},\"cpu\":{\"shares\":1024,"
               "\"cpus\":\"0\"},\"devices\":[{\"allow\":false}]}",
               NULL);

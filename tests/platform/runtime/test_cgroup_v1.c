@@ -211,6 +211,49 @@ static void a_missing_controller_is_named(void **state UNUSED)
     assert_non_null(strstr(err.text, "linux.resources.rdma: needs the cgroup controller rdma"));
 }
 
+static void huge_pages_are_limited_in_either_version(void **state UNUSED)
+{
+    const char *unified = "/sys/fs/cgroup/unified";
+    const struct group *group;
+    char before[256];
+
+    assert_non_null(
+        group_new("{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":4194304}]}", NULL));
+    if (access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK) < 0)
+        skip_because("no huge pages of 2 MB");
+    control_get(unified, "cgroup.subtree_control", before, sizeof(before));
+    if (cgroup_make(cgroup, &err) < 0) {
+        assert_non_null(strstr(err.text, "linux.resources.hugepageLimits"));
+        skip_because("no controller for huge pages");
+    }
+    group = cgroup_group(cgroup, "hugetlb");
+    assert_string_equal(group != NULL ? group_says("hugetlb", "hugetlb.2MB.limit_in_bytes")
+                                      : group_says("", "hugetlb.2MB.max"),
+                        "4194304");
+    assert_int_equal(cgroup_remove(cgroup, &err), 0);
+    assert_non_null(group_new("{\"hugepageLimits\":[{\"pageSize\":\"3MB\",\"limit\":1}]}", NULL));
+    assert_int_equal(cgroup_make(cgroup, &err), -1);
+    if (strstr(before, "hugetlb") == NULL) /* as it was on this host */
+        control_put(unified, "cgroup.subtree_control", "-hugetlb");
+    assert_non_null(strstr(err.text, "linux.resources.hugepageLimits"));
+}
+
+static void traffic_is_classified(void **state UNUSED)
+{
+    assert_non_null(group_new("{\"network\":{\"classID\":1048577,"
+                              "\"priorities\":[{\"name\":\"lo\",\"priority\":3}]}}",
+                              NULL));
+    if (!is_here("net_cls") || !is_here("net_prio")) {
+        assert_int_equal(cgroup_make(cgroup, &err), -1);
+        assert_non_null(strstr(err.text, "linux.resources.network."));
+        return;
+    }
+    if (cgroup_make(cgroup, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(group_says("net_cls", "net_cls.classid"), "1048577");
+    assert_non_null(strstr(group_says("net_prio", "net_prio.ifpriomap"), "lo 3"));
+}
+
 static void a_group_in_use_is_refused(void **state UNUSED)
 {
     struct cgroup *first;
@@ -311,6 +354,35 @@ static void what_is_saved_is_loaded(void **state UNUSED)
     assert_int_equal(cgroup_remove(loaded, &err), 0);
 }
 
+static void exec_can_go_to_a_group_below(void **state UNUSED)
+{
+    CLEANUP(json_decrefp) json_t *saved = NULL;
+    CLEANUP(cgroup_free) struct cgroup *first = NULL;
+    char below[PATH_MAX], name[40], text[8192];
+    pid_t pid;
+
+    group_made("{}");
+    saved = cgroup_save(cgroup);
+    first = cgroup;
+    cgroup = cgroup_load(saved, &err);
+    snprintf(below, sizeof(below), "%s/sub", cgroup_group(cgroup, "pids")->folder);
+    assert_int_equal(mkdir(below, 0755), 0);
+    assert_int_equal(cgroup_descend(cgroup, "pids:/../x", &err), -1);
+    assert_int_equal(cgroup_descend(cgroup, "nothing:sub", &err), -1);
+    assert_int_equal(cgroup_descend(cgroup, "pids:/sub", &err), 0);
+    assert_int_equal(cgroup_open(cgroup, 0, &err), 0);
+    pid = child_start(NULL);
+    snprintf(name, sizeof(name), "/proc/%d", (int)pid);
+    snprintf(below, sizeof(below), ":pids:%s/sub\n", first->groups[0].path);
+    assert_true(control_get(name, "cgroup", text, sizeof(text)) > 0);
+    assert_non_null(strstr(text, below));
+    snprintf(below, sizeof(below), ":freezer:%s\n", first->groups[0].path);
+    assert_non_null(strstr(text, below));
+    if (cgroup_remove(first, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static json_int_t number_at(const json_t *json, const char *section, const char *part,
                             const char *key)
 {
@@ -361,6 +433,7 @@ static void takes_memory(void)
 static void a_lack_of_memory_is_told(void **state UNUSED)
 {
     struct pollfd events = { .events = POLLIN };
+    uint64_t kills;
     pid_t pid;
     int status;
 
@@ -369,10 +442,17 @@ static void a_lack_of_memory_is_told(void **state UNUSED)
     if (events.fd < 0)
         fail_msg("%s", err.text);
     assert_int_equal(poll(&events, 1, 0), 0);
+    kills = cgroup_memory_kills(cgroup);
+    assert_int_equal(kills, 0);
     pid = child_start(takes_memory);
     assert_int_equal(poll(&events, 1, 20000), 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(WTERMSIG(status), SIGKILL);
+    while (!cgroup_memory_ran_out(cgroup, events.fd, &kills))
+        assert_int_equal(poll(&events, 1, 20000), 1);
+    assert_false(cgroup_memory_ran_out(cgroup, events.fd, &kills));
+    assert_int_equal(cgroup_remove(cgroup, &err), 0);
+    assert_false(cgroup_memory_ran_out(cgroup, events.fd, &kills));
     close(events.fd);
 }
 
@@ -409,11 +489,14 @@ int main(void)
         T(device_rules_that_version_1_cannot_express_are_refused),
         T(a_limit_that_is_refused_leaves_no_group),
         T(a_missing_controller_is_named),
+        T(huge_pages_are_limited_in_either_version),
+        T(traffic_is_classified),
         T(a_group_in_use_is_refused),
         T(nobody_forks_away_from_being_killed),
         T(groups_below_are_listed_and_removed_too),
         T(processes_are_frozen_and_thawed_and_die_frozen),
         T(what_is_saved_is_loaded),
+        T(exec_can_go_to_a_group_below),
         T(what_is_used_is_told),
         T(a_lack_of_memory_is_told),
     };

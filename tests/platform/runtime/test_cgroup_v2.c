@@ -388,6 +388,7 @@ static void takes_memory(void)
 static void a_lack_of_memory_is_told(void **state UNUSED)
 {
     struct pollfd events = { .events = POLLIN };
+    uint64_t kills;
     pid_t pid;
     int status;
 
@@ -396,10 +397,17 @@ static void a_lack_of_memory_is_told(void **state UNUSED)
     if (events.fd < 0)
         fail_msg("%s", err.text);
     assert_int_equal(poll(&events, 1, 0), 0);
+    kills = cgroup_memory_kills(cgroup);
+    assert_int_equal(kills, 0);
     pid = child_start(takes_memory);
     assert_int_equal(poll(&events, 1, 60000), 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(WTERMSIG(status), SIGKILL);
+    while (!cgroup_memory_ran_out(cgroup, events.fd, &kills))
+        assert_int_equal(poll(&events, 1, 20000), 1);
+    assert_false(cgroup_memory_ran_out(cgroup, events.fd, &kills));
+    assert_int_equal(cgroup_remove(cgroup, &err), 0);
+    assert_false(cgroup_memory_ran_out(cgroup, events.fd, &kills));
     close(events.fd);
 }
 

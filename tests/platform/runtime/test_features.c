@@ -81,6 +81,10 @@ static void every_flag_that_is_supported_can_be_set(void **state UNUSED)
     const json_t *word;
     size_t i;
 
+    if (geteuid() != 0) {
+        printf("loading needs root\n");
+        return;
+    }
     assert_int_equal(json_array_size(at("linux", "seccomp", "knownFlags")), 4);
     json_array_foreach (at("linux", "seccomp", "supportedFlags"), i, word) {
         char more[512];
