@@ -198,6 +198,8 @@ static int status_check(const struct state *state, struct error *err)
 {
     enum status status = state_status(state);
 
+    if (status == STATUS_PAUSED && faccessat(state->folder, "start", F_OK, 0) == 0)
+        status = STATUS_CREATED; /* it was never started */
     if (status == STATUS_RUNNING || status == STATUS_PAUSED)
         return 0;
     return error_set(err, ERROR_FAILED_PRECONDITION, "Container cannot be checkpointed in %s state",
