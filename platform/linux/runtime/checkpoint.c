@@ -209,14 +209,16 @@ static int status_check(const struct state *state, struct error *err)
 static int checkpoint_make(struct checkpoint *checkpoint, struct error *err)
 {
     const struct options *options = checkpoint->options;
-    struct criu_start start = { .program = options->criu,
+    char program[PATH_SIZE];
+    struct criu_start start = { .program = program,
                                 .files = { -1, -1 },
                                 .keep_session = options->shell_job };
     enum criu_type type = options->pre_dump ? CRIU_SINGLE_PRE_DUMP : CRIU_DUMP;
     bool has_users = (state_number(&checkpoint->state, "namespaces") & CLONE_NEWUSER) != 0;
 
     /* at restore the root of the user namespace looks for files there; each is still only ours */
-    if (images_open(&checkpoint->images, options, "dump.log", has_users ? 0711 : 0700, err) < 0 ||
+    if (criu_find(options->criu, program, err) < 0 ||
+        images_open(&checkpoint->images, options, "dump.log", has_users ? 0711 : 0700, err) < 0 ||
         options_add(checkpoint, err) < 0 || criu_open(&checkpoint->criu, &start, err) < 0)
         return -1;
     if (criu_ask(&checkpoint->criu, type, &checkpoint->images.options, notice_hear, NULL, err) < 0)

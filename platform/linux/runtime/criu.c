@@ -362,14 +362,18 @@ static int version_check(struct criu *criu, const char *path, struct error *err)
                      answer.version / 10000, answer.version / 100 % 100, answer.version % 100);
 }
 
+int criu_find(const char *name, char path[PATH_SIZE], struct error *err)
+{
+    char found[PATH_SIZE];
+
+    if (program_look_up(name != NULL && *name != '\0' ? name : "criu", found, err) < 0)
+        return error_wrap(err, "criu 4.1 or newer is needed for checkpoint and restore");
+    return realpath(found, path) == NULL ? error_sys(err, errno, "%s", found) : 0;
+}
+
 int criu_open(struct criu *criu, const struct criu_start *start, struct error *err)
 {
-    const char *name = start->program != NULL ? start->program : "criu";
-    char path[PATH_SIZE];
-
-    if (program_look_up(name, path, err) < 0)
-        return error_wrap(err, "criu 4.1 or newer is needed for checkpoint and restore");
-    if (program_start(criu, start, path, err) < 0)
+    if (program_start(criu, start, start->program, err) < 0)
         return -1;
-    return version_check(criu, path, err);
+    return version_check(criu, start->program, err);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "platform/platform.h"
 #include "protocol/record.h"
 
 /* Message types. */
@@ -81,7 +82,7 @@ struct criu {
 #define CRIU_FILE_BASE 4
 
 struct criu_start {
-    const char *program;   /* a path, or a name to look up in PATH */
+    const char *program;   /* what criu_find() found */
     int files[CRIU_FILES]; /* -1: none */
     bool keep_session;     /* it stays in ours (--shell-job) */
     /* In the child, before it becomes criu; may be NULL. */
@@ -89,6 +90,8 @@ struct criu_start {
     void *ctx;
 };
 
+/* The program: `name` is a path, or a name to look up in PATH; NULL: criu. */
+int criu_find(const char *name, char path[PATH_SIZE], struct error *err);
 /* Returns when criu runs and is new enough (4.1); `criu` begins as CRIU_NONE. */
 int criu_open(struct criu *criu, const struct criu_start *start, struct error *err);
 /* One request with these options (fields by enum criu_option), until its result. */

@@ -93,6 +93,10 @@ static int mount_take(struct taking *taking, const struct mount_want *want, stru
 {
     if (want->options.remount)
         return 0;
+    if (want->options.idmap) /* criu would bind it as it is, with other owners */
+        return error_set(err, ERROR_UNIMPLEMENTED,
+                         "mount %s: an idmapped mount cannot be checkpointed or restored",
+                         want->destination);
     if (want->is_bind)
         return one_take(taking, want->destination, want->source, err);
     if (strcmp(want->type, "cgroup") == 0 || strcmp(want->type, "cgroup2") == 0)

@@ -118,12 +118,14 @@ static int folders_open(struct images *images, const struct options *options, un
     bool has_work = options->work_path != NULL && *options->work_path != '\0';
 
     images->path = has_path ? options->image_path : "checkpoint";
-    images->log_at = has_work ? options->work_path : images->path;
     images->folder = folder_open(images->path, mode, err);
     if (images->folder < 0)
         return -1;
     if (has_work && (images->work = folder_open(options->work_path, 0700, err)) < 0)
         return -1;
+    /* the bundle becomes our current folder later */
+    if (realpath(has_work ? options->work_path : images->path, images->log_at) == NULL)
+        return error_sys(err, errno, "%s", images->path);
     proto_number(&images->options, CRIU_IMAGES_DIR_FD, (unsigned)images->folder);
     if (images->work >= 0)
         proto_number(&images->options, CRIU_WORK_DIR_FD, (unsigned)images->work);
@@ -231,16 +233,13 @@ int images_error(const struct images *images, struct error *err)
 {
     struct error failed = *err, ignored;
     size_t size;
-    char path[PATH_MAX];
     int folder = images->work >= 0 ? images->work : images->folder;
     char *log = file_get(folder, images->log, LOG_BYTES_MAX, &size, &ignored);
     const char *line = log != NULL ? errors_report(log) : NULL;
 
     if (line == NULL)
         line = failed.hint;
-    if (realpath(images->log_at, path) == NULL)
-        snprintf(path, sizeof(path), "%s", images->log_at);
-    error_set(err, failed.code, "%.100s; log file: %.120s/%s%s%.120s", failed.text, path,
+    error_set(err, failed.code, "%.100s; log file: %.120s/%s%s%.120s", failed.text, images->log_at,
               images->log, *line != '\0' ? ": " : "", line);
     free(log);
     return -1;

@@ -6,13 +6,14 @@
 
 #include "platform/linux/runtime/options.h"
 #include "platform/linux/runtime/state.h"
+#include "platform/platform.h"
 #include "protocol/record.h"
 
 struct images {
-    int folder, work;   /* work: -1: the same */
-    const char *path;   /* of the folder */
-    const char *log_at; /* the folder criu logs to */
-    const char *log;    /* the log's name */
+    int folder, work;       /* work: -1: the same */
+    const char *path;       /* of the folder */
+    char log_at[PATH_SIZE]; /* the folder criu logs to, absolute */
+    const char *log;        /* the log's name */
     struct buffer options;
 };
 

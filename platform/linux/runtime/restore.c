@@ -314,19 +314,21 @@ static int criu_restore(struct restore *restore, struct error *err)
 static int container_restore(struct container *container, const char *id, struct error *err)
 {
     const struct options *options = container->options;
+    char program[PATH_SIZE];
     CLEANUP(restore_close)
     struct restore restore = {
         .container = container,
         .images = IMAGES_NONE,
         .criu = CRIU_NONE,
-        .start = { .program = options->criu,
+        .start = { .program = program,
                    .files = { -1, -1 },
                    .keep_session = options->shell_job,
                    .prepare = root_prepare },
     };
 
     restore.start.ctx = &restore;
-    if (images_open(&restore.images, options, "restore.log", 0, err) < 0 ||
+    if (criu_find(options->criu, program, err) < 0 ||
+        images_open(&restore.images, options, "restore.log", 0, err) < 0 ||
         container_begin(container, id, err) < 0 || root_make(&restore, err) < 0 ||
         options_add(&restore, err) < 0 || criu_restore(&restore, err) < 0)
         return -1;

@@ -564,6 +564,34 @@ def terminal_is_sent_to_the_new_console_socket(box):
     box.end()
 
 
+@test(**ours)
+def relative_paths_are_the_callers(box):
+    """Not the bundle's, which restore goes to."""
+    path = criu()
+    with_criu(box).script(COUNTER)
+    detach(box)
+    os.symlink(path, os.path.join(box.folder, "mine"))
+    box.call("--criu", "./mine", "checkpoint", "--image-path", "images", "--work-path", "logs",
+             box.id, cwd=box.folder)
+    check(os.path.exists(os.path.join(box.folder, "logs/dump.log")), "no log in --work-path")
+    box.call("--criu", "./mine", "restore", "--detach", "--bundle", "bundle", "--image-path", "images",
+             "--work-path", "logs", box.id, cwd=box.folder)
+    same(box.status(), "running", "the status")
+    box.end()
+
+
+@test(**ours)
+def idmapped_mount_is_refused(box):
+    source = box.outside("owned")
+    box.user_namespace()
+    box.add_mount("/owned", "bind", source, ["bind", "idmap"])
+    os.chmod(os.path.join(box.rootfs, "tmp"), 0o1777)
+    counting(box)
+    has(checkpoint(box, status="fails").err, "an idmapped mount cannot be checkpointed", "the message")
+    same(box.status(), "running", "the status")
+    box.end()
+
+
 @test
 def pid_file_has_the_restored_process(box):
     counting(box)
