@@ -342,10 +342,13 @@ static int command_do(const struct command *command, char **argv, struct options
    (getauxval(3), AT_RANDOM). */
 static void hashes_seed(void)
 {
-    const size_t *bytes = (const size_t *)getauxval(AT_RANDOM);
+    const void *bytes = (const void *)getauxval(AT_RANDOM); /* aligned to nothing */
+    size_t seed = 0;
 
-    if (bytes != NULL)
-        json_object_seed(*bytes | 1);
+    if (bytes == NULL)
+        return;
+    memcpy(&seed, bytes, sizeof(seed));
+    json_object_seed(seed | 1);
 }
 
 /* Whoever starts us without some of the first three descriptors would have files of ours in their
