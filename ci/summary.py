@@ -1,7 +1,7 @@
 """summary - counts what ci/test ran: the JUnit files of CTest and the list of stages in one folder.
 
-A test program of cmocka counts as its test cases, by their names; everything else as one.  A
-program that ended badly counts at least one failure, whatever it printed before.  Exit status 0
+A test program of cmocka counts as its test cases, by their names; one that ends with "N passed, N
+failed" as so many; everything else as one.  A program that ended badly counts at least one failure, whatever it printed before.  Exit status 0
 only when nothing failed.
 """
 import pathlib
@@ -10,6 +10,13 @@ import sys
 import xml.etree.ElementTree as xml
 
 CASE = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] ([A-Za-z_]\w*)$", re.M)
+SUITE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
+
+
+def counts_of_suite(output):
+    """The last line of that kind; None when there is none."""
+    found = SUITE.findall(output)
+    return [int(number or 0) for number in found[-1]] if found else None
 
 
 def indented(text):
@@ -32,6 +39,10 @@ def count_program(case):
     if status in ("notrun", "disabled") or case.find("skipped") is not None:
         return 0, 0, 1, f"skipped: {reason_of(output)}\n"
     told = ""
+    suite = counts_of_suite(output) if not cases else None
+    if suite is not None:
+        lines = "".join(line + "\n" for line in output.splitlines() if line.startswith("FAIL"))
+        return suite[0], max(suite[1], status == "fail"), suite[2], f"FAILED:\n{indented(lines)}" if status == "fail" else ""
     if status == "fail":
         why = case.find("failure")
         what = ", ".join(failed) or (why is not None and why.get("message")) or "failed"
@@ -57,6 +68,11 @@ def main():
         print(f"{file.stem}: {len(slowest)} programs: {run[0]} passed, {run[1]} failed, {run[2]} skipped;"
               f" slowest: {slow}")
         total = [a + b for a, b in zip(total, run)]
+    machine = folder / "vm.log"
+    suite = counts_of_suite(machine.read_text(errors="replace")) if machine.exists() else None
+    if suite is not None:
+        print(f"vm: {suite[0]} passed, {suite[1]} failed, {suite[2]} skipped")
+        total = [a + b for a, b in zip(total, suite)]
     # a stage that could not even give a result is a failure of its own
     for line in (folder / "stages").read_text().splitlines():
         name, status = line.split()

@@ -83,9 +83,12 @@ int talk_hear(int talk, enum talk_word *word, int *passed, struct error *err)
         message.msg_control = passing.bytes;
         message.msg_controllen = sizeof(passing.bytes);
     }
-    while ((got = recvmsg(talk, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+    /* ECONNRESET comes once, when the other has ended without hearing us; what it said before it
+       ended is there behind that. */
+    while ((got = recvmsg(talk, &message, MSG_CMSG_CLOEXEC)) < 0 &&
+           (errno == EINTR || errno == ECONNRESET))
         ;
-    if (got < 0 && errno != ECONNRESET)
+    if (got < 0)
         return error_sys(err, errno, "hear the other process of the runtime");
     *word = got <= 0 ? TALK_CLOSED : packet.word;
     if (passed != NULL)
