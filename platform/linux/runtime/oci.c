@@ -287,24 +287,27 @@ static int defaults_set(struct options *options, struct error *err)
 }
 
 /* What is relative is so to where we were started; later we go to the bundle. */
-static int path_settle(const char **path, struct error *err)
+static int path_settle(const char **path, char room[PATH_MAX], struct error *err)
 {
-    char folder[PATH_MAX], *whole;
+    char folder[PATH_MAX];
 
     if (*path == NULL || **path == '/' || **path == '\0')
         return 0;
     if (getcwd(folder, sizeof(folder)) == NULL)
         return error_sys(err, errno, "current folder");
-    if (asprintf(&whole, "%s/%s", folder, *path) < 0)
-        return error_sys(err, ENOMEM, "%s", *path);
-    *path = whole; /* for as long as we live */
+    if (snprintf(room, PATH_MAX, "%s/%s", folder, *path) >= PATH_MAX)
+        return error_sys(err, ENAMETOOLONG, "%s", *path);
+    *path = room;
     return 0;
 }
 
 static int paths_settle(struct options *options, struct error *err)
 {
-    return path_settle(&options->root, err) < 0 || path_settle(&options->pid_file, err) < 0 ||
-                   path_settle(&options->seccomp_program, err) < 0
+    static char root[PATH_MAX], pid_file[PATH_MAX], program[PATH_MAX]; /* for as long as we live */
+
+    return path_settle(&options->root, root, err) < 0 ||
+                   path_settle(&options->pid_file, pid_file, err) < 0 ||
+                   path_settle(&options->seccomp_program, program, err) < 0
                ? -1
                : 0;
 }
@@ -364,12 +367,17 @@ static void standard_streams_fill(void)
             _exit(1); /* and could not even say so */
 }
 
+static void words_free(char ***words)
+{
+    free(*words);
+}
+
 int oci_main(int argc, char **argv)
 {
     struct options options = { 0 };
     struct error err = { 0 };
     const struct command *command;
-    char **words = calloc((size_t)argc + 1, sizeof(*words)); /* parsing reorders them */
+    CLEANUP(words_free) char **words = calloc((size_t)argc + 1, sizeof(*words)); /* is reordered */
     int status;
 
     standard_streams_fill();
