@@ -365,7 +365,13 @@ static void on_stop(struct run *run, struct traced *traced, int status)
         ptrace(run->reached ? PTRACE_CONT : PTRACE_SYSCALL, traced->pid, NULL, signal);
 }
 
-static volatile sig_atomic_t too_late;
+static volatile sig_atomic_t too_late, told_to_stop;
+
+static void on_stop_request(int signal)
+{
+    (void)signal;
+    told_to_stop = 1;
+}
 
 static void on_alarm(int signal)
 {
@@ -533,7 +539,7 @@ static int round_of(int error, int *tried)
     int last = error != 0 ? PROCESSES : 0; /* only the runtime itself is killed */
     for (run.process = 0; run.process <= run.count && run.process <= last; run.process++) {
         run.failed = 0;
-        for (run.call = 1; run.failed >= 0; run.call++) {
+        for (run.call = 1; run.failed >= 0 && !told_to_stop; run.call++) {
             failures += run_is_well(&run, false) ? 0 : 1;
             *tried += run.failed >= 0;
         }
@@ -605,6 +611,10 @@ int main(int argc, char **argv)
     signal(SIGALRM, SIG_DFL);
     struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART: it ends a wait */
     sigaction(SIGALRM, &action, NULL);
+    struct sigaction stop = { .sa_handler = on_stop_request, .sa_flags = SA_RESTART };
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGPIPE, &stop, NULL);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     world_make();
     int failures = 0;
