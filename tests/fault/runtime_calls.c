@@ -259,15 +259,22 @@ static void groups_remove(void)
         closedir(dir);
 }
 
+/* Where what is mounted; not the options of file systems, which others may change (behind " - ").
+ */
 static void mounts_read(char *text, size_t size)
 {
+    char line[4096];
     size_t used = 0;
-    int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-    for (ssize_t got;
-         fd >= 0 && used < size - 1 && (got = read(fd, text + used, size - 1 - used)) > 0;)
-        used += (size_t)got;
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL && used + sizeof line < size) {
+        char *end = strstr(line, " - ");
+        if (end != NULL)
+            *end = '\0';
+        used += (size_t)snprintf(text + used, size - used, "%s\n", line);
+    }
     text[used] = '\0';
-    close(fd);
+    if (file != NULL)
+        fclose(file);
 }
 
 /* ---- tracing ------------------------------------------------------------------------------- */
@@ -358,7 +365,13 @@ static void on_stop(struct run *run, struct traced *traced, int status)
         ptrace(run->reached ? PTRACE_CONT : PTRACE_SYSCALL, traced->pid, NULL, signal);
 }
 
-static volatile sig_atomic_t too_late;
+static volatile sig_atomic_t too_late, told_to_stop;
+
+static void on_stop_request(int signal)
+{
+    (void)signal;
+    told_to_stop = 1;
+}
 
 static void on_alarm(int signal)
 {
@@ -448,6 +461,20 @@ static const char *run_once(struct run *run)
  */
 static char mounts_before[1 << 16];
 
+/* Tells the first mount that is new, and takes it for granted from now on. */
+static void mounts_forget(const char *after, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (const char *line = after; line != NULL && *line != '\0' && text[0] == '\0';) {
+        const char *end = strchr(line, '\n');
+        snprintf(text, size, "%.*s", (int)(end != NULL ? end - line : 0), line);
+        if (strstr(mounts_before, text) != NULL)
+            text[0] = '\0';
+        line = end != NULL ? end + 1 : NULL;
+    }
+    snprintf(mounts_before, sizeof mounts_before, "%s", after);
+}
+
 /* Looks whether a run left nothing; takes away what it left. */
 static const char *left_behind(char *text, size_t size)
 {
@@ -458,8 +485,10 @@ static const char *left_behind(char *text, size_t size)
     if (group_is_left(text, size))
         wrong = "a control group is left";
     mounts_read(mounts_after, sizeof mounts_after);
-    if (strcmp(mounts_before, mounts_after) != 0)
+    if (strcmp(mounts_before, mounts_after) != 0) {
         wrong = "a mount is left";
+        mounts_forget(mounts_after, text, size);
+    }
     if (wrong != NULL) {
         char command[PATH_MAX];
         snprintf(command, sizeof command, "rm -rf %s/state/*", work);
@@ -482,24 +511,23 @@ static bool must_speak(const struct run *run)
 
 static bool run_is_well(struct run *run, bool show)
 {
-    char said[4096], group[PATH_MAX] = "";
+    char said[4096], what[PATH_MAX] = "";
     const char *wrong = run_once(run);
-    const char *left = left_behind(group, sizeof group);
+    const char *left = left_behind(what, sizeof what);
     read_file(below("output"), said, sizeof said);
     said[strcspn(said, "\n")] = '\0';
-    if (wrong == NULL)
-        wrong = left;
+    wrong = wrong == NULL ? left : wrong;
     if (wrong == NULL && !run->reached && run->status == 0)
         wrong = "the container has not run, and the status is 0";
     if (wrong == NULL && must_speak(run) && said[0] == '\0')
         wrong = "nothing is said";
     if (wrong != NULL || show)
-        printf("%s %d:%d %s fails with %s: %s; status %d, container %s, it says: %s\n",
+        printf("%s %d:%d %s fails with %s: %s; status %d, container %s, it says: %s (%s)\n",
                wrong != NULL ? "FAIL" : "ok", run->process, run->call,
                run->failed >= 0 ? call_name(run->failed) : "nothing",
                run->error != 0 ? strerrorname_np(run->error) : "the end",
                wrong != NULL ? wrong : "well", run->status, run->reached ? "ran" : "did not run",
-               said);
+               said, left != NULL ? what : "");
     return wrong == NULL;
 }
 
@@ -511,7 +539,7 @@ static int round_of(int error, int *tried)
     int last = error != 0 ? PROCESSES : 0; /* only the runtime itself is killed */
     for (run.process = 0; run.process <= run.count && run.process <= last; run.process++) {
         run.failed = 0;
-        for (run.call = 1; run.failed >= 0; run.call++) {
+        for (run.call = 1; run.failed >= 0 && !told_to_stop; run.call++) {
             failures += run_is_well(&run, false) ? 0 : 1;
             *tried += run.failed >= 0;
         }
@@ -583,6 +611,10 @@ int main(int argc, char **argv)
     signal(SIGALRM, SIG_DFL);
     struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART: it ends a wait */
     sigaction(SIGALRM, &action, NULL);
+    struct sigaction stop = { .sa_handler = on_stop_request, .sa_flags = SA_RESTART };
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGPIPE, &stop, NULL);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     world_make();
     int failures = 0;

@@ -2,7 +2,7 @@
 import json
 import os
 
-from kit import OLD, cgroup_version, check, has, ours, read, same, skip, test, until
+from kit import OLD, cgroup_version, check, has, message, ours, read, same, skip, test, until
 
 MIB = 1 << 20
 
@@ -323,7 +323,7 @@ def cpu_cpuset_that_is_no_list_fails(box):
     box.leaves_nothing()
 
 
-@test
+@test(crun="leaves its control groups")
 def cpu_realtime_where_there_is_none(box):
     resources(box, cpu={"realtimeRuntime": 1000, "realtimePeriod": 1000000})
     done = box.create(status=None)
@@ -445,7 +445,7 @@ def unified_map_of_an_unknown_key_fails(box):
     v2_only()
     resources(box, unified={"colour.max": "1"})
     done = box.create(status="fails")
-    has(done.err, "colour.max", "the message")
+    message(box, done, "colour.max")
     box.leaves_nothing()
 
 
@@ -454,7 +454,7 @@ def unified_map_with_a_path_fails(box):
     v2_only()
     resources(box, unified={"../cgroup.procs": "1"})
     done = box.create(status="fails")
-    has(done.err, "unified", "the message")
+    message(box, done, "unified")
     box.leaves_nothing()
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from kit import MS_BIND, check, has, lacks, mount, read, same, skip, test, umount, write
+from mounts import needs_overlay
 
 
 def closing(*fds):
@@ -85,6 +86,7 @@ def a_document_of_a_mebibyte(box):
 
 @test
 def a_rootfs_on_overlayfs(box):
+    needs_overlay()
     for name in ("upper", "work"):
         box.outside(name)
     merged = box.outside("merged")

@@ -172,12 +172,12 @@ def process_user_can_open_the_standard_streams_by_name(box):
 # ---- limits -----------------------------------------------------------------------------------------
 @test
 def process_rlimits_are_set(box):
-    box.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200},
+    box.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 100},
                               {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
                               {"type": "RLIMIT_CPU", "soft": 50, "hard": 60}]
     lines = {line[:26].strip(): line[26:].split()[:2]
              for line in box.run("/bin/cat", "/proc/self/limits").out.splitlines()}
-    same(lines["Max open files"], ["100", "200"], "nofile")
+    same(lines["Max open files"], ["100", "100"], "nofile")
     same(lines["Max core file size"], ["0", "0"], "core")
     same(lines["Max cpu time"], ["50", "60"], "cpu")
 

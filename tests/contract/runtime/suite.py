@@ -54,6 +54,7 @@ class Suite:
 
     def open(self):
         """A mount namespace, a folder, and what containers are made of."""
+        kit.LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         if kit.LIBC.unshare(CLONE_NEWNS) < 0:
             raise OSError(ctypes.get_errno(), "unshare")
         kit.mount("none", "/", None, kit.MS_REC | kit.MS_PRIVATE)
@@ -77,6 +78,7 @@ class Suite:
     def close(self):
         if not self.folder:
             return
+        end_children()  # of tests that were interrupted
         for line in reversed(kit.read("/proc/self/mountinfo").splitlines()):
             where = line.split()[4]
             if where.startswith(self.folder + "/"):
@@ -157,7 +159,10 @@ def keep(suite, body, number, report):
         os.setsid()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         result = play(suite, body, number)
-        os.write(sides[1], json.dumps(result).encode()[:60000])
+        try:
+            os.write(sides[1], json.dumps(result).encode()[:60000])
+        except BrokenPipeError:  # the keeper was told to stop
+            pass
         os._exit(0)
     os.close(sides[1])
     ended = reap_until(player, started + LIMIT)
@@ -265,6 +270,8 @@ def start_keeper(suite, body, number):
     keeper = os.fork()
     if keeper == 0:
         os.close(sides[0])
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         status = 0
         try:
             keep(suite, body, number, sides[1])
@@ -321,7 +328,8 @@ def main():
     if why:
         print(f"skipped: {why}")
         return 77
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(1))
     started = time.monotonic()
     owner = os.getpid()
     score = Score()
@@ -330,6 +338,8 @@ def main():
         run_all(suite, bodies, options.j, options.all, score)
     finally:
         if os.getpid() == owner:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
             suite.close()
     return score.end(time.monotonic() - started)
 
