@@ -64,7 +64,7 @@ static void a_command_that_cannot_be_executed_is_permission_denied(void **state 
     struct container plain = { .args = "[\"/etc/plain\"]" };
     struct container folder = { .args = "[\"/etc\"]" };
 
-    refused(&plain, ERROR_PERMISSION_DENIED, "ermission denied");
+    refused(&plain, ERROR_PERMISSION_DENIED, "");
     refused(&folder, ERROR_PERMISSION_DENIED, "");
 }
 

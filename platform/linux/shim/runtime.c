@@ -393,7 +393,7 @@ static bool stderr_message(int errors, char *text, size_t room)
 
 /* runc: `exec: "x": executable file not found in $PATH`, `exec: "/x": stat /x: no such file or
    directory`, `exec: "/x": permission denied`; crun: `executable file `x` not found`, `open
-   executable: Permission denied`.  Only these are about the command: that a mount's source is
+   executable: Permission denied`, later `the path `/x` exists but it is not executable`.  Only these are about the command: that a mount's source is
    not there is no reason to tell the user that the command was not found. */
 static enum error_code code_of(const char *text)
 {
@@ -403,7 +403,8 @@ static enum error_code code_of(const char *text)
         return ERROR_NOT_FOUND;
     if (strstr(text, "open executable: No such file") != NULL)
         return ERROR_NOT_FOUND;
-    if (strstr(text, "open executable: ") != NULL)
+    if (strstr(text, "open executable: ") != NULL ||
+        strstr(text, "exists but it is not executable") != NULL)
         return ERROR_PERMISSION_DENIED;
     if (quoted == NULL)
         return ERROR_INTERNAL;

@@ -83,7 +83,7 @@ static void list_snapshot(const char *chain_id, const char *file)
     for (size_t i = 0; i < mounts[0].options.count; i++)
         snprintf(options + strlen(options), sizeof(options) - strlen(options), "%s%s",
                  i > 0 ? "," : "", mounts[0].options.items[i]);
-    shell("mkdir %s/look && unshare -m sh -c 'mount -t %s -o %s %s %s/look && cd %s/look && "
+    shell("mkdir %s/look && LIBMOUNT_FORCE_MOUNT2=always unshare -m sh -c 'mount -t %s -o %s %s %s/look && cd %s/look && "
           "sh %s/list.sh' > %s",
           store.root, mounts[0].type, options, mounts[0].source ? mounts[0].source : "overlay",
           store.root, store.root, store.root, file);
