@@ -235,7 +235,8 @@ int registry_unanswered(const struct errand *errand, const struct http_answer *a
     plain_text(answer->reason, strlen(answer->reason), reason, sizeof(reason));
     error_set(err, ERROR_UNAVAILABLE, "%s: %s %s: %s", errand->what,
               connected ? "the connection broke to" : "cannot reach", host, reason);
-    if (!connected && strncmp(reason, "SSL", 3) == 0) /* a handshake that nobody answers */
+    /* Perhaps a handshake that nobody answers; curl 8.14 does not tell that from no connection. */
+    if (!connected && answer->curl == CURLE_OPERATION_TIMEDOUT && !errand->plain_http)
         hint_plain_http(errand, err);
     return -1;
 }
