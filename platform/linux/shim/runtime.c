@@ -67,8 +67,8 @@ bool runtime_is_crun(const char *path)
 }
 
 /* What a runtime in Go takes as advice: it lives for 20 ms, and threads and garbage collection
-   cost it 2 or 3 of them.  It clears its environment before the container's own process begins.  Hooks may
-   inherit it, so the collection is late rather than off. */
+   cost it 2 or 3 of them.  It clears its environment before the container's own process begins.
+   Hooks may inherit it, so the collection is late rather than off. */
 static char *const *environment(void)
 {
     static char path[PATH_MAX], processors[] = "GOMAXPROCS=1", garbage[] = "GOGC=400";
@@ -125,7 +125,9 @@ static int native_main(const char *const *argv, const struct ends *ends, pid_t s
 {
     static char *empty[] = { NULL, NULL };
     const char *self[COMMAND_ARGS + 2] = { "gantry-shim", "--oci" };
-    const uint64_t as_usual[4] = { 0 }; /* the kernel's struct sigaction: SIG_DFL, and nothing else */
+    const uint64_t as_usual[4] = {
+        0
+    }; /* the kernel's struct sigaction: SIG_DFL, and nothing else */
     struct error err = { 0 };
     sigset_t none;
     int argc = 0;
@@ -268,7 +270,7 @@ static bool makes_process(const char *verb)
 }
 
 int command_run(struct command *command, const char *const *args, const struct ends *ends,
-                  struct error *err)
+                struct error *err)
 {
     const char *argv[COMMAND_ARGS];
     char log[NAME_SIZE], console[NAME_SIZE];
@@ -393,8 +395,9 @@ static bool stderr_message(int errors, char *text, size_t room)
 
 /* runc: `exec: "x": executable file not found in $PATH`, `exec: "/x": stat /x: no such file or
    directory`, `exec: "/x": permission denied`; crun: `executable file `x` not found`, `open
-   executable: Permission denied`, later `the path `/x` exists but it is not executable`.  Only these are about the command: that a mount's source is
-   not there is no reason to tell the user that the command was not found. */
+   executable: Permission denied`, later `the path `/x` exists but it is not executable` and `the
+   path `/x` is not a regular file`. Only these are about the command: that a mount's source is not
+   there is no reason to tell the user that the command was not found. */
 static enum error_code code_of(const char *text)
 {
     const char *quoted = strstr(text, "exec: \"");
@@ -404,7 +407,8 @@ static enum error_code code_of(const char *text)
     if (strstr(text, "open executable: No such file") != NULL)
         return ERROR_NOT_FOUND;
     if (strstr(text, "open executable: ") != NULL ||
-        strstr(text, "exists but it is not executable") != NULL)
+        strstr(text, "exists but it is not executable") != NULL ||
+        strstr(text, "` is not a regular file") != NULL)
         return ERROR_PERMISSION_DENIED;
     if (quoted == NULL)
         return ERROR_INTERNAL;
