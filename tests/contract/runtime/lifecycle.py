@@ -392,7 +392,7 @@ def run_3_a_missing_program_is_an_error_of_create(box):
 def run_3_a_program_that_may_not_be_run_is_an_error(box):
     box.file("/bin/plain", "no program", 0o644)
     done = box.args("/bin/plain").run(status="fails")
-    has(done.err.lower(), "permission denied", "the message")
+    message(box, done, "permission denied")
     box.leaves_nothing()
 
 

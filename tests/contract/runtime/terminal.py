@@ -133,7 +133,7 @@ def terminal_of_exec(box):
     check(int(read(pid_file)) > 1, "the pid file")
 
 
-@test
+@test(crun="from 1.9 on it leaves it to the caller")
 def terminal_of_exec_has_its_size(box):
     box.sleeper()
     console = Console(box)
