@@ -2,6 +2,8 @@
  * bench-ask — what only a program asks fast enough to be measured; prints one JSON object.
  *
  *      bench-ask ENDPOINT roundtrip COUNT            daemon.version, one caller
+ *      bench-ask ENDPOINT echo COUNT                 two ZeroMQ sockets of its own and a thread behind
+ *                                                    one of them: what no daemon can be quicker than
  *      bench-ask ENDPOINT create IMAGE COUNT WRITERS containers.create, one caller, with so many
  *                                                    other clients writing beside it
  *
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #include "platform/scope.h"
 #include "protocol/client/gantry.h"
@@ -177,8 +180,59 @@ static void measure_create(const char *endpoint, const char *image, size_t count
     free(others);
 }
 
+/* ---- ZeroMQ alone -------------------------------------------------------------------- */
+
+#define ECHO_SIZE 256
+
+static void *echo_on(void *socket)
+{
+    char peer[ECHO_SIZE], text[ECHO_SIZE];
+
+    for (;;) {
+        int peer_size = zmq_recv(socket, peer, sizeof(peer), 0);
+        int size = zmq_recv(socket, text, sizeof(text), 0);
+
+        if (peer_size < 0 || size < 0)
+            return NULL;
+        zmq_send(socket, peer, (size_t)peer_size, ZMQ_SNDMORE);
+        zmq_send(socket, text, (size_t)size, 0);
+    }
+}
+
+/* In a context of its own on either side, as daemon and client have. */
+static void measure_echo(const char *endpoint, size_t count)
+{
+    double *took = calloc(count, sizeof(*took)), start;
+    void *server = zmq_socket(zmq_ctx_new(), ZMQ_ROUTER), *client = zmq_socket(zmq_ctx_new(), ZMQ_DEALER);
+    char text[ECHO_SIZE] = { 0 };
+    pthread_t thread;
+
+    if (zmq_bind(server, endpoint) < 0 || zmq_connect(client, endpoint) < 0) {
+        fprintf(stderr, "bench-ask: %s: %s\n", endpoint, zmq_strerror(zmq_errno()));
+        exit(1);
+    }
+    pthread_create(&thread, NULL, echo_on, server);
+    zmq_send(client, text, 64, 0);
+    zmq_recv(client, text, sizeof(text), 0); /* connected */
+    start = now_us();
+    for (size_t i = 0; i < count; i++) {
+        double before = now_us();
+
+        zmq_send(client, text, 64, 0);
+        zmq_recv(client, text, sizeof(text), 0);
+        took[i] = now_us() - before;
+    }
+    tell(took, count, now_us() - start);
+    free(took);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[2], "echo") == 0) {
+        measure_echo(argv[1], strtoul(argv[3], NULL, 10));
+        fflush(stdout);
+        _exit(0); /* the thread waits for ever */
+    }
     if (argc == 4 && strcmp(argv[2], "roundtrip") == 0) {
         struct gantry *client = connected(argv[1]);
 
@@ -191,6 +245,6 @@ int main(int argc, char **argv)
                        (unsigned)strtoul(argv[5], NULL, 10));
         return 0;
     }
-    fprintf(stderr, "usage: bench-ask ENDPOINT roundtrip COUNT | create IMAGE COUNT WRITERS\n");
+    fprintf(stderr, "usage: bench-ask ENDPOINT roundtrip COUNT | echo COUNT | create IMAGE COUNT WRITERS\n");
     return 2;
 }
