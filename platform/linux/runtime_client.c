@@ -53,7 +53,8 @@ static int task_write(const char *folder, const struct shim_task *task, struct e
                          "task of %zu bytes: too many mounts for one container", bytes.size);
     if (path_format(path, err, "%s/task", folder) < 0)
         return -1;
-    return fs_write_new(path, bytes.data, bytes.size, 0600, err);
+    /* Whole or not there: after a crash it tells what there is to clear up. */
+    return fs_write(path, bytes.data, bytes.size, 0600, false, err);
 }
 
 static int folder_fill(const struct task_start *start, const char *folder, const char *name,
