@@ -44,24 +44,28 @@ static int open_targets(struct db *db, const char *namespace, const struct piece
 {
     if (streq(piece->kind, "content"))
         return db_query(db, rows, err,
-                        "SELECT kind, driver, key FROM content_edge"
+                        "SELECT kind, driver, key, 0 FROM content_edge"
                         " WHERE namespace = ? AND digest = ?",
                         "ss", namespace, piece->key);
     return db_query(db, rows, err,
-                    "SELECT kind, driver, key FROM snapshots_edge"
+                    "SELECT kind, driver, key, 0 FROM snapshots_edge"
                     " WHERE namespace = ?1 AND from_driver = ?2 AND from_key = ?3"
-                    " UNION SELECT 'snapshot', driver, parent FROM snapshots_snapshot"
+                    " UNION ALL SELECT 'snapshot', driver, parent, 1 FROM snapshots_snapshot"
                     " WHERE namespace = ?1 AND driver = ?2 AND key = ?3 AND parent IS NOT NULL",
                     "sss", namespace, piece->driver, piece->key);
 }
 
 static void add_target(struct garbage *garbage, struct piece *piece, size_t target,
-                       struct arena *arena)
+                       bool is_parent, struct arena *arena)
 {
     size_t *grown;
 
     if (&garbage->pieces[target] == piece)
         return;
+    if (is_parent) {
+        piece->parent = &garbage->pieces[target];
+        piece->parent->children++;
+    }
     grown = arena_alloc(arena, (piece->target_count + 1) * sizeof(*grown));
     if (piece->target_count > 0)
         memcpy(grown, piece->targets, piece->target_count * sizeof(*grown));
@@ -85,7 +89,8 @@ static int read_targets(struct db *db, const char *namespace, struct garbage *ga
                                              query_text(&rows, 2), arena));
 
             if (target != NULL)
-                add_target(garbage, &garbage->pieces[i], (size_t)(target - garbage->pieces), arena);
+                add_target(garbage, &garbage->pieces[i], (size_t)(target - garbage->pieces),
+                           query_int(&rows, 3) != 0, arena);
         }
         if (found < 0)
             return -1;
@@ -120,14 +125,18 @@ size_t garbage_level(struct garbage *garbage, size_t *level)
     for (size_t i = 0; i < garbage->count; i++)
         if (!garbage->pieces[i].is_taken && garbage->pieces[i].pointers == 0)
             level[count++] = i;
+    /* Cycles: the owner's condition looks at the whole walk.  But a snapshot cannot go before its
+       children, and those form no cycle. */
     for (size_t i = 0; count == 0 && i < garbage->count; i++)
-        if (!garbage->pieces[i].is_taken)
-            level[left++] = i; /* cycles: the owner's condition looks at the whole walk */
+        if (!garbage->pieces[i].is_taken && garbage->pieces[i].children == 0)
+            level[left++] = i;
     count += left;
     for (size_t i = 0; i < count; i++) {
         const struct piece *piece = &garbage->pieces[level[i]];
 
         garbage->pieces[level[i]].is_taken = true;
+        if (piece->parent != NULL)
+            piece->parent->children--;
         for (size_t t = 0; t < piece->target_count; t++)
             garbage->pieces[piece->targets[t]].pointers--;
     }

@@ -16,6 +16,8 @@ struct piece {
     const char *key;
     uint64_t size;
     size_t pointers; /* from garbage that is still there */
+    size_t children; /* of a snapshot: those that are still there */
+    struct piece *parent; /* of a snapshot: garbage as well; NULL: it is not, or there is none */
     size_t *targets; /* indexes of what it points at */
     size_t target_count;
     bool is_taken;    /* into a level */
@@ -33,7 +35,8 @@ int garbage_read(struct db *db, const char *namespace, struct garbage *garbage, 
                  struct error *err);
 
 /*
- * The pieces that nothing of the rest points at; when only cycles are left, all of it.
+ * The pieces that nothing of the rest points at; when only cycles are left, all of it but snapshots
+ * that have children among the rest.
  * Indexes into `level` (room for all); how many, 0: nothing is left.
  */
 size_t garbage_level(struct garbage *garbage, size_t *level);
