@@ -261,5 +261,9 @@ int main(void)
 #endif
     };
 
+#ifdef __SANITIZE_THREAD__
+    puts("skipped: a thread of the sanitizer's outlives the one that a filter kills, so nothing ends");
+    return 77;
+#endif
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
