@@ -134,6 +134,8 @@ int machine_devices_each(int (*each)(void *ctx, const struct machine_device *dev
 /* ---- processes -------------------------------------------------------------- */
 
 int process_id(void);
+/* A helper's work can wait for what waits for an answer: it gives way to the daemon. */
+void process_yield(void);
 const char *process_name(void); /* basename of what was started, for messages */
 /* Folder of the running program: helpers lie beside it or in ../libexec/gantry. */
 int program_find(const char *name, char path[PATH_SIZE], struct error *err);

@@ -23,6 +23,13 @@ extern char **environ;
 
 static struct rlimit limit_before; /* of descriptors, for children */
 
+#define YIELDING 10 /* nice(2): while five images are pulled, ps is answered */
+
+void process_yield(void)
+{
+    setpriority(PRIO_PROCESS, 0, YIELDING);
+}
+
 int process_id(void)
 {
     return (int)getpid();

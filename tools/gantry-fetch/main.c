@@ -15,6 +15,7 @@
 static int run(struct error *err)
 {
     process_memory_setup();
+    process_yield();
     return serve_requests(CHANNEL_STDIN, err);
 }
 

@@ -30,7 +30,7 @@
 #include "platform/linux/unpack/tree.h"
 #include "platform/linux/unpack/users.h"
 
-#define YIELDING 5 /* nice(2): beside what waits for an answer */
+#define YIELDING 10 /* nice(2): beside what waits for an answer */
 
 #if defined(__SANITIZE_ADDRESS__)
 /* The leak checker starts a process and traces this one: not here. */
