@@ -208,7 +208,6 @@ static int root_read(struct container *container, struct error *err)
         .new_mount = (made & CLONE_NEWNS) != 0,
         .new_net = (own & CLONE_NEWNET) != 0,
         .no_pivot = container->options->no_pivot,
-        .terminal = container->process->terminal,
     };
 
     container->rootfs = rootfs_new(&want, err);

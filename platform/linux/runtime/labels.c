@@ -8,19 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "platform/linux/runtime/labels.h"
-#include "platform/linux/runtime/process_parts.h"
-#include "platform/scope.h"
 
-#define PROC_ROOT_INODE 1 /* PROC_ROOT_INO: a folder of procfs bound to /proc has another */
+#include "platform/linux/runtime/process_parts.h"
+#include "platform/linux/runtime/procfs.h"
+#include "platform/scope.h"
 
 static void close_it(int *file)
 {
@@ -72,25 +69,10 @@ int labels_read(struct process_spec *spec, const struct place *process, struct e
 
 int proc_thread_open(const char *name, int flags, struct error *err)
 {
-    CLEANUP(close_it) int proc = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    const struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC),
-                                  .resolve =
-                                      RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV };
-    struct statfs system;
-    struct stat status;
     char path[64];
-    int file;
 
-    if (proc < 0 || fstatfs(proc, &system) < 0 || fstat(proc, &status) < 0)
-        return error_sys(err, errno, "/proc");
-    if (system.f_type != PROC_SUPER_MAGIC || status.st_ino != PROC_ROOT_INODE)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "/proc in the container is not procfs");
     snprintf(path, sizeof(path), "thread-self/%s", name);
-    file = (int)syscall(SYS_openat2, proc, path, &how, sizeof(how));
-    if (file < 0 && errno == EXDEV)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "something is mounted over /proc/%s",
-                         path);
-    return file < 0 ? error_sys(err, errno, "/proc/%s", path) : file;
+    return procfs_open(path, flags, err);
 }
 
 static int write_text(const char *name, const char *text, struct error *err)

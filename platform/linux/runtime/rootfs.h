@@ -26,7 +26,6 @@ struct rootfs_want {
     const struct cgroup *cgroup;  /* for mounts of type cgroup; may be NULL; outlives the rootfs */
     bool new_user, new_cgroup, new_mount, new_net; /* not shared with the runtime */
     bool no_pivot;                                 /* --no-pivot: the root is a ramfs */
-    bool terminal;                                 /* rootfs_console() will be called */
 };
 
 /* In the runtime.  NULL: see err. */

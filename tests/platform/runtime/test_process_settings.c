@@ -204,9 +204,9 @@ static void a_label_is_written_to_the_kernel_and_nowhere_else(void **state UNUSE
 {
     assert_int_equal(open_behind(NULL, NULL, NULL, 0), 0);
     assert_int_equal(open_behind("fake", "/proc", "tmpfs", 0), 1);
-    assert_said("/proc in the container is not procfs");
+    assert_said("/proc is not a procfs");
     assert_int_equal(open_behind("/proc/sys", "/proc", NULL, MS_BIND), 1);
-    assert_said("/proc in the container is not procfs");
+    assert_said("/proc is not a procfs");
     assert_int_equal(open_behind("/proc/uptime", "/proc/thread-self/comm", NULL, MS_BIND), 1);
     assert_said("something is mounted over");
 }
