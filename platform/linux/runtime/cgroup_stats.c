@@ -170,3 +170,13 @@ json_t *cgroup_statistics(const struct cgroup *cgroup, struct error *err)
     draft_put(data, "network_interfaces", json_null());
     return data;
 }
+
+json_t *stats_pids(const struct group *group)
+{
+    json_t *pids = draft_object();
+    uint64_t limit = stats_number(group, "pids.max");
+
+    stats_put(pids, "current", stats_number(group, "pids.current"));
+    stats_put(pids, "limit", limit == UINT64_MAX ? 0 : limit);
+    return pids;
+}

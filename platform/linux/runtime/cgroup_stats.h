@@ -23,6 +23,8 @@ void stats_put_list(json_t *object, const char *key, json_t *array);
 /* Sizes of huge pages, from the names of files "hugetlb.SIZE.ENDING" in the group. */
 void stats_huge_pages(const struct group *group, const char *ending, json_t *object,
                       json_t *(*entry)(const struct group *group, const char *size));
+/* {"current": ..., "limit": ...}; the files have the same names in both versions. */
+json_t *stats_pids(const struct group *group);
 
 void stats_v1(const struct cgroup *cgroup, json_t *data);
 void stats_v2(const struct cgroup *cgroup, json_t *data);

@@ -144,16 +144,6 @@ static json_t *memory_stats(const struct group *group)
 
 /* ---- the others ---------------------------------------------------------------------------- */
 
-static json_t *pids_stats(const struct group *group)
-{
-    json_t *pids = draft_object();
-    uint64_t limit = stats_number(group, "pids.max");
-
-    stats_put(pids, "current", stats_number(group, "pids.current"));
-    stats_put(pids, "limit", limit == UINT64_MAX ? 0 : limit);
-    return pids;
-}
-
 /* Lines "8:0 Read 4096", and a sum without a device. */
 static bool io_put(const struct group *group, const char *file, json_t *io, const char *key)
 {
@@ -207,7 +197,7 @@ void stats_v1(const struct cgroup *cgroup, json_t *data)
     draft_put(data, "cpu", cpu_stats(cgroup));
     draft_put(data, "cpuset", cpuset_stats(cgroup_group(cgroup, "cpuset")));
     draft_put(data, "memory", memory_stats(cgroup_group(cgroup, "memory")));
-    draft_put(data, "pids", pids_stats(cgroup_group(cgroup, "pids")));
+    draft_put(data, "pids", stats_pids(cgroup_group(cgroup, "pids")));
     draft_put(data, "blkio", io_stats(cgroup_group(cgroup, "blkio")));
     stats_huge_pages(cgroup_group(cgroup, "hugetlb"), "usage_in_bytes", huge_pages,
                      huge_page_entry);

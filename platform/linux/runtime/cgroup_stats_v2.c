@@ -102,16 +102,6 @@ static json_t *memory_stats(const struct group *group)
     return memory;
 }
 
-static json_t *pids_stats(const struct group *group)
-{
-    json_t *pids = draft_object();
-    uint64_t limit = stats_number(group, "pids.max");
-
-    stats_put(pids, "current", stats_number(group, "pids.current"));
-    stats_put(pids, "limit", limit == UINT64_MAX ? 0 : limit);
-    return pids;
-}
-
 /* Lines "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6". */
 static json_t *io_stats(const struct group *group)
 {
@@ -167,7 +157,7 @@ void stats_v2(const struct cgroup *cgroup, json_t *data)
     draft_put(data, "cpu", cpu);
     draft_put(data, "cpuset", cpuset_stats());
     draft_put(data, "memory", memory);
-    draft_put(data, "pids", pids_stats(group));
+    draft_put(data, "pids", stats_pids(group));
     draft_put(data, "blkio", io);
     draft_put(data, "hugetlb", huge_pages);
 }

@@ -197,17 +197,6 @@ static int answer_read(const char *bytes, size_t size, struct answer *answer)
 
 /* ---- the conversation ------------------------------------------------------------- */
 
-static int passed_of(struct msghdr *message)
-{
-    struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    int file = -1;
-
-    if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-        head->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&file, CMSG_DATA(head), sizeof(file));
-    return file;
-}
-
 static int say(const struct criu *criu, const struct buffer *request, struct error *err)
 {
     ssize_t sent;
@@ -266,7 +255,7 @@ static int hear(struct criu *criu, char *room, struct answer *answer, struct err
         return error_sys(err, errno, "hear criu");
     if (got <= 0)
         return error_set(err, ERROR_INTERNAL, "criu has ended without an answer");
-    answer->notice.passed = passed_of(&message);
+    answer->notice.passed = talk_passed(&message);
     if ((message.msg_flags & MSG_TRUNC) == 0 && answer_read(room, (size_t)got, answer) == 0)
         return 0;
     file_close(&answer->notice.passed);

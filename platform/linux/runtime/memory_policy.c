@@ -53,19 +53,13 @@ const char *const *memory_policy_flags(size_t *count)
 
 static int read_flags(struct process_spec *spec, const struct place *place, struct error *err)
 {
-    struct place array = place_member(place, "flags");
-    struct strs words;
+    uint64_t found;
 
-    if (place_texts(place, "flags", &words, spec->arena, err) < 0)
+    if (words_find(place, "flags", flags, COUNT_OF(flags), &found, spec->arena, err) < 0)
         return -1;
-    for (size_t i = 0; i < words.count; i++) {
-        struct place one = place_element(&array, i);
-        int flag = word_find(flags, COUNT_OF(flags), words.items[i]);
-
-        if (flag < 0)
-            return place_error(&one, err, "\"%.60s\" is not known", words.items[i]);
-        spec->memory->mode |= flag_bits[flag];
-    }
+    for (size_t i = 0; i < COUNT_OF(flags); i++)
+        if (found & UINT64_C(1) << i)
+            spec->memory->mode |= flag_bits[i];
     return 0;
 }
 

@@ -6,6 +6,10 @@
 
 /* Index of a word in a table; -1 when it is not there. */
 int word_find(const char *const *words, size_t count, const char *word);
+/* Each of a list of texts must be in the table, of at most 64 words; its index is a bit of *found.
+ */
+int words_find(const struct place *up, const char *key, const char *const *words, size_t count,
+               uint64_t *found, struct arena *arena, struct error *err);
 /* Remembers a sentence for the log. */
 void process_warn(struct process_spec *spec, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* libc's words for an errno the way Go writes them, which is what callers of runc look for. */

@@ -21,6 +21,26 @@ int word_find(const char *const *words, size_t count, const char *word)
     return -1;
 }
 
+int words_find(const struct place *up, const char *key, const char *const *words, size_t count,
+               uint64_t *found, struct arena *arena, struct error *err)
+{
+    struct place array = place_member(up, key);
+    struct strs texts;
+
+    *found = 0;
+    if (place_texts(up, key, &texts, arena, err) < 0)
+        return -1;
+    for (size_t i = 0; i < texts.count; i++) {
+        struct place one = place_element(&array, i);
+        int index = word_find(words, count, texts.items[i]);
+
+        if (index < 0)
+            return place_error(&one, err, "\"%.60s\" is not known", texts.items[i]);
+        *found |= UINT64_C(1) << index;
+    }
+    return 0;
+}
+
 void process_warn(struct process_spec *spec, const char *fmt, ...)
 {
     const char **items = arena_alloc(spec->arena, (spec->warnings.count + 1) * sizeof(*items));

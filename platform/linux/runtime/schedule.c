@@ -44,24 +44,6 @@ static const char *const flags[] = {
 static const char *const classes[] = { NULL, "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE",
                                        "IOPRIO_CLASS_IDLE" };
 
-static int read_flags(struct process_spec *spec, const struct place *place, struct error *err)
-{
-    struct place array = place_member(place, "flags");
-    struct strs words;
-
-    if (place_texts(place, "flags", &words, spec->arena, err) < 0)
-        return -1;
-    for (size_t i = 0; i < words.count; i++) {
-        struct place one = place_element(&array, i);
-        int flag = word_find(flags, COUNT_OF(flags), words.items[i]);
-
-        if (flag < 0)
-            return place_error(&one, err, "\"%.60s\" is not known", words.items[i]);
-        spec->schedule->flags |= UINT64_C(1) << flag;
-    }
-    return 0;
-}
-
 static int read_policy(const struct place *place, uint32_t *policy, struct error *err)
 {
     struct place where = place_member(place, "policy");
@@ -103,7 +85,9 @@ static int read_scheduler(struct process_spec *spec, const struct place *process
         return 0;
     schedule = spec->schedule = arena_alloc(spec->arena, sizeof(*schedule));
     schedule->size = sizeof(*schedule);
-    if (read_policy(&place, &schedule->policy, err) < 0 || read_flags(spec, &place, err) < 0 ||
+    if (read_policy(&place, &schedule->policy, err) < 0 ||
+        words_find(&place, "flags", flags, COUNT_OF(flags), &schedule->flags, spec->arena, err) <
+            0 ||
         place_i64(&place, "nice", &nice_, NULL, err) < 0 ||
         place_i64(&place, "priority", &priority, NULL, err) < 0 ||
         place_u64(&place, "runtime", &schedule->runtime, NULL, err) < 0 ||

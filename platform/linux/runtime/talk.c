@@ -60,7 +60,7 @@ void talk_error(int talk, const struct error *failure)
     packet_send(talk, &packet, sizeof(packet), -1);
 }
 
-static int passed_of(struct msghdr *message)
+int talk_passed(struct msghdr *message)
 {
     struct cmsghdr *head = CMSG_FIRSTHDR(message);
     int file = -1;
@@ -92,7 +92,7 @@ int talk_hear(int talk, enum talk_word *word, int *passed, struct error *err)
         return error_sys(err, errno, "hear the other process of the runtime");
     *word = got <= 0 ? TALK_CLOSED : packet.word;
     if (passed != NULL)
-        *passed = passed_of(&message);
+        *passed = talk_passed(&message);
     if (*word != TALK_ERROR)
         return 0;
     packet.error.text[sizeof(packet.error.text) - 1] = '\0';

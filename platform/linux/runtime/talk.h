@@ -12,6 +12,8 @@
 
 #include "protocol/error.h"
 
+struct msghdr;
+
 enum talk_word {
     TALK_CLOSED,  /* nothing more comes */
     TALK_GO,      /* parent: maps and control groups are made; "start": the user wants it to run */
@@ -29,5 +31,7 @@ void talk_error(int talk, const struct error *failure);
 int talk_hear(int talk, enum talk_word *word, int *passed, struct error *err);
 /* Like it, and it has to be this word. */
 int talk_expect(int talk, enum talk_word word, struct error *err);
+/* The descriptor that came with a message of any such conversation, or -1. */
+int talk_passed(struct msghdr *message);
 
 #endif
