@@ -76,7 +76,8 @@ int db_open(const char *path, bool read_only, struct db **db, struct error *err)
     sqlite3_extended_result_codes(self->handle, 1);
     sqlite3_busy_timeout(self->handle, 5000); /* only recovery and checkpoints ever make anybody wait */
     if (!read_only && db_script(self, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                                      "PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0;", err) < 0) {
+                                      "PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0;"
+                                      "PRAGMA journal_size_limit=16777216;", err) < 0) {
         db_close(&self);
         return -1;
     }
@@ -118,23 +119,26 @@ static size_t slot_of(const char *sql)
     return ((uintptr_t)sql * 0x9e3779b97f4a7c15u >> 40) % STATEMENTS_MAX;
 }
 
-static int prepare(struct db *db, const char *sql, sqlite3_stmt **statement, struct error *err)
+static int prepare(struct db *db, const char *sql, struct query *query, struct error *err)
 {
+    sqlite3_stmt *statement;
+
     for (size_t probe = 0; probe < STATEMENTS_MAX; probe++) {
         size_t i = (slot_of(sql) + probe) % STATEMENTS_MAX;
 
         if (db->cache[i].sql == sql && !db->cache[i].busy) {
             db->cache[i].busy = true;
-            *statement = db->cache[i].statement;
+            *query = (struct query){ db, db->cache[i].statement, i };
             return 0;
         }
         if (db->cache[i].sql != NULL)
             continue;
-        if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK)
             return db_fail(db, err, sql);
         db->cache[i].sql = sql;
-        db->cache[i].statement = *statement;
+        db->cache[i].statement = statement;
         db->cache[i].busy = true;
+        *query = (struct query){ db, statement, i };
         return 0;
     }
     return error_set(err, ERROR_INTERNAL, "state database: too many statements");
@@ -167,14 +171,10 @@ static void bind_all(sqlite3_stmt *statement, const char *format, va_list args)
 static int query_start(struct db *db, struct query *query, struct error *err, const char *sql,
                        const char *format, va_list args)
 {
-    sqlite3_stmt *statement;
-
     query_done(query);
-    if (prepare(db, sql, &statement, err) < 0)
+    if (prepare(db, sql, query, err) < 0)
         return -1;
-    query->db = db;
-    query->statement = statement;
-    bind_all(statement, format, args);
+    bind_all(query->statement, format, args);
     return 0;
 }
 
@@ -207,9 +207,7 @@ void query_done(struct query *query)
         return;
     sqlite3_reset(query->statement);
     sqlite3_clear_bindings(query->statement);
-    for (size_t i = 0; i < STATEMENTS_MAX; i++)
-        if (query->db->cache[i].statement == query->statement)
-            query->db->cache[i].busy = false;
+    query->db->cache[query->slot].busy = false;
     *query = (struct query){ 0 };
 }
 

@@ -44,8 +44,9 @@ int db_migrate(struct db *db, const char *path, const struct db_schema *const *s
                struct error *err);
 
 struct query {
-    void *statement;
     struct db *db;
+    void *statement;
+    size_t slot; /* of the database's statements */
 };
 
 int db_query(struct db *db, struct query *query, struct error *err, const char *sql,

@@ -13,7 +13,7 @@
 #include "platform/scope.h"
 
 #define MERGE_MAX       256 /* writes in one transaction */
-#define CHECKPOINT_EACH 512 /* commits */
+#define CHECKPOINT_EACH 128 /* commits: all wait while their pages are copied, some 10 ms */
 #define IDLE_MS         500 /* then what was relaxed goes to the disk */
 #define QUIET_MS        5000 /* then the log is folded back into the database, and begun anew */
 #define FOLD_EACH       64 /* commits: then that does not wait for so much quiet */

@@ -191,7 +191,8 @@ static int check_namespace_folder(void *ctx, const char *name, struct error *err
     struct check *check = ctx;
     char folder[300], prefix[200];
     struct files files = { .what = "container folder", .prefix = prefix,
-                           .sql = "SELECT 1 FROM containers_container WHERE namespace || '/' || id = ?" };
+                           .sql = "SELECT 1 FROM containers_container WHERE namespace = substr(?1, 1, instr(?1, '/') - 1)"
+                                  " AND id = substr(?1, instr(?1, '/') + 1)" };
 
     snprintf(folder, sizeof(folder), "containers/%s", name);
     snprintf(prefix, sizeof(prefix), "%s/", name);
@@ -204,7 +205,8 @@ static int check_files(struct check *check, struct error *err)
     const struct files more_blobs = { .what = "content file", .prefix = "sha512:",
                                       .sql = "SELECT 1 FROM content_blob WHERE digest = ?" };
     const struct files layers = { .what = "snapshot folder", .prefix = "",
-                                  .sql = "SELECT 1 FROM snapshots_layer WHERE CAST(id AS TEXT) = ?" };
+                                  .sql = "SELECT 1 FROM snapshots_layer WHERE id = CAST(?1 AS INTEGER)"
+                                         " AND CAST(id AS TEXT) = ?1" };
     const struct files ingests = { .what = "ingest file", .prefix = "", .sql = "SELECT 1 FROM content_ingest WHERE file = ?" };
     char path[PATH_SIZE];
 

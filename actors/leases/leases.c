@@ -215,7 +215,8 @@ static void look_at_clock(struct leases *leases)
         loop_timer_end(leases->loop, leases->timer);
     leases->timer = -1;
     if (loop_is_stopping(leases->loop) ||
-        db_query(leases->db, &query, &err, "SELECT min(expires) FROM leases_lease", "") < 0 ||
+        db_query(leases->db, &query, &err,
+                 "SELECT min(expires) FROM leases_lease WHERE expires IS NOT NULL", "") < 0 ||
         query_next(&query, &err) != 1 || query_is_null(&query, 0))
         return;
     left_ms = (query_int(&query, 0) - clock_now()) / 1000000 + 1;
