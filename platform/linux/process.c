@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "platform/linux/yielding.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 
@@ -23,11 +24,9 @@ extern char **environ;
 
 static struct rlimit limit_before; /* of descriptors, for children */
 
-#define YIELDING 10 /* nice(2): while five images are pulled, ps is answered */
-
 void process_yield(void)
 {
-    setpriority(PRIO_PROCESS, 0, YIELDING);
+    yield_to_others();
 }
 
 int process_id(void)

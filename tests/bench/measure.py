@@ -82,6 +82,23 @@ class PeakMemory:
 
 
 @contextlib.contextmanager
+def one_processor(pid):
+    """A process with all its threads, and this one with what it starts, on the same processor."""
+    before = os.sched_getaffinity(0)
+
+    def put(processors):
+        os.sched_setaffinity(0, processors)
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), processors)
+
+    put({min(before)})
+    try:
+        yield
+    finally:
+        put(before)
+
+
+@contextlib.contextmanager
 def fresh_disk(work, size="6G"):
     """A new ext4 of its own: after mass deletes an old one makes files ten times slower for minutes."""
     image, place = work / "disk.img", work / "disk"

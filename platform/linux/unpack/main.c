@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "platform/linux/unpack/attributes.h"
@@ -29,8 +28,7 @@
 #include "platform/linux/unpack/stream.h"
 #include "platform/linux/unpack/tree.h"
 #include "platform/linux/unpack/users.h"
-
-#define YIELDING 10 /* nice(2): beside what waits for an answer */
+#include "platform/linux/yielding.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 /* The leak checker starts a process and traces this one: not here. */
@@ -255,7 +253,7 @@ int main(int argc, char **argv)
 
     (void)argc;
     signal(SIGPIPE, SIG_IGN);
-    setpriority(PRIO_PROCESS, 0, YIELDING); /* while five images are unpacked, ps is answered */
+    yield_to_others();
     mallopt(M_ARENA_MAX, 1); /* an arena of its own for the second thread would be 64 MiB */
     status = confine_descriptors(&err) < 0 ? -1 : run(argv, &err);
     if (status < 0)
