@@ -3,7 +3,9 @@
 The bundle is `true` from a static busybox in its own pid, network, mount, ipc and uts namespaces, with the
 mounts that every engine gives a container and no system call filter.  Beside the runtimes stands
 bench-floor, which makes the same namespaces and nothing that is not needed.  All run in a mount
-namespace without the nearly empty v2 hierarchy of hybrid hosts, which crun refuses.
+namespace without the nearly empty v2 hierarchy of hybrid hosts, which crun refuses; and once more with
+that hierarchy alone, as hosts of today have it (whatever controllers it has here).  The runtimes keep
+their states in memory, as in /run.
 """
 import json
 import os
@@ -41,6 +43,7 @@ def spec(group, **linux):
 class Bundle:
     def __init__(self, work, programs, rounds):
         self.folder = work / "bundle"
+        self.states = pathlib.Path("/dev/shm") / work.name
         self.rounds = 2 * rounds
         self.group = f"/bench/{work.name}"
         self.floor = programs.parent / "bench" / "bench-floor"
@@ -58,23 +61,26 @@ class Bundle:
     def write(self, **linux):
         (self.folder / "config.json").write_text(json.dumps(spec(self.group, **linux)))
 
-    def in_namespace(self, *command):
+    def in_namespace(self, *command, v2=False):
         """A command that stays in the prepared mount namespace: the time of entering it is not counted."""
+        prepare = ("umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup || exit" if v2 else
+                   "umount /sys/fs/cgroup/unified 2>/dev/null")
         return ["unshare", "-m", "--propagation", "private", "sh", "-c",
-                'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "-", *map(str, command)]
+                f'{prepare}; exec "$@"', "-", *map(str, command)]
 
     def command(self, name):
         if name == "floor":
             return [str(self.floor), str(self.folder / "rootfs"), "/bin/true"]
-        return [str(self.runtimes[name]), "--root", str(self.folder / f"state-{name}"), "run", "--bundle",
+        return [str(self.runtimes[name]), "--root", str(self.states / name), "run", "--bundle",
                 str(self.folder), "bench"]
 
-    def times(self, names, **linux):
+    def times(self, names, v2=False, **linux):
         """Milliseconds per name, interleaved, by a child that is in the namespace already."""
         self.write(**linux)
         script = pathlib.Path(__file__).with_name("turns.py")
         out = subprocess.run(self.in_namespace("python3", script, self.rounds,
-                                               json.dumps({name: self.command(name) for name in names})),
+                                               json.dumps({name: self.command(name) for name in names}),
+                                               v2=v2),
                              stdout=subprocess.PIPE, check=True).stdout
         return json.loads(out)
 
@@ -84,6 +90,10 @@ class Bundle:
         for name, target in (("crun", "<= 0.8"), ("runc", ""), ("floor", "<= 1.5")):
             if name in times:
                 yield f"run of a bundle, gantry-oci beside {name}", times["gantry-oci"], times[name], target
+        times = self.times([name for name in names if name != "runc"], v2=True)
+        for name, target in (("crun", ""), ("floor", "")):
+            if name in times:
+                yield f"... with control groups of version 2, beside {name}", times["gantry-oci"], times[name], target
         without = [{"type": name} for name in NAMESPACES if name != "network"]
         times = self.times([*self.runtimes], namespaces=without)
         for name in ("crun", "runc"):

@@ -6,6 +6,9 @@
  * is left at the end is denied.  So any list of rules means exactly what it says, and a rule is at
  * most seven instructions (bpf(2), Documentation/bpf/instruction-set.rst).
  *
+ * What takes the time is the kernel's check of the program, which follows both ways of each jump
+ * (2 us each): so a device's number is compared as one, and its kind once for rules in a row.
+ *
  * An update attaches its program in the old one's place (BPF_F_REPLACE, Linux 5.6): no moment is
  * without rules, and none has both.  Ours is known by its name; what others have attached to
  * the group (systemd for its units) stays, and must allow as well.
@@ -19,8 +22,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define RULE_INSNS   9
-#define FRAME_INSNS  8
+#define RULE_INSNS   8
+#define FRAME_INSNS  11
+#define ROW_INSNS    16000 /* a jump leads over 32767 at most */
+#define MAJOR_BITS   12    /* makedev(3), as the kernel has them */
+#define MINOR_BITS   20
 #define PROGRAM_NAME "gantry_devices" /* at most 15 characters */
 #define PROGRAMS_MAX 64               /* the kernel's limit for one group */
 
@@ -32,17 +38,22 @@
 #define LOAD(to, offset)        INSN(BPF_LDX | BPF_MEM | BPF_W, to, BPF_REG_1, offset, 0)
 #define MOVE(to, from)          INSN(BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0)
 #define AND(to, bits)           INSN(BPF_ALU64 | BPF_AND | BPF_K, to, 0, 0, (int)(bits))
+#define OR(to, from)            INSN(BPF_ALU64 | BPF_OR | BPF_X, to, from, 0, 0)
+#define SHIFT_LEFT(to, count)   INSN(BPF_ALU64 | BPF_LSH | BPF_K, to, 0, 0, count)
 #define SHIFT_RIGHT(to, count)  INSN(BPF_ALU64 | BPF_RSH | BPF_K, to, 0, 0, count)
 #define IF_NOT(what, value, by) INSN(BPF_JMP | BPF_JNE | BPF_K, what, 0, by, (int)(value))
-#define IF(what, value, by)     INSN(BPF_JMP | BPF_JEQ | BPF_K, what, 0, by, (int)(value))
-#define ANSWER(value)           INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, value)
-#define END                     INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+#define IF_NOT_32(what, value, by) \
+    INSN(BPF_JMP32 | BPF_JNE | BPF_K, what, 0, by, (int)(value)) /* Linux 5.1 */
+#define IF(what, value, by) INSN(BPF_JMP | BPF_JEQ | BPF_K, what, 0, by, (int)(value))
+#define ANSWER(value)       INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, value)
+#define END                 INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 
 enum {
     WANTED = BPF_REG_2,
     TYPE = BPF_REG_3,
     MAJOR = BPF_REG_4,
     MINOR = BPF_REG_5,
+    BOTH = BPF_REG_6, /* a device's number: 12 bits and 20 (makedev(3)) */
     SOME = BPF_REG_0
 };
 
@@ -53,19 +64,32 @@ static uint32_t access_bits(uint8_t access)
            (access & DEVICE_MAKE ? BPF_DEVCG_ACC_MKNOD : 0u);
 }
 
-/* Numbers beyond what a device can have (20 bits): nothing matches. */
+/* Numbers beyond what a device can have: nothing matches. */
 static bool never_matches(const struct device_rule *rule)
 {
-    return rule->major >= 1 << 20 || rule->minor >= 1 << 20;
+    return rule->major >= 1 << MAJOR_BITS || rule->minor >= 1 << MINOR_BITS;
 }
 
-/* true: whatever gets there ends there. */
+/* Whether it is this device; else `left` instructions are left out. */
+static size_t number_write(const struct device_rule *rule, struct bpf_insn *out, short left)
+{
+    if (rule->major != DEVICE_ANY && rule->minor != DEVICE_ANY)
+        *out = IF_NOT_32(BOTH, (uint32_t)rule->major << MINOR_BITS | (uint32_t)rule->minor, left);
+    else if (rule->major != DEVICE_ANY)
+        *out = IF_NOT(MAJOR, rule->major, left);
+    else if (rule->minor != DEVICE_ANY)
+        *out = IF_NOT(MINOR, rule->minor, left);
+    else
+        return 0;
+    return 1;
+}
+
+/* For a device of its kind.  true: whatever gets there ends there. */
 static bool rule_write(const struct device_rule *rule, struct bpf_insn *out, size_t *count)
 {
     struct bpf_insn body[5];
-    size_t size = 0, at = *count;
     bool whole = rule->access == DEVICE_ALL;
-    short left;
+    size_t size = 0;
 
     if (!whole && rule->allow) {
         body[size++] = AND(WANTED, ~access_bits(rule->access));
@@ -77,17 +101,29 @@ static bool rule_write(const struct device_rule *rule, struct bpf_insn *out, siz
     }
     body[size++] = ANSWER(rule->allow);
     body[size++] = END;
-    left = (short)(size + (rule->minor != DEVICE_ANY) + (rule->major != DEVICE_ANY));
-    if (rule->type != 'a')
-        out[at++] =
-            IF_NOT(TYPE, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, left);
-    if (rule->major != DEVICE_ANY)
-        out[at++] = IF_NOT(MAJOR, rule->major, --left);
-    if (rule->minor != DEVICE_ANY)
-        out[at++] = IF_NOT(MINOR, rule->minor, --left);
-    memcpy(out + at, body, size * sizeof(*body));
-    *count = at + size;
+    *count += number_write(rule, out + *count, (short)size);
+    memcpy(out + *count, body, size * sizeof(*body));
+    *count += size;
     return whole && rule->type == 'a' && rule->major == DEVICE_ANY && rule->minor == DEVICE_ANY;
+}
+
+/* Those in a row, up from the last of `left`, that speak of one kind; yields how many are left. */
+static size_t row_write(const struct device_rules *rules, size_t left, struct bpf_insn *out,
+                        size_t *count, bool *ended)
+{
+    char type = rules->items[left - 1].type;
+    size_t check = *count;
+
+    if (type != 'a')
+        (*count)++; /* of the kind; written when it is known how far it leads */
+    for (; left > 0 && !*ended && rules->items[left - 1].type == type && *count - check < ROW_INSNS;
+         left--)
+        if (!never_matches(&rules->items[left - 1]))
+            *ended = rule_write(&rules->items[left - 1], out, count);
+    if (type != 'a')
+        out[check] = IF_NOT(TYPE, type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR,
+                            (short)(*count - check - 1));
+    return left;
 }
 
 struct bpf_insn *devices_program(const struct device_rules *rules, size_t *count)
@@ -104,9 +140,11 @@ struct bpf_insn *devices_program(const struct device_rules *rules, size_t *count
     out[(*count)++] = SHIFT_RIGHT(WANTED, 16);
     out[(*count)++] = LOAD(MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
     out[(*count)++] = LOAD(MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
-    for (size_t i = rules->count; i > 0 && !ended; i--)
-        if (!never_matches(&rules->items[i - 1]))
-            ended = rule_write(&rules->items[i - 1], out, count);
+    out[(*count)++] = MOVE(BOTH, MAJOR);
+    out[(*count)++] = SHIFT_LEFT(BOTH, MINOR_BITS);
+    out[(*count)++] = OR(BOTH, MINOR);
+    for (size_t left = rules->count; left > 0 && !ended;)
+        left = row_write(rules, left, out, count, &ended);
     if (!ended) {
         out[(*count)++] = ANSWER(0);
         out[(*count)++] = END;

@@ -17,6 +17,7 @@
 #include "platform/linux/runtime/network.h"
 #include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/report.h"
+#include "platform/linux/runtime/self.h"
 #include "platform/linux/runtime/sysctl.h"
 #include "platform/linux/runtime/user_maps.h"
 #include "platform/platform.h"
@@ -58,17 +59,13 @@ void container_close(struct container *container)
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-int container_bundle(struct container *container, struct error *err)
+static int config_read(struct container *container, int folder, struct error *err)
 {
-    const char *config = container->options->config, *bundle = container->options->bundle;
+    const char *config = container->options->config;
 
-    if (bundle != NULL && chdir(bundle) < 0)
-        return error_sys(err, errno, "chdir %s", bundle);
-    if (getcwd(container->bundle, sizeof(container->bundle)) == NULL)
-        return error_sys(err, errno, "bundle");
     config = config != NULL ? config : "config.json";
     container->config_bytes =
-        file_get(AT_FDCWD, config, CONFIG_BYTES_MAX, &container->config_size, err);
+        file_get(folder, config, CONFIG_BYTES_MAX, &container->config_size, err);
     if (container->config_bytes == NULL)
         return err->code == ERROR_NOT_FOUND
                    ? error_set(err, ERROR_NOT_FOUND, "JSON specification file %s not found", config)
@@ -79,6 +76,46 @@ int container_bundle(struct container *container, struct error *err)
     container->document = place_document(container->config);
     container->linux_ = place_member(&container->document, "linux");
     container->process_place = place_member(&container->document, "process");
+    return 0;
+}
+
+static bool has_new_pids(const struct container *container)
+{
+    const json_t *list = json_object_get(container->linux_.json, "namespaces"), *one;
+    size_t i;
+
+    json_array_foreach (list, i, one) {
+        const char *type = json_string_value(json_object_get(one, "type"));
+
+        if (type != NULL && strcmp(type, "pid") == 0)
+            return json_object_get(one, "path") == NULL;
+    }
+    return false;
+}
+
+/* Somebody inside could see our process there, which is why we have to be out of reach (self.h):
+   one that waits for its start may be entered by others meanwhile. */
+static bool is_seen(const struct container *container)
+{
+    return container->waits || !has_new_pids(container) ||
+           hooks_are_there(&container->document, HOOK_CREATE_CONTAINER) ||
+           hooks_are_there(&container->document, HOOK_START_CONTAINER);
+}
+
+int container_bundle(struct container *container, struct error *err)
+{
+    const char *bundle = container->options->bundle;
+    CLEANUP(file_close)
+    int folder = open(bundle != NULL ? bundle : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (folder < 0)
+        return error_sys(err, errno, "chdir %s", bundle);
+    if (config_read(container, folder, err) < 0 ||
+        (container->is_ours && is_seen(container) &&
+         self_protect(err) < 0)) /* begins where we were started */
+        return -1;
+    if (fchdir(folder) < 0 || getcwd(container->bundle, sizeof(container->bundle)) == NULL)
+        return error_sys(err, errno, "bundle");
     return 0;
 }
 

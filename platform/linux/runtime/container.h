@@ -18,6 +18,7 @@
 
 struct container {
     const struct options *options;
+    bool is_ours;       /* its first process is one of ours, until it becomes the user's */
     bool waits;         /* for `start`, behind the gate; else it runs at once */
     char bundle[4096];  /* absolute */
     char *config_bytes; /* config.json as it was found */
@@ -45,13 +46,14 @@ struct container {
 void container_init(struct container *container, const struct options *options);
 void container_close(struct container *container); /* for CLEANUP(); undoes nothing */
 
-/* Reading, in this order: the bundle's config.json; what can be said of it as it is; all parts,
-   for which there must be a state by now. */
+/* Reading, in this order: the bundle's config.json, first of all (it may start the program anew,
+   see self.h); what can be said of it as it is; all parts, for which there must be a state by now.
+ */
 int container_bundle(struct container *container, struct error *err);
 int container_check(struct container *container, struct error *err);
 int container_read(struct container *container, struct error *err);
 
-/* All of these, the name and its folder. */
+/* All of these but the first, the name and its folder. */
 int container_begin(struct container *container, const char *id, struct error *err);
 /* Leaves nothing of it; all that was done so far is known to `container`. */
 void container_undo(struct container *container);

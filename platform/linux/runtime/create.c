@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,17 +71,20 @@ int pid_file_write(const struct options *options, pid_t pid, struct error *err)
 
 /* ---- the name and its folder ---------------------------------------------------------------- */
 
-/* Pipes that were given to it are not its own: whoever restores it gives it others. */
+/* Pipes that were given to it are not its own: whoever restores it gives it others.  What is no
+   pipe has no name here. */
 static json_t *descriptors_note(void)
 {
     json_t *list = draft_array();
 
     for (int i = 0; i < 3; i++) {
         char path[32], to[256];
-        ssize_t size;
+        struct stat info;
+        ssize_t size = 0;
 
         snprintf(path, sizeof(path), "/proc/self/fd/%d", i);
-        size = readlink(path, to, sizeof(to) - 1);
+        if (fstat(i, &info) == 0 && S_ISFIFO(info.st_mode))
+            size = readlink(path, to, sizeof(to) - 1);
         to[size > 0 ? size : 0] = '\0';
         draft_add(list, draft_text(to));
     }
@@ -143,8 +147,8 @@ int container_begin(struct container *container, const char *id, struct error *e
     if (options->console_socket != NULL &&
         (container->console_socket = console_connect(options->console_socket, err)) < 0)
         return -1;
-    if (container_bundle(container, err) < 0 || name_take(container, id, err) < 0 ||
-        container_check(container, err) < 0 || container_read(container, err) < 0)
+    if (name_take(container, id, err) < 0 || container_check(container, err) < 0 ||
+        container_read(container, err) < 0)
         return -1;
     return state_fill(container, err);
 }

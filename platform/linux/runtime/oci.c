@@ -180,7 +180,7 @@ static const struct option_row restore_rows[] = {
 
 enum habits {
     IN_ORDER = 1, /* what stands behind the first argument is not ours */
-    ENTERS = 2    /* a process of ours runs inside a container: see self.h */
+    ENTERS = 2    /* a process of ours is seen inside a container: see self.h */
 };
 
 static const struct command {
@@ -190,8 +190,8 @@ static const struct command {
     int least, most; /* arguments */
     unsigned habits;
 } commands[] = {
-    { "create", "ID", "make a container", command_create, create_rows, 1, 1, ENTERS },
-    { "run", "ID", "make and start a container", command_run_container, run_rows, 1, 1, ENTERS },
+    { "create", "ID", "make a container", command_create, create_rows, 1, 1, 0 },
+    { "run", "ID", "make and start a container", command_run_container, run_rows, 1, 1, 0 },
     { "start", "ID", "start a created container", command_start, plain_rows, 1, 1, 0 },
     { "state", "ID", "print the state of a container", command_state, plain_rows, 1, 1, 0 },
     { "kill", "ID [SIGNAL]", "send a signal (SIGTERM)", command_kill, kill_rows, 1, 2, 0 },
@@ -322,8 +322,7 @@ static int arguments_check(const struct command *command, const struct options *
                      command->least);
 }
 
-static int command_do(const struct command *command, char **argv, struct options *options,
-                      struct error *err)
+static int command_do(const struct command *command, struct options *options, struct error *err)
 {
     if (command == NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "no such command: %s", options->argv[0]);
@@ -336,7 +335,7 @@ static int command_do(const struct command *command, char **argv, struct options
         return command_help(command);
     if (arguments_check(command, options, err) < 0)
         return -1;
-    if ((command->habits & ENTERS) != 0 && self_protect(argv, err) < 0)
+    if ((command->habits & ENTERS) != 0 && self_protect(err) < 0)
         return -1;
     return command->run(options, err);
 }
@@ -395,7 +394,7 @@ int oci_main(int argc, char **argv)
     if (options.help || options.argc == 0 || strcmp(options.argv[0], "help") == 0)
         return help_print();
     command = command_find(options.argv[0]);
-    status = command_do(command, argv, &options, &err);
+    status = command_do(command, &options, &err);
     if (status >= 0)
         return status;
     report_error(&err);

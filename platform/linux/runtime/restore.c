@@ -329,8 +329,9 @@ static int container_restore(struct container *container, const char *id, struct
     restore.start.ctx = &restore;
     if (criu_find(options->criu, program, err) < 0 ||
         images_open(&restore.images, options, "restore.log", 0, err) < 0 ||
-        container_begin(container, id, err) < 0 || root_make(&restore, err) < 0 ||
-        options_add(&restore, err) < 0 || criu_restore(&restore, err) < 0)
+        container_bundle(container, err) < 0 || container_begin(container, id, err) < 0 ||
+        root_make(&restore, err) < 0 || options_add(&restore, err) < 0 ||
+        criu_restore(&restore, err) < 0)
         return -1;
     return pid_file_write(options, container->pid, err);
 }

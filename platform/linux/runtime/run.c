@@ -21,7 +21,9 @@ int command_create(const struct options *options, struct error *err)
     CLEANUP(container_close) struct container container;
 
     container_init(&container, options);
-    container.waits = true;
+    container.is_ours = container.waits = true;
+    if (container_bundle(&container, err) < 0)
+        return -1;
     return container_make(&container, options->argv[0], err);
 }
 
@@ -57,7 +59,9 @@ int command_run_container(const struct options *options, struct error *err)
     CLEANUP(container_close) struct container container;
 
     container_init(&container, options);
-    if (!options->detach && foreground_prepare(err) < 0)
+    container.is_ours = true;
+    if (container_bundle(&container, err) < 0 || /* may begin anew: first of all */
+        (!options->detach && foreground_prepare(err) < 0))
         return -1;
     if (container_make(&container, options->argv[0], err) < 0)
         return -1;

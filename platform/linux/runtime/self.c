@@ -32,6 +32,7 @@ extern char **environ;
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+static char **words; /* how we were started */
 static int held = -1;
 
 /* Nobody can write through a read-only mount, or into a sealed file. */
@@ -124,7 +125,7 @@ void self_let_go(void)
     file_close(&held);
 }
 
-int self_protect(char **argv, struct error *err)
+int self_protect(struct error *err)
 {
     CLEANUP(file_close) int program = -1;
 
@@ -137,6 +138,12 @@ int self_protect(char **argv, struct error *err)
         program = copy_open(err);
     if (program < 0)
         return -1;
-    syscall(SYS_execveat, program, "", argv, environ, AT_EMPTY_PATH);
+    syscall(SYS_execveat, program, "", words, environ, AT_EMPTY_PATH);
     return error_sys(err, errno, "start our own program again");
+}
+
+int self_begin(char **argv, struct error *err)
+{
+    words = argv;
+    return getpid() == 1 ? self_protect(err) : 0;
 }

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "platform/linux/runtime/oci.h"
+#include "platform/linux/runtime/self.h"
 
 #define SERVE_LAST_NS 2000000000ll /* after the end: for clients to take what is queued */
 
@@ -381,8 +382,13 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+    struct error err = { 0 };
     pid_t pid;
 
+    if (self_begin(argv, &err) < 0) {
+        fprintf(stderr, "gantry-shim: %s\n", err.text);
+        return 1;
+    }
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return puts("gantry-shim " GANTRY_VERSION) < 0;
     if (argc == 3 && strcmp(argv[1], "--reap") == 0)

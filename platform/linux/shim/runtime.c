@@ -149,7 +149,7 @@ static int native_main(const char *const *argv, const struct ends *ends, pid_t s
     prctl(PR_SET_NAME, "gantry-oci");
     for (; argv[argc] != NULL; argc++)
         self[argc + 2] = argv[argc];
-    if (self_protect((char **)(uintptr_t)self, &err) < 0) {
+    if (self_begin((char **)(uintptr_t)self, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

@@ -5,7 +5,7 @@ import shutil
 import signal
 import stat
 
-from kit import LIBC, Console, check, has, lacks, read, same, test, write
+from kit import LIBC, Console, check, has, lacks, read, same, test, until, write
 
 
 def digest(path):
@@ -60,6 +60,39 @@ def cve_2019_5736_the_runtimes_program_cannot_be_overwritten_from_run(box):
     for words in (["/proc/self/exe"], ["/bin/evil"]):
         box.args(*words).run(status=None)
     box.args("/bin/sh", "-c", "echo hacked >/proc/self/exe; echo hacked >/proc/1/exe").run(status=None)
+    same(digest(path), before, "the program's bytes")
+
+
+def out_of_reach(path):
+    """A program file that nobody can open for writing: behind a read-only mount, or a sealed copy."""
+    return "memfd:" in os.readlink(path) or os.statvfs(path).f_flag & os.ST_RDONLY
+
+
+@test(runc="needs no such thing: it is never the first process", crun="has another way")
+def cve_2019_5736_the_runtime_as_a_containers_program_is_out_of_reach(box):
+    path, before = own_runtime(box)
+    os.makedirs(os.path.join(box.rootfs, "bundle"))
+    os.mkfifo(os.path.join(box.rootfs, "bundle/config.json"))  # it stays where it reads this
+    for capable in (False, True):
+        if capable:
+            box.capable()
+        pid = box.detach("/proc/self/exe", "run", "--bundle", "/bundle", "inner")
+        until("it is out of reach", lambda: out_of_reach(f"/proc/{pid}/exe"))
+        box.delete(force=True)
+    same(digest(path), before, "the program's bytes")
+
+
+@test
+def cve_2019_5736_the_runtimes_program_cannot_be_overwritten_from_a_hook_inside(box):
+    path, before = own_runtime(box)
+    box.capable()
+    attack = ("cat >/dev/null; exec 9</proc/1/exe;"
+              "{ until case $(readlink /proc/1/exe) in /bin/*) ;; *) false ;; esac; do :; done;"
+              "for i in 1 2 3 4 5 6 7 8; do echo hacked >/proc/self/fd/9; done; : >/done; } >/dev/null 2>&1 </dev/null &")
+    for kind in ("startContainer", "createContainer"):
+        hook = {"path": "/bin/sh", "args": ["sh", "-c", attack if kind == "startContainer" else "cat >/dev/null"]}
+        box.config["hooks"] = {kind: [hook]}
+        box.script("[ %s != startContainer ] || until [ -e /done ]; do :; done" % kind).run()
     same(digest(path), before, "the program's bytes")
 
 

@@ -29,11 +29,20 @@ static int run(const struct bpf_insn *code, size_t count, const struct bpf_cgrou
         case BPF_ALU64 | BPF_AND | BPF_K:
             reg[i->dst_reg] &= imm;
             break;
+        case BPF_ALU64 | BPF_OR | BPF_X:
+            reg[i->dst_reg] |= reg[i->src_reg];
+            break;
+        case BPF_ALU64 | BPF_LSH | BPF_K:
+            reg[i->dst_reg] <<= imm;
+            break;
         case BPF_ALU64 | BPF_RSH | BPF_K:
             reg[i->dst_reg] >>= imm;
             break;
         case BPF_JMP | BPF_JNE | BPF_K:
             at += reg[i->dst_reg] != imm ? (size_t)i->off : 0;
+            break;
+        case BPF_JMP32 | BPF_JNE | BPF_K:
+            at += (uint32_t)reg[i->dst_reg] != (uint32_t)imm ? (size_t)i->off : 0;
             break;
         case BPF_JMP | BPF_JEQ | BPF_K:
             at += reg[i->dst_reg] == imm ? (size_t)i->off : 0;
@@ -144,6 +153,21 @@ static void numbers_that_no_device_has_match_nothing(void **state UNUSED)
     assert_int_equal(answer(&rules, (struct asked){ 'c', DEVICE_READ, 0xffffffff, 0 }), 0);
 }
 
+static void lists_longer_than_a_jump_mean_what_they_say(void **state UNUSED)
+{
+    static struct device_rule items[30000];
+    struct device_rules rules = { .items = items, .count = COUNT_OF(items) };
+
+    for (size_t i = 0; i < COUNT_OF(items); i++)
+        items[i] = (struct device_rule){ i % 10000 < 9999 ? 'c' : 'b', true, DEVICE_ALL,
+                                         (int64_t)i / 1000, (int64_t)i % 1000 };
+    assert_int_equal(answer(&rules, (struct asked){ 'c', DEVICE_READ, 0, 0 }), 1);
+    assert_int_equal(answer(&rules, (struct asked){ 'c', DEVICE_READ, 29, 998 }), 1);
+    assert_int_equal(answer(&rules, (struct asked){ 'b', DEVICE_READ, 29, 999 }), 1);
+    assert_int_equal(answer(&rules, (struct asked){ 'b', DEVICE_READ, 0, 0 }), 0);
+    assert_int_equal(answer(&rules, (struct asked){ 'c', DEVICE_READ, 30, 0 }), 0);
+}
+
 /* ---- the kernel ---------------------------------------------------------------------------- */
 
 /* 0, or why the child could not open it. */
@@ -208,9 +232,9 @@ static void an_element_with_a_wrong_value_is_named(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(the_last_rule_that_speaks_of_it_decides),  T(any_rules_mean_what_they_say),
-        T(numbers_that_no_device_has_match_nothing), T(rules_are_attached_and_replaced_at_once),
-        T(an_element_with_a_wrong_value_is_named),
+        T(the_last_rule_that_speaks_of_it_decides),     T(any_rules_mean_what_they_say),
+        T(numbers_that_no_device_has_match_nothing),    T(rules_are_attached_and_replaced_at_once),
+        T(lists_longer_than_a_jump_mean_what_they_say), T(an_element_with_a_wrong_value_is_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
