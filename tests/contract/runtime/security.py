@@ -84,15 +84,16 @@ def cve_2019_5736_the_runtime_as_a_containers_program_is_out_of_reach(box):
 
 @test
 def cve_2019_5736_the_runtimes_program_cannot_be_overwritten_from_a_hook_inside(box):
+    """The hook keeps the program of process 1 open until the runtime has ended, and nobody executes it any more."""
     path, before = own_runtime(box)
     box.capable()
-    attack = ("cat >/dev/null; exec 9</proc/1/exe;"
-              "{ until case $(readlink /proc/1/exe) in /bin/*) ;; *) false ;; esac; do :; done;"
-              "for i in 1 2 3 4 5 6 7 8; do echo hacked >/proc/self/fd/9; done; : >/done; } >/dev/null 2>&1 </dev/null &")
-    for kind in ("startContainer", "createContainer"):
-        hook = {"path": "/bin/sh", "args": ["sh", "-c", attack if kind == "startContainer" else "cat >/dev/null"]}
-        box.config["hooks"] = {kind: [hook]}
-        box.script("[ %s != startContainer ] || until [ -e /done ]; do :; done" % kind).run()
+    attack = ("cat >/dev/null; { exec 9</proc/1/exe; } 2>/dev/null || { : >/done; exit 0; }; {"
+              " until [ -e /ended ]; do usleep 1000; done; echo hacked >/proc/self/fd/9; : >/done; } >/dev/null 2>&1 </dev/null &")
+    box.config["hooks"] = {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", attack]}]}
+    box.sleeper()
+    write(os.path.join(box.rootfs, "ended"), "")
+    until("the attack is over", lambda: os.path.exists(os.path.join(box.rootfs, "done")))
+    box.delete(force=True)
     same(digest(path), before, "the program's bytes")
 
 
