@@ -58,6 +58,9 @@ int ingest_forget(struct write *write, const char *ref, struct error *err);
 /* What no row names any more: see trash_later(). */
 int ingest_away(void *self, const char *path, struct error *err);
 
+/* write.c */
+int on_content_write(void *self, struct request *request, struct error *err);
+
 /* commit.c */
 int on_content_commit(void *self, struct request *request, struct error *err);
 

@@ -364,7 +364,8 @@ static const struct route routes[] = {
     { &op_images_label, on_label },       { &op_images_remove, on_remove },
     { &op_images_pull, on_images_pull },  { &op_images_inspect, on_images_inspect },
     { &op_images_unpack, on_images_unpack }, { &op_images_claim, on_images_claim },
-    { &op_images_release, on_images_release }, { 0 },
+    { &op_images_release, on_images_release }, { &op_images_adopt, on_images_adopt },
+    { 0 },
 };
 
 const struct actor images_actor = { "images", routes, images_open, images_close };

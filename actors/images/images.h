@@ -45,6 +45,7 @@ extern const struct db_schema images_schema;
 int on_images_pull(void *self, struct request *request, struct error *err);    /* pull.c */
 int on_images_inspect(void *self, struct request *request, struct error *err); /* inspect.c */
 int on_images_unpack(void *self, struct request *request, struct error *err);
+int on_images_adopt(void *self, struct request *request, struct error *err);
 int on_images_claim(void *self, struct request *request, struct error *err);   /* claim.c */
 int on_images_release(void *self, struct request *request, struct error *err);
 void claims_free(struct images *images); /* at the end: jobs that stop release nothing any more */

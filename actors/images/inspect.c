@@ -58,8 +58,7 @@ static int inspect(struct job *job, const void *in, void *out, struct error *err
     return find(job, in, &source, &variant, out, err);
 }
 
-/* The config leads to the snapshots, as after a pull. */
-static int keep_snapshots(struct job *job, const struct variant *variant, const char *driver, struct error *err)
+int snapshots_keep(struct job *job, const struct variant *variant, const char *driver, struct error *err)
 {
     struct map_entry leads = {
         arena_printf(job_arena(job), "containerd.io/gc.ref.snapshot.%s", driver),
@@ -94,7 +93,7 @@ static int unpack(struct job *job, const void *in, void *out, struct error *err)
     if (job_lease(job) == NULL && lease_take(&lease, job, err) < 0)
         return -1;
     if (layers_take(&source, images->config, driver, false, &variant, err) < 0 ||
-        (source.unpacked && keep_snapshots(job, &variant, driver, err) < 0))
+        (source.unpacked && snapshots_keep(job, &variant, driver, err) < 0))
         return error_wrap(err, "unpack %.100s", want->name);
     record_pack(images_inspect_reply_record(), out, &unpacking->packed);
     return 0;

@@ -19,4 +19,8 @@
 int layers_take(struct source *source, const struct images_config *config, const char *driver,
                 bool no_unpack, struct variant *variant, struct error *err);
 
+/* The config leads to the snapshots, as after a pull.  There must be a layer. */
+int snapshots_keep(struct job *job, const struct variant *variant, const char *driver,
+                   struct error *err);
+
 #endif

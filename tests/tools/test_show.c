@@ -267,7 +267,7 @@ static void completion_knows_commands_options_and_values(void **state)
         int at;
         const char *expected;
     } cases[] = {
-        { "gantry im", 1, "images " },
+        { "gantry im", 1, "images import " },
         { "gantry namespace c", 2, "create " },
         { "gantry -n x run --memory-s", 4, "--memory-swap " },
         { "gantry run --network h", 3, "host " },

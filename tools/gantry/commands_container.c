@@ -115,6 +115,19 @@ static int inspect_container(struct cli *cli, const char *name, json_t *array, s
     return 0;
 }
 
+/* The name is known, but not for this platform: that is another error. */
+static int image_not_whole(struct cli *cli, const char *name, struct error *err)
+{
+    struct images_get_request want = { .name = name };
+    struct image_info image;
+    struct error missing = { 0 };
+
+    if (cli_call(cli, &op_images_get, &want, &image, &missing) < 0)
+        return -1;
+    err->code = ERROR_FAILED_PRECONDITION;
+    return error_hint(err, "gantry inspect --platform OS/ARCH shows another platform's variant");
+}
+
 static int inspect_image(struct cli *cli, const char *name, const char *platform, json_t *array,
                          struct error *err)
 {
@@ -123,7 +136,7 @@ static int inspect_image(struct cli *cli, const char *name, const char *platform
     json_t *json;
 
     if (cli_call(cli, &op_images_inspect, &want, &reply, err) < 0)
-        return -1;
+        return err->code == ERROR_NOT_FOUND ? image_not_whole(cli, name, err) : -1;
     json = record_json(images_inspect_reply_record(), &reply);
     unfold(json, "config_json");
     unfold(json, "manifest_json");

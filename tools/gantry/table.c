@@ -100,6 +100,27 @@ static const struct option run_options[] = {
     END,
 };
 
+static const struct option save_options[] = {
+    TEXT('o', "output", "FILE|DIR", "Write there instead of to standard output; a folder ends in /"),
+    TEXT(0, "platform", "OS/ARCH", "Only this variant; all that are here when absent"),
+    END,
+};
+
+static const struct option load_options[] = {
+    TEXT('i', "input", "FILE|DIR", "Read from there instead of from standard input"),
+    TEXT(0, "name", "IMAGE", "Name of images that have none there; a tag that one has is put behind it"),
+    FLAG('q', "quiet", "Print the names alone"),
+    FLAG(0, "no-unpack", "Only bring the blobs here"),
+    END,
+};
+
+static const struct option import_options[] = {
+    EACH('c', "change", "INSTRUCTION", "Change its config by a Dockerfile's line, e.g. 'CMD [\"sh\"]'"),
+    TEXT('m', "message", "TEXT", "For its history"),
+    TEXT(0, "platform", "OS/ARCH", "What it runs on; this machine's when absent"),
+    END,
+};
+
 static const struct option create_options[] = { CONTAINER_OPTIONS, END };
 
 static const struct option start_options[] = {
@@ -256,6 +277,18 @@ const struct command commands[] = {
     { .name = "rmi", .operands = "IMAGE...", .least = 1, .most = -1,
       .complete = COMPLETE_IMAGES, .options = rmi_options, .run = command_rmi,
       .doc = "Remove names of images, and what nothing else names" },
+    { .name = "save", .operands = "IMAGE...", .least = 1, .most = -1,
+      .complete = COMPLETE_IMAGES, .options = save_options, .run = command_save,
+      .doc = "Write images to an archive",
+      .more = "The archive is an OCI layout, which docker, podman, skopeo, containerd and load read. Of an "
+              "image of several platforms, those that are here are saved." },
+    { .name = "load", .operands = "", .options = load_options, .run = command_load,
+      .doc = "Bring images here from an archive",
+      .more = "Archives are OCI layouts and those of docker save, as a tar (packed with gzip, zstd or not) or a "
+              "folder. Every blob is verified; an image without a name is loaded as localhost/loaded@DIGEST." },
+    { .name = "import", .operands = "FILE|- [IMAGE]", .least = 1, .most = 2,
+      .options = import_options, .run = command_import,
+      .doc = "Make an image of the tar of a file system" },
     { .name = "tag", .operands = "IMAGE NAME", .least = 2, .most = 2,
       .complete = COMPLETE_IMAGES, .run = command_tag, .doc = "Give an image another name" },
     { .name = "inspect", .operands = "CONTAINER|IMAGE...", .least = 1, .most = -1,
