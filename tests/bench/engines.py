@@ -105,6 +105,15 @@ class Gantry(Engine):
     def pull_command(self, image):
         return self.command("pull", image)
 
+    def save(self, image, path):
+        return self.do("save", "-o", path, image)
+
+    def load(self, path):
+        return self.do("load", "-q", "-i", path)
+
+    def forget(self, image):
+        return self.do("rmi", image)
+
     def run_command(self, image, *argv, id=None):
         return self.command("run", "--rm", "--name", id or self.new_id(), "--runtime", self.runtime, image, *argv)
 
@@ -159,6 +168,15 @@ class Containerd(Engine):
 
     def pull_command(self, image):
         return self.command("images", "pull", "--plain-http", *self.snapshots, image)
+
+    def save(self, image, path):
+        return self.do("images", "export", path, image)
+
+    def load(self, path):
+        return self.do("images", "import", *self.snapshots, path)
+
+    def forget(self, image):
+        return self.do("images", "rm", "--sync", image)
 
     def run_command(self, image, *argv, id=None):
         return self.command("run", "--rm", *self.snapshots, image, id or self.new_id(), *argv)
