@@ -13,6 +13,7 @@
 #include "platform/linux/runtime/cgroup.h"
 #include "platform/linux/runtime/commands.h"
 #include "platform/linux/runtime/hooks.h"
+#include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/report.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -77,12 +78,23 @@ static void poststop_of_file(const struct state *state)
     json_decref(config);
 }
 
+static int class_remove(const struct state *state, struct error *err)
+{
+    CLEANUP(rdt_free) struct rdt *rdt = NULL;
+
+    if (rdt_load(json_object_get(state->document, "rdt"), &rdt, err) < 0)
+        return -1;
+    return rdt != NULL ? rdt_remove(rdt, err) : 0;
+}
+
 static int leftovers_remove(struct state *state, const json_t *config, struct error *err)
 {
     struct error ignored;
     CLEANUP(cgroup_free) struct cgroup *cgroup = cgroup_of(state, &ignored);
 
     if (cgroup != NULL && cgroup_remove(cgroup, err) < 0)
+        return -1;
+    if (class_remove(state, err) < 0)
         return -1;
     if (config != NULL)
         poststop(state, config);
