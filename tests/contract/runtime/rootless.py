@@ -1,10 +1,13 @@
 """rootless - a plain user's containers: a user namespace of one id, or of ranges by newuidmap."""
 import os
 import shutil
+import stat
 
-from kit import Console, check, has, read, same, skip, test
+from kit import (LIBC, MS_BIND, MS_REC, MS_SLAVE, Console, check, has, mount, needs_file, read, same, skip,
+                 status_of, test)
 
 USER = 65534
+CLONE_NEWNS = 0x20000
 
 
 def become_user():
@@ -159,21 +162,90 @@ def rootless_ids_that_are_not_his_fail(box):
     box.leaves_nothing()
 
 
+def ranged(box, allowed, hidden=None):
+    """The plain user's ranges are these, in files that only his processes see; the machine's stay."""
+    for program in ("newuidmap", "newgidmap"):
+        path = shutil.which(program)
+        if not path:
+            skip(f"{program} is not installed")
+        if not os.stat(path).st_mode & stat.S_ISUID and "security.capability" not in os.listxattr(path):
+            skip(f"{path} has no rights of its own")
+        if os.statvfs(path).f_flag & os.ST_NOSUID:
+            skip(f"{path} is on a file system that is mounted nosuid")
+    if status_of("self")["NoNewPrivs"] != "0":
+        skip("no_new_privs is set: newuidmap would have no rights")
+    plain(box)
+    copies = {}
+    if hidden:
+        copies[shutil.which(hidden)] = box.outside("no-program", "")
+    for name, ranges in zip(("/etc/subuid", "/etc/subgid"), allowed):
+        needs_file(name, "there is nothing that can be covered by the test's own")
+        copies[name] = box.outside(os.path.basename(name), "".join(f"{USER}:{first}:{size}\n" for first, size in ranges))
+
+    def become_user_with_ranges():
+        if LIBC.unshare(CLONE_NEWNS) < 0:
+            os._exit(99)
+        mount("none", "/", flags=MS_REC | MS_SLAVE)
+        for name, copy in copies.items():
+            mount(copy, name, flags=MS_BIND)
+        become_user()
+
+    as_user = box.start_call
+    box.start_call = lambda *args, **more: as_user(*args, **{"preexec": become_user_with_ranges, **more})
+    return box
+
+
+def map_ranges(box, uids, gids):
+    for key, (first, size) in (("uidMappings", uids), ("gidMappings", gids)):
+        box.linux[key] = [{"containerID": 0, "hostID": USER, "size": 1},
+                          {"containerID": 1, "hostID": first, "size": size}]
+
+
 @test
 def rootless_ranges_by_newuidmap(box):
-    if not shutil.which("newuidmap"):
-        skip("newuidmap is not installed")
-    try:
-        allowed = [line for line in read("/etc/subuid").splitlines() if line.startswith(("nobody:", f"{USER}:"))]
-    except OSError:
-        allowed = []
-    if not allowed:
-        skip("nobody has no ranges in /etc/subuid")
-    plain(box)
-    start = int(allowed[0].split(":")[1])
-    for key in ("uidMappings", "gidMappings"):
-        box.linux[key] = [{"containerID": 0, "hostID": USER, "size": 1}, {"containerID": 1, "hostID": start, "size": 1000}]
-    same(len(box.sh("cat /proc/self/uid_map").splitlines()), 2, "the ranges")
+    ranged(box, ([(300000, 1000)], [(400000, 2000)]))
+    map_ranges(box, (300000, 1000), (400000, 2000))
+    box.capable("SETUID", "SETGID", "CHOWN")
+    out = box.sh("cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/made; chown 5:7 /tmp/made; "
+                 "cat /proc/self/setgroups")
+    same([line.split() for line in out.splitlines()],
+         [["0", str(USER), "1"], ["1", "300000", "1000"], ["0", str(USER), "1"], ["1", "400000", "2000"], ["allow"]],
+         "the maps, and whether groups may be set")
+    made = os.stat(os.path.join(box.rootfs, "tmp/made"))
+    same((made.st_uid, made.st_gid), (300004, 400006), "who owns what 5:7 has made")
+
+
+@test(runc="sets no further groups")
+def rootless_user_of_a_range(box):
+    ranged(box, ([(300000, 1000)], [(400000, 1000)]))
+    map_ranges(box, (300000, 1000), (400000, 1000))
+    box.process["user"] = {"uid": 9, "gid": 8, "additionalGids": [7]}
+    same(box.sh("id -u; id -g; id -G"), "9\n8\n8 7\n", "who it is")
+
+
+@test
+def rootless_ranges_that_are_not_his_fail(box):
+    ranged(box, ([(300000, 1000)], [(400000, 1000)]))
+    for uids, gids, part in (((300000, 1001), (400000, 1000), "uid"), ((300000, 1000), (399999, 1000), "gid")):
+        map_ranges(box, uids, gids)
+        done = box.run("/bin/true", status="fails")
+        if box.kind == "gantry-oci":
+            has(done.err, f"linux.{part}Mappings", "the message")
+            has(done.err, "/etc/subuid", "the message")
+        check(done.err.strip(), "no message")
+        box.leaves_nothing()
+
+
+@test
+def rootless_ranges_without_the_helpers_fail(box):
+    ranged(box, ([(300000, 1000)], [(400000, 1000)]), hidden="newgidmap")
+    map_ranges(box, (300000, 1000), (400000, 1000))
+    done = box.run("/bin/true", status="fails")
+    if box.kind == "gantry-oci":
+        has(done.err, "linux.gidMappings", "the message")
+        has(done.err, "newgidmap is not installed", "the message")
+    check(done.err.strip(), "no message")
+    box.leaves_nothing()
 
 
 @test
