@@ -228,6 +228,11 @@ static int folder_make(const struct rdt *rdt, const char *folder, const char *fi
                          "linux.intelRdt.%s: make %s: the processor has no more (num_closids, "
                          "num_rmids in %s/info)",
                          field, folder, rdt->root);
+    if (errno == EPERM && geteuid() == 0) /* a processor that only counts */
+        return rdt_error(rdt, EPERM, err,
+                         "linux.intelRdt.%s: make %s: if this machine has no classes, closID \"/\" "
+                         "is the one there is",
+                         field, folder);
     return rdt_error(rdt, errno, err, "linux.intelRdt.%s: make %s", field, folder);
 }
 

@@ -1,12 +1,15 @@
 /* Classes of caches: made, joined, refused, told of and removed, in a folder like resctrl; and in
    the kernel's own, where there is one. */
+#include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 
 #include "resctrl_fixture.h"
 
+#include "platform/linux/runtime/cgroup.h"
 #include "platform/linux/runtime/rdt.h"
 
 static struct rdt *rdt;
@@ -391,6 +394,64 @@ static void an_update_changes_what_it_names(void **state UNUSED)
     refused(ERROR_INVALID_ARGUMENT, "linux.intelRdt.l3CacheSchema: write L9:1=5");
 }
 
+static void *wait_forever(void *ctx)
+{
+    for (;;)
+        pause();
+    return ctx;
+}
+
+static void threads_start(int told)
+{
+    pthread_t thread;
+    char ready = 1;
+
+    for (int i = 0; i < 3; i++)
+        ready &= pthread_create(&thread, NULL, wait_forever, NULL) == 0;
+    if (__real_write(told, &ready, 1) == 1)
+        wait_forever(NULL);
+    _exit(1);
+}
+
+static void every_thread_in_the_control_groups_is_gathered(void **state UNUSED)
+{
+    CLEANUP(cgroup_free) struct cgroup *cgroup = NULL;
+    struct place place = document_of("{}"), none = place_member(&place, "resources");
+    struct cgroup_want want = {
+        .id = "x", .path = "/gantry-test-rdt", .resources = &none, .annotations = &none
+    };
+    char folder[32], ready = 0;
+    struct dirent *entry;
+    int told[2], found = 0;
+    DIR *list;
+
+    if (geteuid() != 0) {
+        printf("skipped: control groups need root\n");
+        skip();
+    }
+    cgroup = cgroup_new(&want, &err);
+    assert_non_null(cgroup);
+    assert_int_equal(cgroup_make(cgroup, &err), 0);
+    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    sleeper = fork();
+    if (sleeper == 0)
+        threads_start(told[1]);
+    assert_int_equal(cgroup_enter(cgroup, sleeper, &err), 0);
+    assert_int_equal(read(told[0], &ready, 1), 1);
+    assert_int_equal(ready, 1);
+    rdt_made("c1", "{}");
+    assert_int_equal(rdt_gather(rdt, cgroup, &err), 0);
+    snprintf(folder, sizeof(folder), "/proc/%d/task", (int)sleeper);
+    list = opendir(folder);
+    while ((entry = readdir(list)) != NULL)
+        found += entry->d_name[0] != '.' && has_task(in_resctrl("c1/tasks"), entry->d_name);
+    closedir(list);
+    assert_int_equal(found, 4);
+    assert_int_equal(cgroup_remove(cgroup, &err), 0);
+    close(told[0]);
+    close(told[1]);
+}
+
 static const json_t *at(const json_t *stats, const char *key, const char *below_key)
 {
     const json_t *found = json_object_get(stats, key);
@@ -509,6 +570,7 @@ int main(void)
         T(a_machine_that_cannot_monitor_says_so),
         T(without_more_monitoring_groups_the_class_goes_again),
         T(an_update_changes_what_it_names),
+        T(every_thread_in_the_control_groups_is_gathered),
         T(what_a_class_gives_and_counts_is_told),
         T(counters_of_others_are_not_the_containers),
         T(only_the_kernels_own_is_taken_for_it),
