@@ -373,7 +373,7 @@ static void words_free(char ***words)
 
 int oci_main(int argc, char **argv)
 {
-    struct options options = { 0 };
+    CLEANUP(options_free) struct options options = { 0 };
     struct error err = { 0 };
     const struct command *command;
     CLEANUP(words_free) char **words = calloc((size_t)argc + 1, sizeof(*words)); /* is reordered */
