@@ -289,6 +289,7 @@ static ssize_t tasks_write(const char *path, const char *data, size_t size)
     }
     snprintf(folder, sizeof(folder), "%s", path);
     *strrchr(folder, '/') = '\0';
+    file_fill(resctrl, "info/last_moved", path); /* the test's own: outlives the task */
     if (!has_task(path, task)) {
         snprintf(text, sizeof(text), "%.8000s%s\n", file_text(path), task);
         file_fill(folder, "tasks", text);
