@@ -114,6 +114,51 @@ static void read_only_binds_and_tmpfs_are_what_they_say(void **state UNUSED)
     quit(&c);
 }
 
+/* As the shim's namespace has them; the runtime's own changes are in the container's. */
+static void words_mean_what_they_mean_in_a_spec(void **state UNUSED)
+{
+    const char *bind[] = { "rbind", "rro", "nosuid", "noexec" };
+    const char *size[] = { "size=1m,nodev", "noatime", "sync", "shared" };
+    const char *layers[2];
+    char lower[PATH_SIZE + 32], more[PATH_SIZE + 32];
+    const struct mount mounts[] = {
+        { .type = "overlay", .source = "overlay", .options = { 2, layers } },
+        { .type = "bind", .source = in_base("host"), .target = "/mnt", .options = { 4, bind } },
+        { .type = "tmpfs", .source = "tmpfs", .target = "/tmp", .options = { 4, size } },
+    };
+    struct container c = { .args = "[\"true\"]", .mounts = mounts, .mount_count = 3 };
+
+    run_shell("mkdir -p '%s/a,b' %s/host/disk %s/image/mnt", base, base, base);
+    run_shell("mount -t tmpfs below %s/host/disk", base);
+    snprintf(lower, sizeof(lower), "lowerdir=%s/a\\,b:%s/image", base, base);
+    snprintf(more, sizeof(more), "relatime,ro");
+    layers[0] = lower;
+    layers[1] = more;
+    create(&c);
+    run_shell("table=/proc/$(cat %s)/mountinfo; grep -q '/rootfs ro,relatime .* overlay' $table && "
+              "grep -q '/rootfs/mnt ro,nosuid,noexec' $table && grep -q '/mnt/disk ro,' $table && "
+              "grep '/rootfs/tmp rw,nodev,noatime shared:' $table | grep -q 'size=1024k'",
+              in_folder(&c, "shim.pid"));
+    quit(&c);
+    run_shell("umount %s/host/disk; rm -r %s/host '%s/a,b'", base, base, base);
+}
+
+static void words_for_a_container_alone_are_refused(void **state UNUSED)
+{
+    static const char *const words[] = { "tmpcopyup", "idmap", "remount" };
+
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        const struct mount mount = { .type = "tmpfs", .source = "tmpfs",
+                                     .options = { 1, (const char **)(uintptr_t)&words[i] } };
+        struct container c = { .args = "[\"true\"]", .mounts = &mount, .mount_count = 1 };
+
+        assert_int_equal(create_try(&c), -1);
+        if (strstr(c.err.text, "mount tmpfs: option ") == NULL || strstr(c.err.text, words[i]) == NULL)
+            fail_msg("%s: %s", words[i], c.err.text);
+        arena_drop(&c.arena);
+    }
+}
+
 /* An image may hold a link where a mount is to go: it stays inside. */
 static void a_target_does_not_lead_out_of_the_root_file_system(void **state UNUSED)
 {
@@ -237,6 +282,8 @@ int main(void)
         TEST(an_overlay_whose_options_are_longer_than_a_page_is_mounted),
         TEST(an_overlay_of_hundreds_of_layers_is_mounted),
         TEST(read_only_binds_and_tmpfs_are_what_they_say),
+        TEST(words_mean_what_they_mean_in_a_spec),
+        TEST(words_for_a_container_alone_are_refused),
         TEST(a_target_does_not_lead_out_of_the_root_file_system),
         TEST(a_later_mount_of_the_host_appears_in_a_slave_volume),
         TEST(a_mount_in_a_shared_volume_reaches_the_host),

@@ -310,6 +310,11 @@ int cgroup_each(const struct cgroup *cgroup,
     return 0;
 }
 
+bool cgroup_is_none(const struct cgroup *cgroup)
+{
+    return cgroup_any(cgroup) == NULL;
+}
+
 bool cgroup_is_v2(const struct cgroup *cgroup)
 {
     return cgroup->v2;

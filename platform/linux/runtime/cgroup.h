@@ -95,6 +95,8 @@ int cgroup_each(const struct cgroup *cgroup,
                             const char *path, struct error *err),
                 void *ctx, struct error *err);
 bool cgroup_is_v2(const struct cgroup *cgroup);
+/* Rootless, and it may have no group anywhere: nothing is known of its processes. */
+bool cgroup_is_none(const struct cgroup *cgroup);
 /* Version 2, delegated (runtime-spec config-linux "Cgroup ownership"): the container's root owns
  * it. */
 int cgroup_own(struct cgroup *cgroup, uid_t uid, struct error *err);

@@ -48,7 +48,7 @@ json_t *stats_memory_entry(uint64_t limit, uint64_t usage, uint64_t most, uint64
 {
     json_t *entry = draft_object();
 
-    stats_put(entry, "limit", limit);
+    draft_put(entry, "limit", size_of(limit));
     stats_put(entry, "usage", usage);
     stats_put(entry, "max", most);
     draft_put(entry, "failcnt", size_of(failed));

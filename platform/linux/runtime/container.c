@@ -15,7 +15,6 @@
 #include "platform/linux/runtime/files.h"
 #include "platform/linux/runtime/hooks.h"
 #include "platform/linux/runtime/network.h"
-#include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/report.h"
 #include "platform/linux/runtime/self.h"
 #include "platform/linux/runtime/sysctl.h"
@@ -43,6 +42,7 @@ void container_init(struct container *container, const struct options *options)
 void container_close(struct container *container)
 {
     rootfs_free(&container->rootfs);
+    rdt_free(&container->rdt);
     cgroup_free(&container->cgroup);
     filter_free(&container->filter);
     process_free(&container->process);
@@ -212,7 +212,7 @@ int container_check(struct container *container, struct error *err)
         sysctls_check(&container->linux_, own, err) < 0 ||
         net_devices_check(&container->linux_, (own & CLONE_NEWNET) != 0, err) < 0)
         return -1;
-    return rdt_check(&container->linux_, err);
+    return rdt_new(&container->linux_, container->state.id, NULL, &container->rdt, err);
 }
 
 static int cgroup_read(struct container *container, struct error *err)

@@ -13,6 +13,7 @@
 #include "platform/linux/runtime/namespaces.h"
 #include "platform/linux/runtime/options.h"
 #include "platform/linux/runtime/process.h"
+#include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/rootfs.h"
 #include "platform/linux/runtime/state.h"
 
@@ -31,6 +32,7 @@ struct container {
     struct process_spec *process;
     struct filter *filter;
     struct cgroup *cgroup;
+    struct rdt *rdt; /* NULL: not asked for */
     struct rootfs *rootfs;
     unsigned listen_fds, keep_fds;
 

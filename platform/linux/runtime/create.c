@@ -118,6 +118,8 @@ static int state_fill(struct container *container, struct error *err)
         draft_put(document, "annotations", draft_copy(annotations));
     draft_put(document, "descriptors", descriptors_note());
     draft_put(document, "cgroup", cgroup_save(container->cgroup));
+    if (container->rdt != NULL)
+        draft_put(document, "rdt", rdt_save(container->rdt));
     return state_save(&container->state, container->config_bytes, container->config_size, err);
 }
 
@@ -176,6 +178,8 @@ void container_undo(struct container *container)
     }
     if (container->is_grouped && cgroup_remove(container->cgroup, &ignored) < 0)
         report_warning("%s", ignored.text);
+    if (container->rdt != NULL && rdt_undo(container->rdt, &ignored) < 0)
+        report_warning("%s", ignored.text);
     if (container->pid > 0)
         hooks_after(container);
     if (container->is_saved && state_remove(&container->state, &ignored) < 0)
@@ -190,7 +194,9 @@ int container_groups_make(struct container *container, struct error *err)
     container->is_grouped = true; /* half made ones are removed as well */
     if (cgroup_warning(container->cgroup) != NULL)
         report_warning("%s", cgroup_warning(container->cgroup));
-    return cgroup_make(container->cgroup, err);
+    if (cgroup_make(container->cgroup, err) < 0)
+        return -1;
+    return container->rdt != NULL ? rdt_make(container->rdt, err) : 0;
 }
 
 static int clone_first(struct container *container, struct error *err)
@@ -227,6 +233,8 @@ static int equip(struct container *container, struct error *err)
             cgroup_own(container->cgroup, (uid_t)root, err) < 0)
             return -1;
     }
+    if (container->rdt != NULL && rdt_enter(container->rdt, container->pid, err) < 0)
+        return -1;
     if (process_limit(container->process, container->pid, err) < 0 ||
         container_groups_note(container, err) < 0)
         return -1;

@@ -13,6 +13,8 @@
 #include "platform/linux/runtime/cgroup.h"
 #include "platform/linux/runtime/commands.h"
 #include "platform/linux/runtime/hooks.h"
+#include "platform/linux/runtime/processes.h"
+#include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/report.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -77,12 +79,23 @@ static void poststop_of_file(const struct state *state)
     json_decref(config);
 }
 
+static int class_remove(const struct state *state, struct error *err)
+{
+    CLEANUP(rdt_free) struct rdt *rdt = NULL;
+
+    if (rdt_load(json_object_get(state->document, "rdt"), &rdt, err) < 0)
+        return -1;
+    return rdt != NULL ? rdt_remove(rdt, err) : 0;
+}
+
 static int leftovers_remove(struct state *state, const json_t *config, struct error *err)
 {
     struct error ignored;
     CLEANUP(cgroup_free) struct cgroup *cgroup = cgroup_of(state, &ignored);
 
     if (cgroup != NULL && cgroup_remove(cgroup, err) < 0)
+        return -1;
+    if (class_remove(state, err) < 0)
         return -1;
     if (config != NULL)
         poststop(state, config);
@@ -127,8 +140,9 @@ int command_kill(const struct options *options, struct error *err)
         cgroup = cgroup_of(&state, err);
         if (cgroup == NULL)
             return -1;
-        if (options->all || number == SIGKILL)
-            return cgroup_signal(cgroup, number, err);
+        /* without groups, the first process is all that there is to be killed */
+        if (options->all || (number == SIGKILL && !cgroup_is_none(cgroup)))
+            return processes_signal(&state, cgroup, number, err);
     }
     process = state_pidfd(&state, err);
     if (process < 0)
@@ -136,7 +150,11 @@ int command_kill(const struct options *options, struct error *err)
     if (process_signal(process, number) < 0)
         return error_sys(err, errno, "send signal %d to container %s", number, state.id);
     /* a frozen process is not killed before it is let go */
-    if (number == SIGKILL && (cgroup = cgroup_of(&state, err)) != NULL && cgroup_is_frozen(cgroup))
+    if (number != SIGKILL)
+        return 0;
+    if (cgroup == NULL)
+        cgroup = cgroup_of(&state, err);
+    if (cgroup != NULL && cgroup_is_frozen(cgroup))
         return cgroup_freeze(cgroup, false, err);
     return 0;
 }

@@ -6,7 +6,7 @@
 
 /* Kills every process of it, and returns when they have ended. */
 int container_kill(const struct state *state, struct error *err);
-/* That, then control groups, poststop hooks and the folder.  NOT_FOUND: somebody else was faster.
+/* That, then control groups, the class of caches, poststop hooks and the folder.  NOT_FOUND: somebody else was faster.
    `config` is the container's, when it is at hand, or NULL. */
 int container_end(struct state *state, const json_t *config, struct error *err);
 

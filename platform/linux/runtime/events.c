@@ -12,6 +12,7 @@
 
 #include "platform/linux/runtime/cgroup.h"
 #include "platform/linux/runtime/commands.h"
+#include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/state.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -34,9 +35,16 @@ static int event_print(const struct state *state, const char *type, json_t *data
 
 static int stats_print(const struct state *state, const struct cgroup *cgroup, struct error *err)
 {
-    json_t *data = cgroup_statistics(cgroup, err);
+    CLEANUP(rdt_free) struct rdt *rdt = NULL;
+    json_t *data;
 
-    return data == NULL ? -1 : event_print(state, "stats", data, err);
+    if (rdt_load(json_object_get(state->document, "rdt"), &rdt, err) < 0)
+        return -1;
+    data = cgroup_statistics(cgroup, err);
+    if (data == NULL)
+        return -1;
+    draft_put(data, "intel_rdt", rdt != NULL ? rdt_statistics(rdt) : draft_object());
+    return event_print(state, "stats", data, err);
 }
 
 /* "5s", "100ms", "1m30s", as Go's durations are written; -1 when it is none. */

@@ -21,6 +21,7 @@
 #include "platform/linux/runtime/container.h"
 #include "platform/linux/runtime/exec_process.h"
 #include "platform/linux/runtime/files.h"
+#include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/report.h"
 #include "platform/linux/runtime/self.h"
 #include "platform/linux/runtime/standing.h"
@@ -37,6 +38,7 @@ struct exec {
     struct process_spec *process;
     struct filter *filter;
     struct cgroup *cgroup;
+    struct rdt *rdt; /* NULL: the container is in no class */
     struct namespaces namespaces;
     unsigned listen_fds, keep_fds;
     bool is_led; /* into its groups by us, since there is more to do on the way */
@@ -46,6 +48,7 @@ struct exec {
 
 static void exec_close(struct exec *exec)
 {
+    rdt_free(&exec->rdt);
     cgroup_free(&exec->cgroup);
     filter_free(&exec->filter);
     process_free(&exec->process);
@@ -182,6 +185,8 @@ static int exec_read(struct exec *exec, struct error *err)
     if (exec->namespaces.process < 0)
         return error_set(err, ERROR_FAILED_PRECONDITION, "cannot exec in a stopped container");
     exec->cgroup = cgroup_load(json_object_get(exec->state.document, "cgroup"), err);
+    if (rdt_load(json_object_get(exec->state.document, "rdt"), &exec->rdt, err) < 0)
+        return -1;
     exec->is_led = exec->process->initial != NULL || exec->process->final != NULL ||
                    options->cgroups.count > 0;
     return exec->cgroup != NULL ? cgroup_open(exec->cgroup, exec->state.pid, err) : -1;
@@ -202,6 +207,14 @@ static int group_enter(struct exec *exec, struct error *err)
         if (exec_group_enter(exec->cgroup, options->cgroups.items[i], exec->pid, err) < 0)
             return -1;
     return process_affinity_final(exec->process, exec->pid, err);
+}
+
+/* Whoever removes a class puts who is in it into the default one: then we are there, too. */
+static int class_enter(const struct exec *exec, struct error *err)
+{
+    if (exec->rdt == NULL || rdt_enter(exec->rdt, exec->pid, err) == 0)
+        return 0;
+    return err->os == ENOENT ? 0 : -1;
 }
 
 static int console_got(struct exec *exec, int master, struct error *err)
@@ -263,7 +276,8 @@ static int exec_make(struct exec *exec, struct error *err)
     file_close(&exec->their_talk);
     if (result < 0)
         return exec->pid = 0, -1;
-    if (group_enter(exec, err) < 0 || process_limit(exec->process, exec->pid, err) < 0 ||
+    if (group_enter(exec, err) < 0 || class_enter(exec, err) < 0 ||
+        process_limit(exec->process, exec->pid, err) < 0 ||
         (exec->filter != NULL && filter_compile(exec->filter, err) < 0) ||
         talk_say(exec->talk, TALK_GO, -1, err) < 0)
         return -1;

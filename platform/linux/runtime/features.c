@@ -106,12 +106,12 @@ static json_t *memory_policy(void)
     return object;
 }
 
-static json_t *intel_rdt(bool has)
+static json_t *intel_rdt(void)
 {
-    json_t *object = enabled(has);
+    json_t *object = enabled(true);
 
-    draft_put(object, "schemata", draft_bool(has));
-    draft_put(object, "monitoring", draft_bool(has));
+    draft_put(object, "schemata", draft_bool(true));
+    draft_put(object, "monitoring", draft_bool(true));
     return object;
 }
 
@@ -123,7 +123,7 @@ static json_t *mount_extensions(void)
     return object;
 }
 
-static json_t *linux_part(const struct features_parts *parts)
+static json_t *linux_part(void)
 {
     json_t *object = draft_object();
 
@@ -133,7 +133,7 @@ static json_t *linux_part(const struct features_parts *parts)
     draft_put(object, "seccomp", seccomp());
     draft_put(object, "apparmor", enabled(true));
     draft_put(object, "selinux", enabled(true));
-    draft_put(object, "intelRdt", intel_rdt(parts->intel_rdt));
+    draft_put(object, "intelRdt", intel_rdt());
     draft_put(object, "memoryPolicy", memory_policy());
     draft_put(object, "mountExtensions", mount_extensions());
     draft_put(object, "netDevices", enabled(true));
@@ -162,7 +162,7 @@ json_t *features_new(const struct features_parts *parts)
         document, "hooks",
         draft_words("prestart createRuntime createContainer startContainer poststart poststop"));
     draft_put(document, "mountOptions", words_of(parts->mount_options, parts->mount_option_count));
-    draft_put(document, "linux", linux_part(parts));
+    draft_put(document, "linux", linux_part());
     draft_put(document, "annotations", annotations());
     /* a "." in the end: all that begin like this */
     draft_put(document, "potentiallyUnsafeConfigAnnotations",

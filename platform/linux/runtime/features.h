@@ -6,14 +6,12 @@
 #define RUNTIME_FEATURES_H
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 /* What other parts of the runtime know. */
 struct features_parts {
     const char *const *mount_options;
     size_t mount_option_count;
-    bool intel_rdt;
 };
 
 json_t *features_new(const struct features_parts *parts);

@@ -44,6 +44,25 @@ static int word_give(int context, const char *key, const char *value, struct err
     return context_error(context, what, err);
 }
 
+/* Linux 6.8 takes the lower layers of an overlay one by one, however many there are. */
+static int layers_give(int context, const char *layers, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    char *save = NULL;
+
+    for (char *at = strtok_r(arena_str(arena, layers), ":", &save); at != NULL;
+         at = strtok_r(NULL, ":", &save))
+        if (word_give(context, "lowerdir+", at, err) < 0)
+            return -1;
+    return 0;
+}
+
+static bool is_layers(const struct mount_want *want, const struct mount_word *word)
+{
+    return word->value != NULL && strlen(word->value) > VALUE_MAX &&
+           strcmp(want->type, "overlay") == 0 && strcmp(word->key, "lowerdir") == 0;
+}
+
 static int words_give(int context, const struct mount_want *want, struct error *err)
 {
     if (want->source != NULL && word_give(context, "source", want->source, err) < 0)
@@ -54,8 +73,10 @@ static int words_give(int context, const struct mount_want *want, struct error *
         return -1;
     for (size_t i = 0; i < want->options.data_count; i++) {
         const struct mount_word *word = &want->options.data[i];
+        int given = is_layers(want, word) ? layers_give(context, word->value, err)
+                                          : word_give(context, word->key, word->value, err);
 
-        if (word_give(context, word->key, word->value, err) < 0)
+        if (given < 0)
             return -1;
     }
     return 0;
@@ -193,9 +214,8 @@ static int words_join(const struct rootfs *rootfs, const struct mount_want *want
     return data->size > (size_t)sysconf(_SC_PAGESIZE) ? -1 : 0;
 }
 
-/* By way of the current folder: a path of the target would be walked a second time. */
-int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
-                      int target)
+int file_system_mount_at(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
+                         const char *target)
 {
     CLEANUP(buffer_free) struct buffer data = { 0 };
     const char *source = want->source != NULL ? want->source : want->type;
@@ -204,9 +224,14 @@ int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want
         errno = E2BIG;
         return -1;
     }
-    if (fchdir(target) < 0)
-        return -1;
-    return mount(source, ".", want->type, flags_of(&want->options), data.data);
+    return mount(source, target, want->type, flags_of(&want->options), data.data);
+}
+
+/* By way of the current folder: a path of the target would be walked a second time. */
+int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
+                      int target)
+{
+    return fchdir(target) < 0 ? -1 : file_system_mount_at(rootfs, want, mode, ".");
 }
 
 /* ---- remount ---------------------------------------------------------------------- */

@@ -136,8 +136,8 @@ static const struct option_row update_rows[] = {
     TEXT("memory-reservation", NULL, memory_reservation, "bytes"),
     TEXT("memory-swap", NULL, memory_swap, "bytes of memory and swap; -1: no limit"),
     TEXT("pids-limit", NULL, pids_limit, "number of processes"),
-    TEXT("l3-cache-schema", NULL, l3_cache_schema, "Intel RDT"),
-    TEXT("mem-bw-schema", NULL, mem_bw_schema, "Intel RDT"),
+    TEXT("l3-cache-schema", NULL, l3_cache_schema, "shares of the L3 caches, like L3:0=ff;1=f0"),
+    TEXT("mem-bw-schema", NULL, mem_bw_schema, "of memory bandwidth, like MB:0=20;1=70"),
     HELP,
     END,
 };
@@ -373,7 +373,7 @@ static void words_free(char ***words)
 
 int oci_main(int argc, char **argv)
 {
-    struct options options = { 0 };
+    CLEANUP(options_free) struct options options = { 0 };
     struct error err = { 0 };
     const struct command *command;
     CLEANUP(words_free) char **words = calloc((size_t)argc + 1, sizeof(*words)); /* is reordered */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/scope.h"
+
 static bool is_called(const char *name, const char *word, size_t size)
 {
     return name != NULL && strlen(name) == size && memcmp(name, word, size) == 0;
@@ -139,4 +141,16 @@ int options_parse(const struct option_row *rows, int argc, char **argv, bool in_
     out->argc = kept;
     out->argv = argv;
     return 0;
+}
+
+void options_free(struct options *options)
+{
+    struct option_list *const lists[] = { &options->env, &options->caps, &options->gids,
+                                          &options->cgroups, &options->empty_ns };
+
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        free(lists[i]->items);
+        lists[i]->items = NULL;
+        lists[i]->count = 0;
+    }
 }

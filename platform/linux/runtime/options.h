@@ -71,5 +71,6 @@ struct option_row {
    in order in place).  With `in_order` it stops at the first word that is no option. */
 int options_parse(const struct option_row *rows, int argc, char **argv, bool in_order,
                   struct options *out, struct error *err);
+void options_free(struct options *options); /* for CLEANUP(): its lists */
 
 #endif

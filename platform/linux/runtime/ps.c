@@ -10,6 +10,7 @@
 
 #include "platform/linux/runtime/cgroup.h"
 #include "platform/linux/runtime/commands.h"
+#include "platform/linux/runtime/processes.h"
 #include "platform/linux/runtime/state.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -126,7 +127,7 @@ int command_ps(const struct options *options, struct error *err)
     if (state_status(&state) == STATUS_STOPPED)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container not running");
     cgroup = cgroup_load(json_object_get(state.document, "cgroup"), err);
-    if (cgroup == NULL || cgroup_pids(cgroup, &pids, &count, err) < 0)
+    if (cgroup == NULL || processes_list(&state, cgroup, &pids, &count, err) < 0)
         return -1;
     if (strcmp(format, "json") == 0)
         result = pids_print(pids, count, err);

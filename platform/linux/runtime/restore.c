@@ -301,6 +301,7 @@ static int criu_restore(struct restore *restore, struct error *err)
         criu_open(&restore->criu, &restore->start, err) < 0 ||
         images_move(&restore->images, restore->criu.pid, err) < 0 ||
         cgroup_enter(container->cgroup, restore->criu.pid, err) < 0 ||
+        (container->rdt != NULL && rdt_enter(container->rdt, restore->criu.pid, err) < 0) ||
         container_groups_note(container, err) < 0 || groups_add(restore, err) < 0)
         return -1;
     if (criu_ask(&restore->criu, CRIU_RESTORE, &restore->images.options, notice_hear, restore,

@@ -106,6 +106,9 @@ int idmap_apply(int tree, int namespace, bool all, struct error *err);
 /* On `target` at once, leaving the current folder there; -1 with errno. */
 int file_system_mount(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
                       int target);
+/* At a path, which is walked; -1 with errno: E2BIG is more than a page of options. */
+int file_system_mount_at(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
+                         const char *target);
 /* A detached mount; -1: err names the word that was refused. */
 int file_system_make(const struct rootfs *rootfs, const struct mount_want *want, mode_t mode,
                      struct error *err);

@@ -104,20 +104,27 @@ static json_t *map_draft(uint32_t id)
     return list;
 }
 
+/* No device but those that the runtime makes. */
+static json_t *resources_draft(void)
+{
+    json_t *resources = draft_object(), *devices = draft_array(), *device = draft_object();
+
+    draft_put(device, "allow", draft_bool(false));
+    draft_put(device, "access", draft_text("rwm"));
+    draft_add(devices, device);
+    draft_put(resources, "devices", devices);
+    return resources;
+}
+
 static json_t *linux_draft(bool rootless)
 {
-    json_t *section = draft_object(), *resources = draft_object();
-    json_t *devices = draft_array(), *device = draft_object();
+    json_t *section = draft_object();
 
     if (rootless) {
         draft_put(section, "uidMappings", map_draft(geteuid()));
         draft_put(section, "gidMappings", map_draft(getegid()));
     } else {
-        draft_put(device, "allow", draft_bool(false));
-        draft_put(device, "access", draft_text("rwm"));
-        draft_add(devices, device);
-        draft_put(resources, "devices", devices);
-        draft_put(section, "resources", resources);
+        draft_put(section, "resources", resources_draft());
     }
     draft_put(section, "namespaces",
               named("type", rootless ? "pid ipc uts mount cgroup user"

@@ -122,6 +122,17 @@ int state_save(const struct state *state, const char *config, size_t size, struc
     return file_put(state->folder, "state.json", text.data, text.size, err);
 }
 
+int state_note(const struct state *state, struct error *err)
+{
+    CLEANUP(buffer_free) struct buffer text = { 0 };
+    char path[PATH_SIZE];
+
+    if (draft_write(state->document, STATE_BYTES_MAX, &text, err) < 0 ||
+        path_format(path, err, "%s/%s/state.json", state->root, state->id) < 0)
+        return -1;
+    return fs_write(path, text.data, text.size, 0600, false, err);
+}
+
 static json_t *document_read(const struct state *state, const char *name, size_t limit,
                              struct error *err)
 {

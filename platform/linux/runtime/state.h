@@ -54,6 +54,8 @@ void state_close(struct state *state); /* for CLEANUP(); drops the lock */
 
 /* Writes state->document, and the configuration beside it. */
 int state_save(const struct state *state, const char *config, size_t size, struct error *err);
+/* The document alone, of a container that is there: never half of it. */
+int state_note(const struct state *state, struct error *err);
 int state_pid_save(struct state *state, pid_t pid, struct error *err);
 /* The configuration; the caller json_decref()s it. */
 json_t *state_config(const struct state *state, struct error *err);

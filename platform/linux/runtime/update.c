@@ -9,6 +9,7 @@
 #include "platform/linux/runtime/cgroup.h"
 #include "platform/linux/runtime/commands.h"
 #include "platform/linux/runtime/files.h"
+#include "platform/linux/runtime/rdt.h"
 #include "platform/linux/runtime/state.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -142,17 +143,76 @@ static json_t *of_file(const char *path, struct error *err)
     return resources;
 }
 
+/* ---- classes of caches ----------------------------------------------------------------- */
+
+/* linux.intelRdt of the flags; "" is as if it were not given. */
+static json_t *schemas_of_flags(const struct options *options)
+{
+    json_t *schemas = draft_object();
+    const char *cache = options->l3_cache_schema, *bandwidth = options->mem_bw_schema;
+
+    if (cache != NULL && *cache != '\0')
+        draft_put(schemas, "l3CacheSchema", draft_text(cache));
+    if (bandwidth != NULL && *bandwidth != '\0')
+        draft_put(schemas, "memBwSchema", draft_text(bandwidth));
+    return schemas;
+}
+
+/* One that had none is given a class of its own, which goes with it. */
+static int class_give(struct state *state, const struct place *linux_, const struct cgroup *cgroup,
+                      struct error *err)
+{
+    CLEANUP(rdt_free) struct rdt *rdt = NULL;
+    struct error ignored;
+
+    if (rdt_new(linux_, state->id, NULL, &rdt, err) < 0)
+        return -1;
+    draft_put(state->document, "rdt", rdt_save(rdt)); /* before it is made, as all that is made */
+    if (state_note(state, err) == 0 && rdt_make(rdt, err) == 0 && rdt_gather(rdt, cgroup, err) == 0)
+        return 0;
+    rdt_undo(rdt, &ignored);
+    json_object_del(state->document, "rdt");
+    state_note(state, &ignored);
+    return -1;
+}
+
+/* The state is read anew under the lock: another update may have given it a class. */
+static int class_update(struct state *opened, const struct place *linux_,
+                        const struct cgroup *cgroup, struct error *err)
+{
+    CLEANUP(state_close) struct state state = STATE_NONE;
+    CLEANUP(rdt_free) struct rdt *rdt = NULL;
+    struct place place = place_member(linux_, "intelRdt");
+
+    if (json_object_size(place.json) == 0)
+        return 0;
+    if (state_lock(opened, err) < 0 || state_open(&state, opened->root, opened->id, err) < 0 ||
+        rdt_load(json_object_get(state.document, "rdt"), &rdt, err) < 0)
+        return -1;
+    return rdt != NULL ? rdt_update(rdt, linux_, err) : class_give(&state, linux_, cgroup, err);
+}
+
+/* ---- both ------------------------------------------------------------------------------ */
+
+static int limits_update(struct state *state, struct cgroup *cgroup, const json_t *whole,
+                         struct error *err)
+{
+    struct place document = place_document(whole);
+    struct place linux_ = place_member(&document, "linux");
+    struct place resources = place_member(&linux_, "resources");
+
+    if (cgroup_update(cgroup, &resources, err) < 0)
+        return -1;
+    return class_update(state, &linux_, cgroup, err);
+}
+
 int command_update(const struct options *options, struct error *err)
 {
     CLEANUP(state_close) struct state state = STATE_NONE;
     CLEANUP(cgroup_free) struct cgroup *cgroup = NULL;
-    struct place document, linux_, place;
     json_t *whole, *linux_json, *resources;
     int result;
 
-    if (options->l3_cache_schema != NULL || options->mem_bw_schema != NULL)
-        return error_set(err, ERROR_UNIMPLEMENTED,
-                         "Intel RDT: this runtime does not set cache and bandwidth shares");
     if (state_open(&state, options->root, options->argv[0], err) < 0)
         return -1;
     if (state_status(&state) == STATUS_STOPPED)
@@ -168,11 +228,9 @@ int command_update(const struct options *options, struct error *err)
     whole = draft_object();
     linux_json = draft_object();
     draft_put(linux_json, "resources", resources);
+    draft_put(linux_json, "intelRdt", schemas_of_flags(options));
     draft_put(whole, "linux", linux_json);
-    document = place_document(whole);
-    linux_ = place_member(&document, "linux");
-    place = place_member(&linux_, "resources");
-    result = cgroup_update(cgroup, &place, err);
+    result = limits_update(&state, cgroup, whole, err);
     json_decref(whole);
     return result;
 }

@@ -114,7 +114,10 @@ static int helper_run(const struct place *list, const char *program, pid_t pid, 
     int failure;
 
     if (program_look_up(program, path, err) < 0)
-        return -1;
+        return error_set(err, ERROR_FAILED_PRECONDITION,
+                         "%s is not installed (Debian's package uidmap), and without it a user who "
+                         "is not root can map himself alone",
+                         program);
     snprintf(words[count++], sizeof(words[0]), "%d", (int)pid);
     for (size_t i = 0; i < json_array_size(list->json); i++) {
         struct range range;

@@ -24,6 +24,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "platform/linux/runtime/rootfs_parts.h"
+
 #define ROOTFS      "rootfs"
 #define SHARED_MAX  128
 #define TARGET_SIZE 40
@@ -89,7 +91,8 @@ void namespace_leave_ahead(void)
         host = -1; /* then it is tried once more when there is somebody to tell */
 }
 
-/* Shared volumes are taken from the host's namespace.  setns() also changes the folder we are in. */
+/* Shared volumes are taken from the host's namespace.  setns() also changes the folder we are in.
+ */
 static int namespace_return(struct error *err)
 {
     char folder[PATH_MAX];
@@ -123,65 +126,10 @@ int namespace_leave(const struct shim_task *task, struct error *err)
     return 0;
 }
 
-/* ---- options --------------------------------------------------------------- */
-
-/* clang-format off */
-static const struct {
-    const char *name;
-    unsigned long set, clear;
-} options[] = {
-    { "rw", 0, MS_RDONLY },           { "ro", MS_RDONLY, 0 },
-    { "suid", 0, MS_NOSUID },         { "nosuid", MS_NOSUID, 0 },
-    { "dev", 0, MS_NODEV },           { "nodev", MS_NODEV, 0 },
-    { "exec", 0, MS_NOEXEC },         { "noexec", MS_NOEXEC, 0 },
-    { "async", 0, MS_SYNCHRONOUS },   { "sync", MS_SYNCHRONOUS, 0 },
-    { "dirsync", MS_DIRSYNC, 0 },     { "lazytime", MS_LAZYTIME, 0 },
-    { "atime", 0, MS_NOATIME },       { "noatime", MS_NOATIME, 0 },
-    { "diratime", 0, MS_NODIRATIME }, { "nodiratime", MS_NODIRATIME, 0 },
-    { "relatime", MS_RELATIME, 0 },   { "norelatime", 0, MS_RELATIME },
-    { "strictatime", MS_STRICTATIME, 0 },
-    { "bind", MS_BIND, 0 },           { "rbind", MS_BIND | MS_REC, 0 },
-    { "defaults", 0, 0 },
-};
-/* clang-format on */
-
-/* A flag, or not: then it is for the file system. */
-static bool flag_apply(const char *name, unsigned long *flags)
-{
-    for (size_t i = 0; i < COUNT_OF(options); i++) {
-        if (strcmp(options[i].name, name) != 0)
-            continue;
-        *flags = (*flags | options[i].set) & ~options[i].clear;
-        return true;
-    }
-    return false;
-}
-
-/* Flags, and the rest joined by commas. */
-static void options_split(const struct strs *given, unsigned long *flags, struct buffer *data)
-{
-    *flags = 0;
-    for (size_t i = 0; i < given->count; i++) {
-        if (flag_apply(given->items[i], flags))
-            continue;
-        if (data->size > 0)
-            buffer_add(data, ",", 1);
-        buffer_add(data, given->items[i], strlen(given->items[i]));
-    }
-    buffer_add(data, "", 1);
-}
-
-static const char *option_value(const struct strs *given, const char *name)
-{
-    size_t length = strlen(name);
-
-    for (size_t i = 0; i < given->count; i++)
-        if (strncmp(given->items[i], name, length) == 0 && given->items[i][length] == '=')
-            return given->items[i] + length + 1;
-    return NULL;
-}
-
 /* ---- overlays of many layers ------------------------------------------------- */
+
+/* What is mounted here is a file system as any other: no label, no mode of its own. */
+static const struct rootfs plain;
 
 /* mount(2) takes one page of options.  Layers lie side by side in the snapshots folder, so
    from inside that folder their names are a few bytes each: a page holds hundreds. */
@@ -206,109 +154,62 @@ static size_t common_folder(const char *lower)
     return memchr(lower, '\\', common) != NULL ? 0 : common;
 }
 
-static void shorten(struct buffer *data, const char *prefix, size_t length)
+/* The value without the folder wherever a path begins with it. */
+static const char *shortened(const char *value, const char *folder, size_t length,
+                             struct arena *arena)
 {
-    char *to = data->data;
+    char *copy = arena_str(arena, value), *to = copy;
 
-    for (const char *from = data->data; *from != '\0';) {
-        bool is_start = from > data->data && (from[-1] == '=' || from[-1] == ':');
+    for (const char *from = value; *from != '\0';) {
+        bool is_start = from == value || from[-1] == ':';
 
-        if (is_start && strncmp(from, prefix, length) == 0)
+        if (is_start && strncmp(from, folder, length) == 0)
             from += length;
         else
             *to++ = *from++;
     }
     *to = '\0';
-    data->size = (size_t)(to - data->data) + 1;
+    return copy;
 }
 
-static int fsconfig_text(int context, const char *key, const char *value)
+static int layers_shorten(struct mount_options *options, struct arena *arena, struct error *err)
 {
-    return (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0);
+    const char *lower = mount_data(options, "lowerdir"), *folder;
+    size_t common = lower != NULL ? common_folder(lower) : 0;
+
+    if (common == 0)
+        return 0;
+    folder = arena_printf(arena, "%.*s", (int)common, lower);
+    for (size_t i = 0; i < options->data_count; i++)
+        if (options->data[i].value != NULL)
+            options->data[i].value = shortened(options->data[i].value, folder, common, arena);
+    return chdir(folder) < 0 ? error_sys(err, errno, "folder of layers %s", folder) : 0;
 }
 
-/* Linux 6.8 takes the lower layers one by one. */
-static int layers_add(int context, char *lower)
+static int tree_attach(int tree, int target, const char *what, struct error *err)
 {
-    char *save = NULL;
+    int status = tree < 0 ? -1 : mount_attach(tree, target);
 
-    for (char *at = strtok_r(lower, ":", &save); at != NULL; at = strtok_r(NULL, ":", &save))
-        if (fsconfig_text(context, "lowerdir+", at) < 0)
-            return -1;
-    return 0;
-}
-
-static int context_fill(int context, char *data)
-{
-    char *save = NULL;
-
-    for (char *at = strtok_r(data, ",", &save); at != NULL; at = strtok_r(NULL, ",", &save)) {
-        char *value = strchr(at, '=');
-        int status;
-
-        if (value == NULL) {
-            status = (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, at, NULL, 0);
-        } else {
-            *value++ = '\0';
-            status = strcmp(at, "lowerdir") == 0 ? layers_add(context, value)
-                                                 : fsconfig_text(context, at, value);
-        }
-        if (status < 0)
-            return -1;
-    }
-    return (int)syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
-}
-
-static unsigned attributes_of(unsigned long flags)
-{
-    return (flags & MS_RDONLY ? MOUNT_ATTR_RDONLY : 0u) |
-           (flags & MS_NOSUID ? MOUNT_ATTR_NOSUID : 0u) |
-           (flags & MS_NODEV ? MOUNT_ATTR_NODEV : 0u) |
-           (flags & MS_NOEXEC ? MOUNT_ATTR_NOEXEC : 0u) |
-           (flags & MS_NOATIME ? MOUNT_ATTR_NOATIME : 0u);
-}
-
-static int mount_by_parts(const char *type, const char *target, unsigned long flags, char *data)
-{
-    int context = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC), tree = -1, status = -1;
-
-    if (context >= 0 && context_fill(context, data) == 0)
-        tree = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes_of(flags));
-    if (tree >= 0)
-        status =
-            move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+    if (tree >= 0 && status < 0)
+        error_sys(err, errno, "%s", what);
     if (tree >= 0)
         close(tree);
-    if (context >= 0)
-        close(context);
     return status;
 }
 
-/* `target` is absolute: we are elsewhere. */
-static int overlay_mount(const struct mount *mount_asked, const char *target, unsigned long flags,
-                         struct buffer *data, struct error *err)
+static int many_mount(struct mount_want *want, int target, const char *path, struct arena *arena,
+                      struct error *err)
 {
-    const char *lower = option_value(&mount_asked->options, "lowerdir");
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), common = lower != NULL ? common_folder(lower) : 0;
-    char folder[PATH_MAX];
-    int status;
-
-    if (data->size > page && common > 0 && common < sizeof(folder)) {
-        memcpy(folder, lower, common);
-        folder[common] = '\0';
-        shorten(data, folder, common);
-        if (chdir(folder) < 0)
-            return error_sys(err, errno, "folder of layers %s", folder);
-    }
-    if (data->size <= page)
-        status = mount("overlay", target, "overlay", flags, data->data);
-    else
-        status = mount_by_parts("overlay", target, flags, data->data);
-    if (status < 0 && data->size > page)
-        return error_sys(err, errno,
-                         "overlay of more layers than fit into a page of options "
-                         "(Linux 6.8 and later take them one by one)");
-    return status < 0 ? error_sys(err, errno, "overlay") : 0;
+    if (layers_shorten(&want->options, arena, err) < 0)
+        return -1;
+    if (file_system_mount_at(&plain, want, 0, path) == 0)
+        return 0;
+    if (errno != E2BIG)
+        return error_sys(err, errno, "overlay");
+    if (tree_attach(file_system_make(&plain, want, 0, err), target, "overlay", err) == 0)
+        return 0;
+    return error_wrap(err, "overlay of more layers than fit into a page of options "
+                           "(Linux 6.8 and later take them one by one)");
 }
 
 /* ---- one mount after the other ------------------------------------------------ */
@@ -329,64 +230,76 @@ static int target_open(const char *target, struct error *err)
     return found < 0 ? error_sys(err, errno, "%s in the root file system", target) : found;
 }
 
+/* For mount(2). */
 static void target_path(int found, char path[TARGET_SIZE])
 {
     snprintf(path, TARGET_SIZE, "/proc/self/fd/%d", found);
 }
 
-/* Its flags take a second call, on what is there now. */
-static int bind_flags_set(const struct mount *asked, unsigned long flags, struct error *err)
+/* Words that ask a runtime for something of a container's mounts. */
+static int options_read(const struct mount *asked, struct mount_options *options,
+                        struct arena *arena, struct error *err)
 {
-    char target[TARGET_SIZE];
-    int found = target_open(asked->target, err), status;
-
-    if (found < 0)
+    if (mount_options_read(&asked->options, options, arena, err) < 0)
         return -1;
-    target_path(found, target);
-    status = mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | flags, NULL);
-    close(found);
-    return status < 0 ? error_sys(err, errno, "set the flags of bind %s", asked->source) : 0;
-}
-
-static int bind_mount(const struct mount *asked, const char *target, unsigned long flags,
-                      struct error *err)
-{
-    const unsigned long binding = MS_BIND | MS_REC;
-
-    if (mount(asked->source, target, NULL, flags & binding, NULL) < 0)
-        return error_sys(err, errno, "bind %s", asked->source);
-    return (flags & ~binding) != 0 ? bind_flags_set(asked, flags & ~binding, err) : 0;
-}
-
-static int mount_at(const struct mount *asked, const char *target, struct error *err)
-{
-    CLEANUP(buffer_free) struct buffer data = { 0 };
-    const char *source = asked->source != NULL ? asked->source : asked->type;
-    unsigned long flags;
-
-    options_split(&asked->options, &flags, &data);
-    if ((flags & MS_BIND || strcmp(asked->type, "bind") == 0) && asked->source == NULL)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "bind without a source");
-    if (flags & MS_BIND || strcmp(asked->type, "bind") == 0)
-        return bind_mount(asked, target, flags | MS_BIND, err);
-    if (strcmp(asked->type, "overlay") == 0)
-        return overlay_mount(asked, target, flags, &data, err);
-    if (mount(source, target, asked->type, flags, data.data) < 0)
-        return error_sys(err, errno, "%s %s", asked->type, source);
+    if (options->remount || options->copy_up || options->idmap)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "option %s is not for the mounts of a root file system",
+                         options->remount   ? "remount"
+                         : options->copy_up ? "tmpcopyup"
+                                            : "idmap");
     return 0;
+}
+
+static int bind_mount(struct mount_want *want, int target, struct error *err)
+{
+    if (want->source == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "bind without a source");
+    return tree_attach(source_bind(want, err), target, want->source, err);
+}
+
+/* mount(2), and for who dislikes something fsopen(2), which says what. */
+static int new_mount(struct mount_want *want, int target, struct arena *arena, struct error *err)
+{
+    char path[TARGET_SIZE];
+
+    target_path(target, path);
+    if (file_system_mount_at(&plain, want, 0, path) == 0)
+        return 0;
+    if (errno == E2BIG && strcmp(want->type, "overlay") == 0)
+        return many_mount(want, target, path, arena, err);
+    return tree_attach(file_system_make(&plain, want, 0, err), target, want->type, err);
+}
+
+static int spread(const struct mount *asked, const struct mount_options *options, struct error *err)
+{
+    CLEANUP(fd_drop) int mounted = -1;
+
+    if (options->propagation_count == 0)
+        return 0;
+    mounted = target_open(asked->target, err);
+    return mounted < 0 ? -1 : propagation_apply(mounted, options, err);
+}
+
+static int mount_at(const struct mount *asked, int target, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct mount_want want = { .type = asked->type, .source = asked->source, .tree = -1 };
+
+    if (options_read(asked, &want.options, arena, err) < 0)
+        return -1;
+    if (want.options.bind || strcmp(asked->type, "bind") == 0)
+        return bind_mount(&want, target, err);
+    return new_mount(&want, target, arena, err) < 0 ? -1 : spread(asked, &want.options, err);
 }
 
 static int mount_one(const struct mount *asked, struct error *err)
 {
-    char target[TARGET_SIZE];
-    int found = target_open(asked->target, err), status;
+    CLEANUP(fd_drop) int target = target_open(asked->target, err);
 
-    if (found < 0)
-        return -1;
-    target_path(found, target);
-    status = mount_at(asked, target, err);
-    close(found);
-    return status < 0 ? error_wrap(err, "mount") : 0;
+    if (target < 0 || mount_at(asked, target, err) == 0)
+        return target < 0 ? -1 : 0;
+    return error_wrap(err, "mount %.60s", asked->source != NULL ? asked->source : asked->type);
 }
 
 int rootfs_make(const struct shim_task *task, struct error *err)

@@ -535,6 +535,17 @@ def intel_rdt_where_there_is_none_is_refused(box):
     box.leaves_nothing()
 
 
+@test(crun=OLD)
+def intel_rdt_where_there_is_none_is_refused_to_a_running_container(box):
+    if os.path.exists("/sys/fs/resctrl/schemata"):
+        skip("resctrl is here")
+    box.sleeper()
+    for flag, schema in (("--l3-cache-schema", "L3:0=f"), ("--mem-bw-schema", "MB:0=50")):
+        done = box.fails("update", flag, schema, box.id)
+        check("intelRdt" in done.err or "RDT" in done.err, f"the message: {done.err}")
+    same(box.exec("/bin/echo", "well").out, "well\n", "exec")
+
+
 @test
 def session_keyring_is_the_containers(box):
     out = box.run("/bin/probe", "keyring").out

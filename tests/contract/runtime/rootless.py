@@ -1,10 +1,14 @@
 """rootless - a plain user's containers: a user namespace of one id, or of ranges by newuidmap."""
+import json
 import os
 import shutil
+import stat
 
-from kit import Console, check, has, read, same, skip, test
+from kit import (LIBC, MS_BIND, MS_REC, MS_SLAVE, Console, cgroup_version, check, has, lacks, mount, needs_file,
+                 read, same, skip, status_of, test, until)
 
 USER = 65534
+CLONE_NEWNS = 0x20000
 
 
 def become_user():
@@ -159,21 +163,90 @@ def rootless_ids_that_are_not_his_fail(box):
     box.leaves_nothing()
 
 
+def ranged(box, allowed, hidden=None):
+    """The plain user's ranges are these, in files that only his processes see; the machine's stay."""
+    for program in ("newuidmap", "newgidmap"):
+        path = shutil.which(program)
+        if not path:
+            skip(f"{program} is not installed")
+        if not os.stat(path).st_mode & stat.S_ISUID and "security.capability" not in os.listxattr(path):
+            skip(f"{path} has no rights of its own")
+        if os.statvfs(path).f_flag & os.ST_NOSUID:
+            skip(f"{path} is on a file system that is mounted nosuid")
+    if status_of("self")["NoNewPrivs"] != "0":
+        skip("no_new_privs is set: newuidmap would have no rights")
+    plain(box)
+    copies = {}
+    if hidden:
+        copies[shutil.which(hidden)] = box.outside("no-program", "")
+    for name, ranges in zip(("/etc/subuid", "/etc/subgid"), allowed):
+        needs_file(name, "there is nothing that can be covered by the test's own")
+        copies[name] = box.outside(os.path.basename(name), "".join(f"{USER}:{first}:{size}\n" for first, size in ranges))
+
+    def become_user_with_ranges():
+        if LIBC.unshare(CLONE_NEWNS) < 0:
+            os._exit(99)
+        mount("none", "/", flags=MS_REC | MS_SLAVE)
+        for name, copy in copies.items():
+            mount(copy, name, flags=MS_BIND)
+        become_user()
+
+    as_user = box.start_call
+    box.start_call = lambda *args, **more: as_user(*args, **{"preexec": become_user_with_ranges, **more})
+    return box
+
+
+def map_ranges(box, uids, gids):
+    for key, (first, size) in (("uidMappings", uids), ("gidMappings", gids)):
+        box.linux[key] = [{"containerID": 0, "hostID": USER, "size": 1},
+                          {"containerID": 1, "hostID": first, "size": size}]
+
+
 @test
 def rootless_ranges_by_newuidmap(box):
-    if not shutil.which("newuidmap"):
-        skip("newuidmap is not installed")
-    try:
-        allowed = [line for line in read("/etc/subuid").splitlines() if line.startswith(("nobody:", f"{USER}:"))]
-    except OSError:
-        allowed = []
-    if not allowed:
-        skip("nobody has no ranges in /etc/subuid")
-    plain(box)
-    start = int(allowed[0].split(":")[1])
-    for key in ("uidMappings", "gidMappings"):
-        box.linux[key] = [{"containerID": 0, "hostID": USER, "size": 1}, {"containerID": 1, "hostID": start, "size": 1000}]
-    same(len(box.sh("cat /proc/self/uid_map").splitlines()), 2, "the ranges")
+    ranged(box, ([(300000, 1000)], [(400000, 2000)]))
+    map_ranges(box, (300000, 1000), (400000, 2000))
+    box.capable("SETUID", "SETGID", "CHOWN")
+    out = box.sh("cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/made; chown 5:7 /tmp/made; "
+                 "cat /proc/self/setgroups")
+    same([line.split() for line in out.splitlines()],
+         [["0", str(USER), "1"], ["1", "300000", "1000"], ["0", str(USER), "1"], ["1", "400000", "2000"], ["allow"]],
+         "the maps, and whether groups may be set")
+    made = os.stat(os.path.join(box.rootfs, "tmp/made"))
+    same((made.st_uid, made.st_gid), (300004, 400006), "who owns what 5:7 has made")
+
+
+@test(runc="sets no further groups")
+def rootless_user_of_a_range(box):
+    ranged(box, ([(300000, 1000)], [(400000, 1000)]))
+    map_ranges(box, (300000, 1000), (400000, 1000))
+    box.process["user"] = {"uid": 9, "gid": 8, "additionalGids": [7]}
+    same(box.sh("id -u; id -g; id -G"), "9\n8\n8 7\n", "who it is")
+
+
+@test
+def rootless_ranges_that_are_not_his_fail(box):
+    ranged(box, ([(300000, 1000)], [(400000, 1000)]))
+    for uids, gids, part in (((300000, 1001), (400000, 1000), "uid"), ((300000, 1000), (399999, 1000), "gid")):
+        map_ranges(box, uids, gids)
+        done = box.run("/bin/true", status="fails")
+        if box.kind == "gantry-oci":
+            has(done.err, f"linux.{part}Mappings", "the message")
+            has(done.err, "/etc/subuid", "the message")
+        check(done.err.strip(), "no message")
+        box.leaves_nothing()
+
+
+@test
+def rootless_ranges_without_the_helpers_fail(box):
+    ranged(box, ([(300000, 1000)], [(400000, 1000)]), hidden="newgidmap")
+    map_ranges(box, (300000, 1000), (400000, 1000))
+    done = box.run("/bin/true", status="fails")
+    if box.kind == "gantry-oci":
+        has(done.err, "linux.gidMappings", "the message")
+        has(done.err, "newgidmap is not installed", "the message")
+    check(done.err.strip(), "no message")
+    box.leaves_nothing()
 
 
 @test
@@ -184,3 +257,147 @@ def rootless_state_is_in_his_own_folder_when_not_told(box):
     done = box.call("run", "--bundle", box.bundle, box.id)
     box.root = root
     same(done.status, 0, "status")
+
+
+# ---- control groups -------------------------------------------------------------------------------------------------
+OTHERS = {"runc": "makes none without rights over all hierarchies", "crun": "has other ways"}
+
+
+def no_groups(box):
+    """The plain user has no rights over any."""
+    plain(box)
+    if os.access("/sys/fs/cgroup", os.W_OK) and os.stat("/sys/fs/cgroup").st_uid == USER:
+        skip("the plain user owns the control groups here")
+    return box
+
+
+@test(**OTHERS)
+def rootless_without_groups_its_processes_are_known(box):
+    no_groups(box)
+    fd = box.fifo("ready")
+    box.script("trap 'exit 3' TERM; sleep 1000 & echo >/ready; while :; do sleep 1; done")
+    pid = box.detach()
+    box.heard(fd)
+    pids = json.loads(box.call("ps", "--format", "json", box.id).out)
+    check(len(pids) >= 2 and pid in pids, f"the processes: {pids}, of which {pid} is the first")
+    lacks(pids, os.getpid(), "the processes")
+    has(box.call("ps", box.id).out, "sleep 1000", "what ps prints")
+    box.call("kill", "--all", box.id, "KILL")
+    box.wait_end(pid)
+    box.call("kill", "--all", box.id, "KILL")
+    box.delete()
+    box.leaves_nothing()
+
+
+@test(**OTHERS)
+def rootless_without_groups_and_pid_namespace_the_first_process_is_killed(box):
+    no_groups(box).without_namespace("pid").without_mount("/proc")
+    pid = box.sleeper()
+    for command in (("ps", box.id), ("kill", "--all", box.id, "TERM")):
+        has(box.fails(*command).err, "neither control groups nor a pid namespace", "the message")
+    box.kill("KILL")
+    box.wait_end(pid)
+    box.delete()
+    box.leaves_nothing()
+
+
+@test(**OTHERS)
+def rootless_without_groups_what_needs_them_is_refused(box):
+    no_groups(box).sleeper()
+    for command, part in ((("pause", box.id), "cgroup"),
+                          (("update", "--memory", "64m", box.id), "linux.resources.memory.limit"),
+                          (("update", "--pids-limit", "9", box.id), "linux.resources.pids.limit")):
+        has(box.fails(*command).err, part, "the message")
+    data = json.loads(box.call("events", "--stats", box.id).out)["data"]  # as runc has it
+    same(data["memory"]["usage"]["limit"], 0, "the statistics of nothing")
+    box.end()
+    box.linux["resources"] = {"memory": {"limit": 64 << 20}}
+    has(box.run("/bin/true", status="fails").err, "linux.resources.memory.limit", "the message")
+    box.leaves_nothing()
+
+
+def hierarchies():
+    """Where control groups are mounted."""
+    if cgroup_version() == 2:
+        return ["/sys/fs/cgroup"]
+    return [place for place in (os.path.join("/sys/fs/cgroup", name) for name in sorted(os.listdir("/sys/fs/cgroup")))
+            if os.path.ismount(place) and not os.path.islink(place)]
+
+
+def group_make(place, path):
+    """A group that processes can be in, with what version 2 hands down to those below."""
+    at = place
+    for name in path.strip("/").split("/"):
+        control = os.path.join(at, "cgroup.subtree_control")
+        for controller in ("memory", "pids", "cpu") if os.path.exists(control) else ():
+            if controller in read(os.path.join(at, "cgroup.controllers")).split():
+                with open(control, "w") as file:
+                    file.write("+" + controller)
+        above, at = at, os.path.join(at, name)
+        os.makedirs(at, exist_ok=True)
+        for setting in ("cpuset.cpus", "cpuset.mems"):
+            if os.path.exists(os.path.join(at, "tasks")) and os.path.exists(os.path.join(at, setting)):
+                with open(os.path.join(at, setting), "w") as file:
+                    file.write(read(os.path.join(above, setting)))
+    return at
+
+
+def delegated(box):
+    """The plain user owns a group in every hierarchy, and is in one below it, as a login makes it."""
+    plain(box)
+    home = f"/{box.suite.prefix}/{box.id}.home"
+    logins = []
+    for place in hierarchies():
+        top = group_make(place, home)
+        for name in ["", *os.listdir(top)]:
+            if name in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads", "tasks"):
+                os.chown(os.path.join(top, name), USER, USER)
+        login = os.path.join(top, "login")
+        os.mkdir(login)
+        os.chown(os.path.join(login, "cgroup.procs"), USER, USER)
+        for setting in ("cpuset.cpus", "cpuset.mems"):
+            if os.path.exists(os.path.join(login, "tasks")) and os.path.exists(os.path.join(login, setting)):
+                with open(os.path.join(login, setting), "w") as file:
+                    file.write(read(os.path.join(top, setting)))
+        logins.append(os.path.join(login, "cgroup.procs"))
+
+    def log_in():
+        for procs in logins:
+            with open(procs, "w") as file:
+                file.write("0")
+        become_user()
+
+    as_user = box.start_call
+    box.start_call = lambda *args, **more: as_user(*args, **{"preexec": log_in, **more})
+    box.linux["cgroupsPath"] = home + "/c"
+    return lambda v1, v2: (f"/sys/fs/cgroup/{v1.partition('/')[0]}{home}/c/{v1.partition('/')[2]}" if cgroup_version() == 1
+                           else f"/sys/fs/cgroup{home}/c/{v2}")
+
+
+@test(crun="does not make them all")
+def rootless_groups_of_his_own_limit_and_go(box):
+    file = delegated(box)
+    memory = file("memory/memory.limit_in_bytes", "memory.max")
+    if not os.path.isdir("/sys/fs/cgroup/memory") and cgroup_version() == 1:
+        skip("no memory controller here")
+    box.linux["resources"] = {"memory": {"limit": 64 << 20}, "pids": {"limit": 50}}
+    pid = box.sleeper()
+    same(read(memory).strip(), str(64 << 20), "the limit")
+    same(read(file("pids/pids.max", "pids.max")).strip(), "50", "the limit")
+    has(read(file("pids/cgroup.procs", "cgroup.procs")).split(), str(pid), "who is in the group")
+    same(json.loads(box.call("ps", "--format", "json", box.id).out), [pid], "its processes")
+    stats = json.loads(box.call("events", "--stats", box.id).out)["data"]
+    same(stats["memory"]["usage"]["limit"], 64 << 20, "the limit in the statistics")
+    box.call("update", "--pids-limit", "20", box.id)
+    same(read(file("pids/pids.max", "pids.max")).strip(), "20", "the limit after the update")
+    same(box.exec("/bin/cat", "/proc/self/cgroup").out.count(f"{box.id}.home/c"), len(
+        [line for line in read(f"/proc/{pid}/cgroup").splitlines() if f"{box.id}.home/c" in line]), "groups of exec")
+    box.call("pause", box.id)
+    same(box.status(), "paused", "status")
+    box.call("resume", box.id)
+    same(box.status(), "running", "status")
+    box.kill("KILL")
+    box.wait_end(pid)
+    box.delete()
+    until("the groups are gone", lambda: not os.path.exists(os.path.dirname(memory)))
+    box.leaves_nothing()

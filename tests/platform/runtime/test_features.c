@@ -42,6 +42,9 @@ static void the_document_has_what_callers_look_for(void **state UNUSED)
     assert_true(json_is_true(at("linux", "netDevices", "enabled")));
     assert_true(json_is_true(json_object_get(at("linux", "mountExtensions", "idmap"), "enabled")));
     assert_int_equal(json_array_size(at("linux", "memoryPolicy", "modes")), 7);
+    assert_true(json_is_true(at("linux", "intelRdt", "enabled")));
+    assert_true(json_is_true(at("linux", "intelRdt", "schemata")));
+    assert_true(json_is_true(at("linux", "intelRdt", "monitoring")));
     assert_true(json_is_string(at("annotations", "io.github.seccomp.libseccomp.version", NULL)));
     assert_int_equal(json_array_size(at("potentiallyUnsafeConfigAnnotations", NULL, NULL)), 3);
 }
