@@ -292,7 +292,7 @@ def creates_of_one_id_at_the_same_time(box):
     box.leaves_nothing()
 
 
-@test
+@test(crun="lets the program run before it has written down that it does")
 def a_killed_runtime_leaves_a_container_that_can_be_deleted(box):
     fd = box.fifo("ready")
     box.script("echo >/ready; sleep 1000").save()
