@@ -139,6 +139,7 @@ void process_yield(void);
 const char *process_name(void); /* basename of what was started, for messages */
 /* Folder of the running program: helpers lie beside it or in ../libexec/gantry. */
 int program_find(const char *name, char path[PATH_SIZE], struct error *err);
+bool program_is(const char *path); /* there is one, and it may be started */
 /* First executable of that name in PATH and the usual places; or the path itself. */
 int program_look_up(const char *name, char path[PATH_SIZE], struct error *err);
 
@@ -165,17 +166,21 @@ struct child {
     int pid;
     int input;  /* written by us, -1 when not asked for */
     int output; /* read by us, -1 when not asked for */
+    bool leads; /* a group of processes, which goes with it */
 };
 struct child_options {
     const char *const *argv;
     const char *path;        /* of the program; NULL: argv[0] */
     bool input, output;      /* pipes on its stdin, stdout; else /dev/null */
     int channel;             /* instead of `input`, this end is its stdin (channel.h); 0: none */
-    int errors;              /* its stderr goes here; -1: /dev/null, 2: ours */
+    int errors;              /* its stderr goes here; -1: /dev/null, 2: ours, 1: where its stdout goes */
     bool detached;           /* a session of its own: it outlives us */
+    bool leads;              /* a group of its own: child_kill() kills what it has started, too */
 };
 /* posix_spawn with the limits of before process_limits_raise(); nothing else is inherited. */
 int child_start(const struct child_options *options, struct child *child, struct error *err);
+/* write() to its stdin, whose reader may have died: how much, or -1 with errno. */
+int64_t child_say(const struct child *child, const void *bytes, size_t size);
 /* Waits; status as a shell counts (128 + signal). */
 int child_wait(struct child *child, int *status, struct error *err);
 /* How it ended, if it does so within that time; child_wait() can still say so again. */

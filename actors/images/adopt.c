@@ -2,12 +2,13 @@
  * Adopt: blobs that are here become an image, as after a pull.
  *
  * The happy path is walk the documents -> label each with what it leads to -> unpack the host's
- * variant -> name.  An index may lead to manifests that are not here (another platform's, which were
- * not saved): one must be.  A manifest that is here must be here whole.
+ * variant -> name.  An index may lead to manifests that are not here (another platform's, which
+ * were not saved): one must be.  A manifest that is here must be here whole.
  */
 #include "actors/base/lease.h"
 #include "actors/images/images.h"
 #include "actors/images/layers.h"
+#include "actors/images/verify.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -39,8 +40,9 @@ static int needs(struct job *job, const struct descriptor *blob, struct error *e
 {
     int found = is_here(job, blob, err);
 
-    return found == 0 ? error_set(err, ERROR_NOT_FOUND, "blob %s is missing", blob->digest)
-                      : found < 0 ? -1 : 0;
+    return found == 0  ? error_set(err, ERROR_NOT_FOUND, "blob %s is missing", blob->digest)
+           : found < 0 ? -1
+                       : 0;
 }
 
 static int label(struct job *job, const char *digest, const struct map *labels, struct error *err)
@@ -67,9 +69,9 @@ static int adopt_manifest(struct adoption *adoption, const struct descriptor *bl
     for (size_t i = 0; i < manifest.layer_count; i++) {
         if (needs(job, &manifest.layers[i].blob, err) < 0)
             return -1;
-        labels.entries[labels.count++] = (struct map_entry){
-            arena_printf(arena, REF_CONTENT "l.%zu", i), manifest.layers[i].blob.digest
-        };
+        labels.entries[labels.count++] =
+            (struct map_entry){ arena_printf(arena, REF_CONTENT "l.%zu", i),
+                                manifest.layers[i].blob.digest };
     }
     adoption->manifests++;
     return label(job, blob->digest, &labels, err);
@@ -105,7 +107,8 @@ static int adopt_index(struct adoption *adoption, const struct descriptor *blob,
     return label(job, blob->digest, &labels, err);
 }
 
-/* What is neither index nor manifest by its bytes is somebody's own document, and stays as it is. */
+/* What is neither index nor manifest by its bytes is somebody's own document, and stays as it is.
+ */
 static int adopt_document(struct adoption *adoption, const struct descriptor *blob, unsigned depth,
                           struct error *err)
 {
@@ -149,16 +152,29 @@ static int take_variant(struct adoption *adoption, const struct images_adopt_req
     return snapshots_keep(adoption->source.job, variant, driver, err);
 }
 
+/* Was checked by the handler. */
+static const char *full_name(struct job *job, const char *name)
+{
+    struct reference reference;
+    struct error impossible;
+    char *full = arena_alloc(job_arena(job), REFERENCE_TEXT_SIZE);
+
+    reference_parse(name, &reference, &impossible);
+    return reference_text(&reference, full);
+}
+
 static int adopt(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images_adopt_request *want = in;
     CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
     struct adoption adoption = { .source = { .job = job } };
-    struct images_put_request put = {
-        .name = want->name, .target = want->target, .labels = want->labels
-    };
+    struct images_put_request put = { .name = want->name,
+                                      .target = want->target,
+                                      .labels = want->labels };
 
     if (job_lease(job) == NULL && lease_take(&lease, job, err) < 0)
+        return -1;
+    if (image_verify(job, full_name(job, want->name), want->target, err) < 0)
         return -1;
     if (adopt_document(&adoption, want->target, 0, err) < 0)
         return error_wrap(err, "image %.100s", want->name);

@@ -2,9 +2,9 @@
 #include "actors/images/images.h"
 
 #include "actors/base/job.h"
-#include "actors/base/job.h"
 #include "actors/base/page.h"
 #include "actors/base/writer.h"
+#include "actors/images/verify.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -234,14 +234,29 @@ static char *full_name(struct request *request, const char *text, struct error *
     return arena_str(request_arena(request), reference_text(&reference, full));
 }
 
+/* A client's own name for what it has brought: the programs that are asked otherwise are asked here. */
+static int put_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct images_put_request *want = in;
+    struct reference reference;
+    char full[REFERENCE_TEXT_SIZE];
+
+    if (reference_parse(want->name, &reference, err) < 0 ||
+        image_verify(job, reference_text(&reference, full), want->target, err) < 0)
+        return -1;
+    return call(job, &op_images_put, want, out, err);
+}
+
 static int on_put(void *self, struct request *request, struct error *err)
 {
+    const struct images *images = self;
     const struct images_put_request *in = request_body(request);
     char *name = full_name(request, in->name, err);
 
-    (void)self;
     if (name == NULL || labels_check(&in->labels, err) < 0)
         return -1;
+    if (!request_is_inside(request) && images->config->verifiers != NULL && images->config->verifiers[0] != '\0')
+        return request_run(request, put_job, err);
     return request_write(request, put, NULL, name, err);
 }
 

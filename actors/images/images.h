@@ -23,6 +23,8 @@ struct images_config {
     const char *const *plain_http; /* hosts that are spoken to without TLS; ends with NULL */
     unsigned downloads;            /* layers of one pull at once */
     uint64_t unpack_max_bytes;     /* of one layer, uncompressed; 0: no limit */
+    const char *verifiers; /* folder of programs that say what may come in; NULL or "": none */
+    unsigned verifier_s;   /* how long one may take */
     unsigned backoff_ms, slow_s;   /* as in registry.h; 0: its defaults */
 };
 

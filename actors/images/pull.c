@@ -11,6 +11,7 @@
 #include "actors/images/kept.h"
 #include "actors/images/layers.h"
 #include "actors/images/registry.h"
+#include "actors/images/verify.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
 
@@ -117,6 +118,7 @@ static int bring(struct source *source, const struct images_pull_request *want,
         return -1;
     source->registry = registry;
     if (resolve(source, reference, &target, err) < 0 ||
+        image_verify(source->job, name, &target, err) < 0 || /* before any layer is fetched */
         variant_find(source, &target, &platform, &variant, err) < 0 ||
         layers_take(source, images->config, driver, source->driver == NULL, &variant, err) < 0)
         return -1;

@@ -199,6 +199,11 @@ bool is_group(const std::string &text)
     return text.size() <= 32 && text.find_first_of(" :,/\t\n") == std::string::npos;
 }
 
+bool is_folder_or_none(const std::string &text)
+{
+    return text.empty() || is_folder(text);
+}
+
 bool is_host(const std::string &text)
 {
     return !text.empty() && text.size() <= 255 && text.find_first_of("/@ ") == std::string::npos;
@@ -209,6 +214,7 @@ const demand demands[] = {
     { "state", is_short_folder, "an absolute path of at most 80 bytes" },
     { "listen", is_endpoint, "a list of one endpoint or more, ipc:///PATH of at most 107 bytes" },
     { "group", is_group, "the name of a group, or \"\" for root alone" },
+    { "verifiers.folder", is_folder_or_none, "an absolute path, or \"\" for none" },
     { "registries.plain_http", is_host, "a list of registries, host or host:port" },
 };
 

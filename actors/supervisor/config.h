@@ -33,6 +33,8 @@ struct config {
     const struct config_runtime *runtimes; /* ends with a NULL name */
     const char *snapshotter;
     const char *const *plain_http; /* registry hosts; ends with NULL */
+    const char *verifiers; /* folder; "": none */
+    uint64_t verifier_s;
     uint64_t message_size;
     uint64_t requests_per_client;
     uint64_t requests_total;

@@ -139,6 +139,8 @@ static void configure_services(struct engine *engine)
         .plain_http = config->plain_http,
         .downloads = (unsigned)config->downloads,
         .unpack_max_bytes = config->layer_size,
+        .verifiers = config->verifiers,
+        .verifier_s = (unsigned)config->verifier_s,
     };
     engine->images.config = &engine->images_config;
     engine->containers_config = (struct containers_config){

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -39,9 +40,11 @@ const char *process_name(void)
     return program_invocation_short_name;
 }
 
-static bool is_program(const char *path)
+bool program_is(const char *path)
 {
-    return access(path, X_OK) == 0;
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
 }
 
 int program_find(const char *name, char path[PATH_SIZE], struct error *err)
@@ -55,11 +58,11 @@ int program_find(const char *name, char path[PATH_SIZE], struct error *err)
     *slash = '\0';
     if (path_format(path, err, "%s/%s", self, name) < 0)
         return -1;
-    if (is_program(path))
+    if (program_is(path))
         return 0;
     if (path_format(path, err, "%s/../libexec/gantry/%s", self, name) < 0)
         return -1;
-    if (is_program(path))
+    if (program_is(path))
         return 0;
     return program_look_up(name, path, err);
 }
@@ -70,7 +73,7 @@ int program_look_up(const char *name, char path[PATH_SIZE], struct error *err)
     char folders[PATH_SIZE], *save = NULL;
 
     if (strchr(name, '/') != NULL) {
-        if (!is_program(name))
+        if (!program_is(name))
             return error_set(err, ERROR_NOT_FOUND, "program %s is not there or not executable",
                              name);
         return path_format(path, err, "%s", name);
@@ -81,7 +84,7 @@ int program_look_up(const char *name, char path[PATH_SIZE], struct error *err)
     for (char *at = strtok_r(folders, ":", &save); at != NULL; at = strtok_r(NULL, ":", &save)) {
         if (path_format(path, err, "%s/%s", at, name) < 0)
             return -1;
-        if (is_program(path))
+        if (program_is(path))
             return 0;
     }
     return error_set(err, ERROR_NOT_FOUND, "program %s is not installed (not found in PATH)", name);
@@ -206,6 +209,8 @@ static int spawn(const struct child_options *options, const struct pipes *pipes,
     posix_spawnattr_setsigdefault(&attributes, &all);
     if (options->detached)
         flags |= POSIX_SPAWN_SETSID;
+    if (options->leads)
+        flags |= POSIX_SPAWN_SETPGROUP; /* 0, which is its own */
     posix_spawnattr_setflags(&attributes, flags);
     status = posix_spawn(pid, options->path != NULL ? options->path : options->argv[0], &actions,
                          &attributes, (char *const *)(uintptr_t)options->argv, environ);
@@ -231,6 +236,7 @@ int child_start(const struct child_options *options, struct child *child, struct
         return error_sys(err, status, "start %s", options->argv[0]);
     limits_restore(pid);
     child->pid = pid;
+    child->leads = options->leads;
     child->input = pipes.in[1];
     child->output = pipes.out[0];
     pipes.in[1] = pipes.out[0] = -1;
@@ -280,10 +286,31 @@ const char *child_fate(int status, char text[80])
     return text;
 }
 
+/* EPIPE, and no signal for the process, which may have a use of its own for that one. */
+int64_t child_say(const struct child *child, const void *bytes, size_t size)
+{
+    const struct timespec at_once = { 0 };
+    sigset_t pipe_signal, before;
+    ssize_t wrote;
+    int os;
+
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    wrote = write(child->input, bytes, size);
+    os = errno;
+    if (wrote < 0 && os == EPIPE && !sigismember(&before, SIGPIPE))
+        while (sigtimedwait(&pipe_signal, NULL, &at_once) < 0 && errno == EINTR)
+            ;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = os;
+    return wrote;
+}
+
 void child_kill(struct child *child)
 {
     if (child->pid > 0)
-        kill(child->pid, SIGKILL);
+        kill(child->leads ? -child->pid : child->pid, SIGKILL);
 }
 
 void child_drop(struct child *child)

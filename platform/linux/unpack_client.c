@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,27 +102,6 @@ int unpack_start(const struct unpack_options *options, struct unpack *unpack, st
 
 /* ---- telling -------------------------------------------------------------------- */
 
-/* write() to a pipe whose reader may have died: EPIPE, and no signal for the process. */
-static ssize_t write_quietly(int fd, const char *text, size_t size)
-{
-    const struct timespec at_once = { 0 };
-    sigset_t pipe_signal, before;
-    ssize_t wrote;
-    int os;
-
-    sigemptyset(&pipe_signal);
-    sigaddset(&pipe_signal, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-    wrote = write(fd, text, size);
-    os = errno;
-    if (wrote < 0 && os == EPIPE && !sigismember(&before, SIGPIPE))
-        while (sigtimedwait(&pipe_signal, NULL, &at_once) < 0 && errno == EINTR)
-            ;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = os;
-    return wrote;
-}
-
 /* A line of less than PIPE_BUF bytes goes whole or not at all.  A helper that is gone is no
    error here: unpack_next() knows why it went. */
 static bool tell(struct unpack *unpack, const char *word, uint64_t bytes)
@@ -131,7 +109,7 @@ static bool tell(struct unpack *unpack, const char *word, uint64_t bytes)
     char line[64];
     int length = snprintf(line, sizeof(line), "%s %" PRIu64 "\n", word, bytes);
 
-    return write_quietly(unpack->child.input, line, (size_t)length) >= 0 || errno != EAGAIN;
+    return child_say(&unpack->child, line, (size_t)length) >= 0 || errno != EAGAIN;
 }
 
 int unpack_allow(struct unpack *unpack, uint64_t bytes, struct error *err)
