@@ -80,7 +80,8 @@ static int point_name(struct source *source, const struct images_pull_request *w
                                       .target = target,
                                       .labels = want->labels,
                                       .id = variant->config_blob.digest,
-                                      SET(size, variant->size) };
+                                      .size = variant->size,
+                                      .has_size = variant->size > 0 };
     struct images_get_request get = { .name = name };
     struct image_info *image = arena_alloc(job_arena(source->job), sizeof(*image)), before;
     struct error missing;
@@ -97,6 +98,28 @@ static int point_name(struct source *source, const struct images_pull_request *w
     return 0;
 }
 
+static int bring_blobs(void *ctx, struct variant *variant, struct error *err)
+{
+    struct source *source = ctx;
+    const struct images *images = job_self(source->job);
+
+    return layers_take(source, images->config, "", true, variant, err);
+}
+
+/* 1: and there is none for the platform, which is no failure when all were wanted. */
+static int find_variant(struct source *source, const struct images_pull_request *want,
+                        const struct descriptor *target, const struct platform *platform,
+                        struct variant *variant, struct error *err)
+{
+    bool all = want->has_all_platforms && want->all_platforms;
+
+    if (all && variants_each(source, target, bring_blobs, source, err) < 0)
+        return -1;
+    if (variant_find(source, target, platform, variant, err) == 0)
+        return 0;
+    return all && err->code == ERROR_NOT_FOUND && want->platform == NULL ? 1 : -1;
+}
+
 static void registry_drop(struct registry **registry)
 {
     registry_close(registry);
@@ -111,7 +134,8 @@ static int bring(struct source *source, const struct images_pull_request *want,
     CLEANUP(registry_drop) struct registry *registry = NULL;
     struct platform platform;
     struct descriptor target;
-    struct variant variant;
+    struct variant variant = { 0 };
+    int found;
 
     if (platform_wanted(want->platform, &platform, err) < 0 ||
         open_registry(images->config, want, reference, &registry, err) < 0)
@@ -119,8 +143,8 @@ static int bring(struct source *source, const struct images_pull_request *want,
     source->registry = registry;
     if (resolve(source, reference, &target, err) < 0 ||
         image_verify(source->job, name, &target, err) < 0 || /* before any layer is fetched */
-        variant_find(source, &target, &platform, &variant, err) < 0 ||
-        layers_take(source, images->config, driver, source->driver == NULL, &variant, err) < 0)
+        (found = find_variant(source, want, &target, &platform, &variant, err)) < 0 ||
+        (found == 0 && layers_take(source, images->config, driver, source->driver == NULL, &variant, err) < 0))
         return -1;
     return point_name(source, want, name, &target, &variant, reply, err);
 }

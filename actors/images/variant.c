@@ -172,6 +172,7 @@ static int fits(const struct platform *wanted, const struct variant *variant, st
                      platform_text(&variant->config.platform, have));
 }
 
+/* `wanted` NULL: as it is, whatever it is; nobody will unpack it. */
 static int take_manifest(struct source *source, const struct descriptor *blob, const struct bin *bytes,
                          const struct platform *wanted, struct variant *out, struct error *err)
 {
@@ -181,7 +182,7 @@ static int take_manifest(struct source *source, const struct descriptor *blob, c
     if (manifest_parse(bytes->data, bytes->size, blob->media_type, arena, &out->manifest, err) < 0)
         return -1;
     out->config_blob = out->manifest.config.blob;
-    out->is_image = manifest_is_image(&out->manifest);
+    out->is_image = wanted != NULL && manifest_is_image(&out->manifest);
     if (take_config(source, &out->config_blob, &out->config_bytes, err) < 0)
         return -1;
     if (out->is_image && (image_config_parse(out->config_bytes.data, out->config_bytes.size, arena, &out->config, err) < 0 ||
@@ -227,18 +228,28 @@ static int take_index(struct source *source, const struct descriptor *blob, cons
     return -1;
 }
 
+/* Yields also what kind of document it is, where its descriptor does not say so. */
+static int take_known(struct source *source, const struct descriptor *blob, struct descriptor *known, struct bin *bytes,
+                      struct error *err)
+{
+    *known = *blob;
+    if (take_document(source, blob, bytes, err) < 0)
+        return -1;
+    if (media_of(known->media_type).kind != MEDIA_INDEX && media_of(known->media_type).kind != MEDIA_MANIFEST &&
+        document_media_type(bytes->data, bytes->size, job_arena(source->job), &known->media_type, err) < 0)
+        return -1;
+    known->size = bytes->size;
+    return 0;
+}
+
 static int follow(struct source *source, const struct descriptor *blob, const struct platform *wanted, unsigned depth,
                   struct variant *out, struct error *err)
 {
-    struct descriptor known = *blob;
+    struct descriptor known;
     struct bin bytes;
 
-    if (take_document(source, blob, &bytes, err) < 0)
+    if (take_known(source, blob, &known, &bytes, err) < 0)
         return -1;
-    if (media_of(known.media_type).kind != MEDIA_INDEX && media_of(known.media_type).kind != MEDIA_MANIFEST &&
-        document_media_type(bytes.data, bytes.size, job_arena(source->job), &known.media_type, err) < 0)
-        return -1;
-    known.size = bytes.size;
     if (media_of(known.media_type).kind == MEDIA_INDEX)
         return take_index(source, &known, &bytes, wanted, depth, out, err);
     return take_manifest(source, &known, &bytes, wanted, out, err);
@@ -248,4 +259,46 @@ int variant_find(struct source *source, const struct descriptor *target, const s
                  struct variant *out, struct error *err)
 {
     return follow(source, target, platform, 0, out, err);
+}
+
+/* ---- all of them ------------------------------------------------------------------------------- */
+
+static int each(struct source *source, const struct descriptor *blob, unsigned depth, variant_one *one, void *ctx,
+                struct error *err);
+
+static int each_in_index(struct source *source, const struct descriptor *blob, const struct bin *bytes, unsigned depth,
+                         variant_one *one, void *ctx, struct error *err)
+{
+    struct oci_index index;
+
+    if (depth >= INDEX_DEPTH_MAX)
+        return error_set(err, ERROR_DATA_LOSS, "indexes are nested deeper than %d", INDEX_DEPTH_MAX);
+    if (index_parse(bytes->data, bytes->size, blob->media_type, job_arena(source->job), &index, err) < 0)
+        return -1;
+    for (size_t i = 0; i < index.count; i++)
+        if (each(source, &index.entries[i].blob, depth + 1, one, ctx, err) < 0 ||
+            store_index(source, blob, bytes, &index, &index.entries[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int each(struct source *source, const struct descriptor *blob, unsigned depth, variant_one *one, void *ctx,
+                struct error *err)
+{
+    struct variant *variant = arena_alloc(job_arena(source->job), sizeof(*variant));
+    struct descriptor known;
+    struct bin bytes;
+
+    if (take_known(source, blob, &known, &bytes, err) < 0)
+        return -1;
+    if (media_of(known.media_type).kind == MEDIA_INDEX)
+        return each_in_index(source, &known, &bytes, depth, one, ctx, err);
+    if (take_manifest(source, &known, &bytes, NULL, variant, err) < 0)
+        return -1;
+    return one(ctx, variant, err);
+}
+
+int variants_each(struct source *source, const struct descriptor *target, variant_one *one, void *ctx, struct error *err)
+{
+    return each(source, target, 0, one, ctx, err);
 }

@@ -49,6 +49,10 @@ struct variant {
 int variant_find(struct source *source, const struct descriptor *target, const struct platform *platform,
                  struct variant *out, struct error *err);
 
+/* All that an index leads to, other artifacts as well; each is nothing to unpack (is_image false). */
+typedef int variant_one(void *ctx, struct variant *variant, struct error *err);
+int variants_each(struct source *source, const struct descriptor *target, variant_one *one, void *ctx, struct error *err);
+
 /* Stores bytes whose digest has been verified; what is here already only gets the labels. */
 int blob_put(struct job *job, const char *digest, const struct bin *bytes, const struct map *labels, struct error *err);
 /* NOT_FOUND when it is not here. */

@@ -115,21 +115,8 @@ if command -v containerd >/dev/null && command -v ctr >/dev/null; then
 fi
 
 step "of several platforms those that are here are saved, and the index stays as it was"
-arm=$(mktemp -d "$work/arm.XXXXXX")
-cp -r layout/. "$arm"
-manifest=$(jq -r '.manifests[0].digest' layout/index.json)
-config=$(jq -r .config.digest "layout/blobs/${manifest/://}")
-jq -c '.architecture = "arm64"' "layout/blobs/${config/://}" >config.json
-read -r digest size <<<"$(layout_put "$arm" config.json)"
-jq -c --arg d "$digest" --argjson s "$size" '.config.digest = $d | .config.size = $s' "layout/blobs/${manifest/://}" >manifest.json
-read -r arm_digest arm_size <<<"$(layout_put "$arm" manifest.json)"
-jq -c --arg d "$arm_digest" --argjson s "$arm_size" --arg here "$(dpkg --print-architecture)" '
-    .manifests[0].platform = {os: "linux", architecture: $here} | del(.manifests[0].annotations) |
-    .manifests += [{mediaType: .manifests[0].mediaType, digest: $d, size: $s, platform: {os: "linux", architecture: "arm64"}}]' \
-    layout/index.json >index
-read -r index_digest index_size <<<"$(layout_put "$arm" index)"
-jq -nc --arg d "$index_digest" --argjson s "$index_size" '{schemaVersion: 2, manifests: [{digest: $d, size: $s,
-    mediaType: "application/vnd.oci.image.index.v1+json", annotations: {"io.containerd.image.name": "example.org/both:1"}}]}' >"$arm/index.json"
+arm=$work/arm
+two_platforms "$work/layout" "$arm"
 run_for 0 gantry load -i "$arm"
 is "its digest" "$index_digest" "$(digest_of example.org/both:1)"
 runs example.org/both:1
@@ -137,7 +124,7 @@ run_for 0 gantry save -o both.tar example.org/both:1
 has "the other manifest" "${arm_digest#sha256:}" "$(tar tf both.tar)"
 run_for 0 gantry save -o arm.tar --platform linux/arm64 example.org/both:1
 has "the other manifest" "${arm_digest#sha256:}" "$(tar tf arm.tar)"
-[[ $(tar tf arm.tar) != *${manifest#sha256:}* ]] || fail "another platform's manifest is in it"
+[[ $(tar tf arm.tar) != *${original#sha256:}* ]] || fail "another platform's manifest is in it"
 forget_all
 run_for 0 gantry load -i arm.tar
 run_for 1 gantry inspect example.org/both:1
@@ -157,10 +144,11 @@ broken() { # STATUS WORDS, of the archive in folder bad
     forget_all
 }
 fresh() { rm -rf bad && cp -r layout bad; }
-layer=$(jq -r '.layers[0].digest' "layout/blobs/${manifest/://}")
+config=$(jq -r .config.digest "layout/blobs/${original/://}")
+layer=$(jq -r '.layers[0].digest' "layout/blobs/${original/://}")
 fresh; printf x >>"bad/blobs/${layer/://}"; broken "${layer}"
 fresh; rm "bad/blobs/${layer/://}"; broken "blob $layer is missing"
-fresh; rm "bad/blobs/${manifest/://}"; broken "$manifest is missing"
+fresh; rm "bad/blobs/${original/://}"; broken "$original is missing"
 fresh; echo '[]' >bad/index.json; broken index.json
 fresh; head -c 5000000 /dev/zero >bad/index.json; broken "the limit is"
 fresh; jq -c '.manifests = []' layout/index.json >bad/index.json; broken "no image in it"

@@ -12,6 +12,8 @@
 #                                              of an image config, e.g. '{"Cmd":["/bin/sh"]}'
 #   busybox_root FOLDER                        a root file system: Debian's static busybox, its names
 #   busybox_image LAYOUT                       the image `busybox` (one gzip layer of busybox_root)
+#   two_platforms LAYOUT COPY                  a copy of a layout whose only image is now one of two platforms, the
+#                                              other one arm64, named example.org/both:1; sets $index_digest, $arm_digest
 #   layout_push LAYOUT TAG REGISTRY [NAME]     to REGISTRY/NAME:latest (TAG:latest), over plain http
 #
 # All of them end the script with a message when something fails (run under `set -e`).
@@ -101,4 +103,25 @@ busybox_image() {
 layout_push() {
     skopeo --insecure-policy copy --quiet --preserve-digests --dest-tls-verify=false \
         "oci:$1:$2" "docker://$3/${4:-$2}:latest"
+}
+
+two_platforms() {
+    local layout=$1 copy=$2 manifest config digest size arm_size index_size
+    cp -r "$layout" "$copy"
+    manifest=$(jq -r '.manifests[0].digest' "$layout/index.json")
+    config=$(jq -r .config.digest "$layout/blobs/${manifest/://}")
+    jq -c '.architecture = "arm64"' "$layout/blobs/${config/://}" >"$copy/document"
+    read -r digest size <<<"$(layout_put "$copy" "$copy/document")"
+    jq -c --arg d "$digest" --argjson s "$size" '.config.digest = $d | .config.size = $s' \
+        "$layout/blobs/${manifest/://}" >"$copy/document"
+    read -r arm_digest arm_size <<<"$(layout_put "$copy" "$copy/document")"
+    jq -c --arg d "$arm_digest" --argjson s "$arm_size" --arg here "$(dpkg --print-architecture)" '
+        .manifests[0].platform = {os: "linux", architecture: $here} | del(.manifests[0].annotations) |
+        .manifests += [{mediaType: .manifests[0].mediaType, digest: $d, size: $s,
+                        platform: {os: "linux", architecture: "arm64"}}]' "$layout/index.json" >"$copy/document"
+    read -r index_digest index_size <<<"$(layout_put "$copy" "$copy/document")"
+    jq -nc --arg d "$index_digest" --argjson s "$index_size" '{schemaVersion: 2, manifests: [{digest: $d, size: $s,
+        mediaType: "application/vnd.oci.image.index.v1+json",
+        annotations: {"io.containerd.image.name": "example.org/both:1", "org.opencontainers.image.ref.name": "1"}}]}' \
+        >"$copy/index.json"
 }

@@ -103,6 +103,7 @@ int command_pull(struct cli *cli, const struct args *args, struct error *err)
     struct images_pull_reply reply;
 
     want.no_unpack = want.has_no_unpack = args_flag(args, "no-unpack");
+    want.all_platforms = want.has_all_platforms = args_flag(args, "all-platforms");
     if (args_flag(args, "password-stdin") && read_password(&want, cli->arena, err) < 0)
         return -1;
     if (pull_image(cli, &want, quiet, &reply, err) < 0)

@@ -152,6 +152,7 @@ static const struct option exec_options[] = {
 
 static const struct option pull_options[] = {
     TEXT(0, "platform", "OS/ARCH", "Which variant; the host's when absent"),
+    FLAG(0, "all-platforms", "Every variant, to save them for example; only the one that runs here is unpacked"),
     FLAG('q', "quiet", "Print the name alone, no progress"),
     FLAG(0, "no-unpack", "Only download"),
     TEXT(0, "username", "NAME", "For the registry"),
