@@ -62,6 +62,8 @@ int fs_write_new(const char *path, const void *data, size_t size, unsigned mode,
 
 /* A file opened for writing at `offset` (what lies behind is cut off). */
 int file_open_append(const char *path, uint64_t offset, int *file, struct error *err);
+/* One that is there and is written as it is: a pipe with a name, a device. */
+int file_open_stream(const char *path, int *file, struct error *err);
 int file_open_read(const char *path, int *file, struct error *err);
 int file_write(int file, const void *data, size_t size, struct error *err);
 int64_t file_read(int file, void *data, size_t room, struct error *err); /* 0 at the end */

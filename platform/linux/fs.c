@@ -312,6 +312,13 @@ int file_open_append(const char *path, uint64_t offset, int *file, struct error 
     return 0;
 }
 
+int file_open_stream(const char *path, int *file, struct error *err)
+{
+    HOOK("open", err);
+    *file = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    return *file < 0 ? error_sys(err, errno, "open %s", path) : 0;
+}
+
 int file_open_read(const char *path, int *file, struct error *err)
 {
     HOOK("open", err);

@@ -41,6 +41,13 @@ is "files that are there twice" "" "$(tar tf file.tar | sort | uniq -d)"
 run_for 0 gantry save -o folder/ second:2
 is "digest in the folder" "$original" "$(raw_digest oci:folder:2)"
 run_for 1 sh -c "'$GANTRY_BIN/gantry' --host 'ipc://$work/s/gantry.sock' save second:2 >/dev/full"
+mkfifo pipe
+gantry save -o pipe second:2 & cat pipe >through-pipe.tar; wait $!
+run_for 0 test -p pipe
+run_for 0 gantry save -o through.tar second:2
+run_for 0 cmp through.tar through-pipe.tar
+run_for 0 gantry save -o /dev/null second:2
+run_for 0 test -c /dev/null
 run_for 1 gantry save -o file2.tar second:2 no-such-image
 has "what is missing" no-such-image "$errors"
 is "files that are not complete" "" "$(ls | grep -e partial -e file2 || true)"

@@ -44,7 +44,7 @@ static int tar_open(struct pack *pack, struct error *err)
     if (archive_write_set_format_pax_restricted(pack->tar) != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(pack->tar, BLOCK) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(pack->tar, 512) != ARCHIVE_OK ||
-        archive_write_open_fd(pack->tar, pack->is_ours ? pack->file : STDOUT) != ARCHIVE_OK)
+        archive_write_open_fd(pack->tar, pack->file >= 0 ? pack->file : STDOUT) != ARCHIVE_OK)
         return tar_fail(pack, "write", err);
     return 0;
 }
@@ -55,6 +55,15 @@ static bool is_folder(const char *path)
     struct error ignored;
 
     return path[strlen(path) - 1] == '/' || (fs_stat(path, &info, &ignored) == 0 && info.is_folder);
+}
+
+/* /dev/stdout, a pipe: it is written to, and stays what it is. */
+static bool is_stream(const char *path)
+{
+    struct fs_info info;
+    struct error ignored;
+
+    return fs_stat(path, &info, &ignored) == 0 && !info.is_file && !info.is_folder;
 }
 
 static int pack_start(struct pack *pack, const char *path, struct error *err)
@@ -72,6 +81,8 @@ static int pack_start(struct pack *pack, const char *path, struct error *err)
         return -1;
     if (is_folder(path))
         return fs_folder_make_all(path, 0755, err);
+    if (is_stream(path))
+        return file_open_stream(path, &pack->file, err) < 0 ? -1 : tar_open(pack, err);
     snprintf(pack->partial, sizeof(pack->partial), "%s.partial-%d", path, process_id());
     return tar_open(pack, err);
 }
