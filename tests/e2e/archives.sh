@@ -52,6 +52,19 @@ run_for 1 gantry save -o file2.tar second:2 no-such-image
 has "what is missing" no-such-image "$errors"
 is "files that are not complete" "" "$(ls | grep -e partial -e file2 || true)"
 
+step "who waits for a pipe can be interrupted, and leaves nothing"
+exec 8<>pipe # somebody has it open, and says nothing
+for way in "load -i pipe" "import pipe example.org/never:1"; do
+    "$GANTRY_BIN/gantry" --host "ipc://$work/s/gantry.sock" $way 8>&- &
+    waiting=$!
+    wait_until "it waits" sh -c "ls -l /proc/$waiting/fd | grep -q 'pipe$'"
+    kill -TERM $waiting
+    status=0
+    wait $waiting || status=$?
+    is "its status" 130 $status
+done
+exec 8>&-
+
 step "skopeo reads it in both forms"
 run_for 0 gantry save -o one.tar second:2
 is "digest" "$original" "$(raw_digest oci-archive:one.tar)"

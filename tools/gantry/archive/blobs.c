@@ -6,6 +6,7 @@
 
 #include "platform/platform.h"
 #include "platform/scope.h"
+#include "platform/terminal.h"
 
 #define PIECE  (256u << 10)
 #define TTL_MS (3600u * 1000)
@@ -224,6 +225,31 @@ int remote_blob_put(struct cli *cli, const void *bytes, size_t size, struct sent
         result = answer_take(&sending, -1, err) < 0 ? -1 : 0;
     gantry_stream_close(&sending.stream);
     return result;
+}
+
+/* ---- waiting for pipes --------------------------------------------------------------------------
+ */
+
+static int wait_for(void *ctx, int fd, bool for_writing, struct error *err)
+{
+    struct cli *cli = ctx;
+    struct gantry_fd fds[2] = { { .fd = fd, .for_writing = for_writing },
+                                { .fd = signals_open(err) } };
+
+    if (fds[1].fd < 0)
+        return -1;
+    do {
+        gantry_wait(cli->client, NULL, fds, 2, -1);
+        if (fds[1].ready && signals_next() != NULL)
+            return error_set(err, ERROR_CANCELLED, "interrupted");
+    } while (!fds[0].ready);
+    return 0;
+}
+
+int remote_patience(struct cli *cli, struct patience *patience, struct error *err)
+{
+    *patience = (struct patience){ wait_for, cli };
+    return cli_connect(cli, err);
 }
 
 /* ---- the lease ---------------------------------------------------------------------------------

@@ -36,6 +36,9 @@ int remote_blob_send(struct cli *cli, const char *digest, const struct packed *f
 int remote_blob_put(struct cli *cli, const void *bytes, size_t size, struct sent *sent,
                     struct error *err);
 
+/* For pack.h: the daemon is heard meanwhile, and Ctrl-C ends it.  Connects. */
+int remote_patience(struct cli *cli, struct patience *patience, struct error *err);
+
 /* A lease for as long as the command runs (and an hour, should it die); then remote_release(). */
 int remote_hold(struct cli *cli, struct error *err);
 /* This one, and what it leads to, stays meanwhile. */

@@ -85,14 +85,16 @@ static int make(struct import *import, const struct args *args, const struct pla
 {
     struct strs changes = args_list(args, "change", import->load.cli->arena);
     json_t *changed = json_object();
+    struct patience patience;
     struct sent config;
 
     if (changes_apply(changed, &changes, err) < 0) {
         json_decref(changed);
         return -1;
     }
-    if (remote_hold(import->load.cli, err) < 0 ||
-        plain_each(args->operands.items[0], take_layer, import, err) < 0 ||
+    if (remote_patience(import->load.cli, &patience, err) < 0 ||
+        remote_hold(import->load.cli, err) < 0 ||
+        plain_each(args->operands.items[0], &patience, take_layer, import, err) < 0 ||
         check_layer(import, err) < 0) {
         json_decref(changed);
         return -1;

@@ -186,7 +186,8 @@ static const char *name_of(struct load *load, const struct descriptor *target)
     if (name != NULL && strpbrk(name, "/:") != NULL &&
         reference_parse(name, &reference, &ignored) == 0)
         return name;
-    if (load->name != NULL && name != NULL && reference_parse(load->name, &reference, &ignored) == 0)
+    if (load->name != NULL && name != NULL &&
+        reference_parse(load->name, &reference, &ignored) == 0)
         return arena_printf(load->cli->arena, "%s:%s", load->name, name);
     if (load->name != NULL)
         return load->name;
@@ -220,7 +221,10 @@ static void load_drop(struct load *load)
 
 static int load_all(struct load *load, const char *path, struct error *err)
 {
-    if (remote_hold(load->cli, err) < 0 || packed_each(path, take, load, err) < 0)
+    struct patience patience;
+
+    if (remote_patience(load->cli, &patience, err) < 0 || remote_hold(load->cli, err) < 0 ||
+        packed_each(path, &patience, take, load, err) < 0)
         return -1;
     if (load->index.data != NULL)
         return load_layout(load, err);

@@ -18,7 +18,7 @@ struct kept {
 struct load {
     struct cli *cli;
     const char *from; /* as people know it */
-    const char *name;       /* of what has none of its own; may be NULL */
+    const char *name; /* of what has none of its own; may be NULL */
     bool no_unpack, quiet;
     struct bin index, docker; /* index.json and manifest.json; data NULL: not there */
     struct kept *files;       /* in no order */

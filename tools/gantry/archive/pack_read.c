@@ -10,12 +10,14 @@
 #include "platform/terminal.h"
 #include "tools/gantry/archive/pack.h"
 
-#define STDIN 0
 #define BLOCK (256 * 1024)
 
 struct source {
     struct archive *tar; /* NULL: `file` is the file itself */
-    int file;
+    int file;            /* -1: standard input */
+    const struct patience *patience;
+    struct error failure; /* of reading, which libarchive only passes on */
+    char *block;
 };
 
 static void source_close(struct source *source)
@@ -23,14 +25,15 @@ static void source_close(struct source *source)
     if (source->tar != NULL)
         archive_read_free(source->tar);
     file_close(&source->file);
+    free(source->block);
 }
 
 static int tar_fail(const struct source *source, struct error *err)
 {
     const char *why = archive_error_string(source->tar);
 
-    if (archive_errno(source->tar) > 0) /* of the system, of reading */
-        return error_sys(err, archive_errno(source->tar), "read the archive");
+    if (source->failure.code != ERROR_NONE)
+        return *err = source->failure, -1;
     error_set(err, ERROR_DATA_LOSS, "no archive that can be read: %s", why ? why : "it is empty");
     return error_hint(err, "what is read are tar files of `save` (also docker's, podman's and "
                            "skopeo's), packed with gzip, zstd or not at all");
@@ -49,17 +52,32 @@ int64_t packed_read(const struct packed *file, void *bytes, size_t room, struct 
 
 /* ---- a tar ---------------------------------------------------------------------------------- */
 
+static la_ssize_t tar_read(struct archive *tar, void *ctx, const void **bytes)
+{
+    struct source *source = ctx;
+    int file = source->file >= 0 ? source->file : INPUT_FD;
+    int64_t got = -1;
+
+    if (source->patience->wait(source->patience->ctx, file, false, &source->failure) == 0)
+        got = file_read(file, source->block, BLOCK, &source->failure);
+    if (got < 0)
+        archive_set_error(tar, -1, "%s", source->failure.text);
+    *bytes = source->block;
+    return got;
+}
+
 static int tar_open(struct source *source, const char *path, bool is_raw, struct error *err)
 {
     bool is_stdin = path == NULL || strcmp(path, "-") == 0;
 
-    if (is_stdin && terminal_is(STDIN))
+    if (is_stdin && terminal_is(INPUT_FD))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "standard input is a terminal: name a file, or redirect it");
     if (!is_stdin && file_open_read(path, &source->file, err) < 0)
         return -1;
     source->tar = archive_read_new();
-    if (source->tar == NULL)
+    source->block = malloc(BLOCK);
+    if (source->tar == NULL || source->block == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
     archive_read_support_filter_gzip(source->tar);
     archive_read_support_filter_zstd(source->tar);
@@ -67,7 +85,7 @@ static int tar_open(struct source *source, const char *path, bool is_raw, struct
         archive_read_support_format_raw(source->tar);
     else
         archive_read_support_format_tar(source->tar);
-    return archive_read_open_fd(source->tar, is_stdin ? STDIN : source->file, BLOCK) == ARCHIVE_OK
+    return archive_read_open(source->tar, source, NULL, tar_read, NULL) == ARCHIVE_OK
                ? 0
                : tar_fail(source, err);
 }
@@ -175,9 +193,10 @@ static int folder_each(const char *root, packed_one *one, void *ctx, struct erro
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-int packed_each(const char *path, packed_one *one, void *ctx, struct error *err)
+int packed_each(const char *path, const struct patience *patience, packed_one *one, void *ctx,
+                struct error *err)
 {
-    CLEANUP(source_close) struct source source = { .file = -1 };
+    CLEANUP(source_close) struct source source = { .file = -1, .patience = patience };
     struct fs_info info;
 
     if (path != NULL && strcmp(path, "-") != 0) {
@@ -189,9 +208,10 @@ int packed_each(const char *path, packed_one *one, void *ctx, struct error *err)
     return tar_open(&source, path, false, err) < 0 ? -1 : tar_each(&source, one, ctx, err);
 }
 
-int plain_each(const char *path, packed_one *one, void *ctx, struct error *err)
+int plain_each(const char *path, const struct patience *patience, packed_one *one, void *ctx,
+               struct error *err)
 {
-    CLEANUP(source_close) struct source source = { .file = -1 };
+    CLEANUP(source_close) struct source source = { .file = -1, .patience = patience };
     struct packed file = { .name = "data", .size = PACKED_SIZE_UNKNOWN, .source = &source };
     struct archive_entry *entry;
 

@@ -17,6 +17,9 @@
 struct pack {
     struct archive *tar; /* NULL: a folder */
     int file;            /* of the tar, or the one that was begun; -1 */
+    int stream; /* a pipe, a device, standard output: written as fast as it goes; -1: none */
+    const struct patience *patience;
+    struct error failure; /* of writing, which libarchive only passes on */
     bool finished, is_ours;
     char path[PATH_SIZE];                /* of the folder, or of the tar when it is complete */
     char partial[PATH_SIZE + NAME_ROOM]; /* the tar until then, "": standard output */
@@ -25,9 +28,37 @@ struct pack {
 
 static int tar_fail(const struct pack *pack, const char *what, struct error *err)
 {
+    if (pack->failure.code != ERROR_NONE)
+        return *err = pack->failure, -1;
     return error_set(err, ERROR_INTERNAL, "%s %s: %s", what,
                      pack->path[0] != '\0' ? pack->path : "standard output",
                      archive_error_string(pack->tar));
+}
+
+static int stream_write(struct pack *pack, const char *bytes, size_t size, struct error *err)
+{
+    while (size > 0) {
+        int64_t taken = output_write(pack->stream, bytes, size, err);
+
+        if (taken < 0 ||
+            (taken == 0 && pack->patience->wait(pack->patience->ctx, pack->stream, true, err) < 0))
+            return -1;
+        bytes += taken;
+        size -= (size_t)taken;
+    }
+    return 0;
+}
+
+static la_ssize_t tar_write(struct archive *tar, void *ctx, const void *bytes, size_t size)
+{
+    struct pack *pack = ctx;
+    int result = pack->stream >= 0 ? stream_write(pack, bytes, size, &pack->failure)
+                                   : file_write(pack->file, bytes, size, &pack->failure);
+
+    if (result == 0)
+        return (la_ssize_t)size;
+    archive_set_error(tar, -1, "%s", pack->failure.text);
+    return -1;
 }
 
 static int tar_open(struct pack *pack, struct error *err)
@@ -35,6 +66,11 @@ static int tar_open(struct pack *pack, struct error *err)
     if (pack->partial[0] != '\0' && file_open_append(pack->partial, 0, &pack->file, err) < 0)
         return -1;
     pack->is_ours = pack->partial[0] != '\0';
+    if (!pack->is_ours) {
+        pack->stream = output_open(pack->file >= 0 ? pack->file : OUTPUT_FD, err);
+        if (pack->stream < 0)
+            return -1;
+    }
     if (pack->is_ours && file_mode(pack->file, 0644, err) < 0)
         return -1;
     pack->tar = archive_write_new();
@@ -44,7 +80,7 @@ static int tar_open(struct pack *pack, struct error *err)
     if (archive_write_set_format_pax_restricted(pack->tar) != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(pack->tar, BLOCK) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(pack->tar, 512) != ARCHIVE_OK ||
-        archive_write_open_fd(pack->tar, pack->file >= 0 ? pack->file : STDOUT) != ARCHIVE_OK)
+        archive_write_open(pack->tar, pack, NULL, tar_write, NULL) != ARCHIVE_OK)
         return tar_fail(pack, "write", err);
     return 0;
 }
@@ -69,7 +105,7 @@ static bool is_stream(const char *path)
 static int pack_start(struct pack *pack, const char *path, struct error *err)
 {
     if (path == NULL || strcmp(path, "-") == 0) {
-        if (terminal_is(STDOUT))
+        if (terminal_is(OUTPUT_FD))
             return error_set(err, ERROR_INVALID_ARGUMENT,
                              "an archive is nothing for a terminal: name a file with --output, or "
                              "redirect standard output");
@@ -87,12 +123,14 @@ static int pack_start(struct pack *pack, const char *path, struct error *err)
     return tar_open(pack, err);
 }
 
-int pack_open(const char *path, struct pack **pack, struct error *err)
+int pack_open(const char *path, const struct patience *patience, struct pack **pack,
+              struct error *err)
 {
     *pack = calloc(1, sizeof(**pack));
     if (*pack == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
-    (*pack)->file = -1;
+    (*pack)->file = (*pack)->stream = -1;
+    (*pack)->patience = patience;
     return pack_start(*pack, path, err);
 }
 
@@ -185,6 +223,7 @@ void pack_drop(struct pack **pack)
         archive_write_free((*pack)->tar);
     }
     file_close(&(*pack)->file);
+    file_close(&(*pack)->stream);
     if (!(*pack)->finished && (*pack)->is_ours)
         fs_remove((*pack)->partial, &ignored);
     if (!(*pack)->finished && (*pack)->begun[0] != '\0')

@@ -232,11 +232,14 @@ int command_save(struct cli *cli, const struct args *args, struct error *err)
     CLEANUP(save_drop)
     struct save save = { .cli = cli, .index = json_array(), .docker = json_array() };
     const char *platform = args_text(args, "platform");
+    struct patience patience;
 
     save.is_one = platform != NULL;
     if (save.is_one && platform_parse(platform, &save.platform, err) < 0)
         return -1;
-    if (pack_open(args_text(args, "output"), &save.pack, err) < 0 || remote_hold(cli, err) < 0 ||
+    if (remote_patience(cli, &patience, err) < 0 ||
+        pack_open(args_text(args, "output"), &patience, &save.pack, err) < 0 ||
+        remote_hold(cli, err) < 0 ||
         pack_file(save.pack, "oci-layout", LAYOUT, strlen(LAYOUT), err) < 0)
         return -1;
     for (size_t i = 0; i < args->operands.count; i++)
