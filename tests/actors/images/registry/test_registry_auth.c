@@ -16,16 +16,6 @@ static struct registry *open_as_user(const struct registry_server *server)
     CLEANUP(server_stop) struct registry_server *server = server_start(kind); \
     CLEANUP(registry_close) struct registry *registry = open_as_user(server)
 
-static void must_get(struct registry *registry, const char *name)
-{
-    CLEANUP(registry_document_free) struct registry_document document = { 0 };
-    struct error err;
-
-    if (get_document(registry, name, &document, &err) < 0)
-        fail_msg("%s", err.text);
-    assert_string_equal(document.bytes, DOCUMENT);
-}
-
 /* ---- Basic ------------------------------------------------------------------------------ */
 
 static void a_password_is_sent_only_after_a_challenge(void **state)
@@ -229,17 +219,6 @@ static void a_token_by_its_other_name_is_taken_too(void **state)
 
     (void)state;
     must_get(registry, "latest");
-}
-
-static void a_password_does_not_go_to_a_token_service(void **state)
-{
-    TEST_USER(SERVER_HTTP);
-    CLEANUP(server_stop) struct registry_server *service = server_start(SERVER_HTTP);
-
-    (void)state;
-    add_token_service(server, service, "{\"token\":\"t.0-k_en\"}");
-    must_get(registry, "latest");
-    assert_int_equal(server_count_with(service, "authorization"), 0);
 }
 
 static void a_token_that_is_no_longer_good_is_fetched_anew_once(void **state)
@@ -524,7 +503,6 @@ int main(void)
         cmocka_unit_test(a_challenge_of_another_host_is_not_answered),
         cmocka_unit_test(a_token_for_everybody_is_fetched_once),
         cmocka_unit_test(a_token_by_its_other_name_is_taken_too),
-        cmocka_unit_test(a_password_does_not_go_to_a_token_service),
         cmocka_unit_test(a_token_that_is_no_longer_good_is_fetched_anew_once),
         cmocka_unit_test(a_missing_image_behind_tokens_may_also_be_private),
         cmocka_unit_test(a_refusing_token_service_is_quoted),
