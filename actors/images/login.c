@@ -34,6 +34,7 @@ static int login(struct job *job, const void *in, void *out, struct error *err)
         .username = want->username,
         .password = want->password,
         .identity_token = want->identity_token,
+        .registry_token = want->registry_token,
         .backoff_ms = images->config->backoff_ms,
         .slow_s = images->config->slow_s,
     };
