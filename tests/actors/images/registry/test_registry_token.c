@@ -317,6 +317,61 @@ static void a_password_does_not_go_without_tls_to_another_machine(void **state)
     assert_says(err.hint, "https");
 }
 
+/* Two authorities in one file. */
+static void concatenate(const char *one, const char *two, char path[64])
+{
+    const char *const parts[] = { one, two };
+    struct error err;
+    int file = -1;
+
+    snprintf(path, 64, "/tmp/gantry-test-authorities-XXXXXX");
+    file = mkstemp(path);
+    assert_true(file >= 0);
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        size_t size;
+        char *text = fs_read(parts[i], 1 << 20, &size, &err);
+
+        assert_non_null(text);
+        assert_int_equal(file_write(file, text, size, &err), 0);
+        free(text);
+    }
+    file_close(&file);
+}
+
+static void reg_9_a_token_service_must_be_believed_before_it_is_told(void **state)
+{
+    CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_TLS);
+    CLEANUP(server_stop) struct registry_server *service = server_start(SERVER_TLS);
+    CLEANUP(registry_close) struct registry *doubting = NULL;
+    CLEANUP(registry_close) struct registry *believing = NULL;
+    struct registry_options options = fast_options(server);
+    char challenge[200], both[64];
+    struct error err;
+
+    (void)state;
+    options.plain_http = false;
+    options.username = "user";
+    options.password = "s&ecret";
+    options.ca_file = server_ca_file(server);
+    doubting = open_with(&options);
+    concatenate(server_ca_file(server), server_ca_file(service), both);
+    options.ca_file = both;
+    believing = open_with(&options);
+    snprintf(challenge, sizeof(challenge), "Bearer realm=\"https://%s/token\"",
+             server_host(service));
+    server_add(server, MANIFESTS "latest",
+               &(struct server_reply){ DOCUMENT_REPLY, .wants = "Bearer t.0-k_en",
+                                       .challenge = challenge });
+    server_add(service, "/token", &(struct server_reply){ .body = TOKEN, .size = strlen(TOKEN) });
+    err = refused_document(doubting, "latest");
+    assert_says(err.text, "no secure connection");
+    assert_says(err.text, server_host(service));
+    assert_int_equal(server_count(service, NULL), 0);
+    must_get(believing, "latest");
+    assert_int_equal(server_count(service, NULL), 1);
+    fs_remove(both, &err);
+}
+
 /* ---- logging in ----------------------------------------------------------------------------- */
 
 #define PING "/v2/"
@@ -405,6 +460,7 @@ int main(void)
         cmocka_unit_test(reg_7_a_token_that_runs_out_is_fetched_anew),
         cmocka_unit_test(a_redirecting_token_service_loses_the_password),
         cmocka_unit_test(a_password_does_not_go_without_tls_to_another_machine),
+        cmocka_unit_test(reg_9_a_token_service_must_be_believed_before_it_is_told),
         cmocka_unit_test(logging_in_asks_for_a_token_for_the_next_time),
         cmocka_unit_test(logging_in_by_get_asks_for_one_too),
         cmocka_unit_test(logging_in_says_what_is_wrong),
