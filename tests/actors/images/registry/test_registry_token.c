@@ -376,13 +376,13 @@ static void reg_9_a_token_service_must_be_believed_before_it_is_told(void **stat
 
 #define PING "/v2/"
 
-static void add_login(struct pair *pair)
+static void add_login(struct pair *pair, const char *scope)
 {
-    char challenge[200];
+    char challenge[300];
 
     snprintf(challenge, sizeof(challenge),
-             "Bearer realm=\"http://%s/token\",service=\"the registry\"",
-             server_host(pair->service));
+             "Bearer realm=\"http://%s/token\",service=\"the registry\",scope=\"%s\"",
+             server_host(pair->service), scope);
     server_add(pair->server, PING,
                &(struct server_reply){
                    .body = "{}", .size = 2, .wants = "Bearer t.0-k_en", .challenge = challenge });
@@ -395,7 +395,7 @@ static void logging_in_asks_for_a_token_for_the_next_time(void **state)
     struct error err = { 0 };
 
     (void)state;
-    add_login(&pair);
+    add_login(&pair, "");
     add_answer(&pair, 200, "{\"access_token\":\"t.0-k_en\",\"refresh_token\":\"again\"}");
     if (registry_login(pair.registry, NULL, &login, &err) < 0)
         fail_msg("%s", err.text);
@@ -411,7 +411,7 @@ static void logging_in_by_get_asks_for_one_too(void **state)
     struct error err = { 0 };
 
     (void)state;
-    add_login(&pair);
+    add_login(&pair, "");
     add_answer(&pair, 405, "");
     add_answer(&pair, 200, TOKEN);
     if (registry_login(pair.registry, NULL, &login, &err) < 0)
@@ -419,6 +419,41 @@ static void logging_in_by_get_asks_for_one_too(void **state)
     assert_true(login.asked);
     assert_null(login.identity_token);
     assert_says(server_seen(pair.service, "/token", 1, "target"), "offline_token=true");
+}
+
+static void reg_7_the_same_set_of_scopes_is_the_same_token(void **state)
+{
+    static const char *const scopes[] = { "b:b:b  a:a:a", "a:a:a b:b:b a:a:a" };
+    TEST_PAIR(USER);
+    CLEANUP(registry_login_free) struct registry_login login = { 0 };
+    struct error err = { 0 };
+
+    (void)state;
+    add_login(&pair, scopes[0]);
+    add_wanting(&pair, "same", scopes[1]);
+    add_answer(&pair, 200, TOKEN);
+    if (registry_login(pair.registry, NULL, &login, &err) < 0)
+        fail_msg("%s", err.text);
+    must_get(pair.registry, "same"); /* asked, for it is another request, and found */
+    assert_int_equal(server_count(pair.server, MANIFESTS "same"), 2);
+    assert_int_equal(server_count(pair.service, NULL), 1);
+    assert_says(posted(&pair, 0), "&scope=a%3Aa%3Aa%20b%3Ab%3Ab");
+}
+
+static void reg_7_another_set_of_scopes_is_another_token(void **state)
+{
+    TEST_PAIR(USER);
+    CLEANUP(registry_login_free) struct registry_login login = { 0 };
+    struct error err = { 0 };
+
+    (void)state;
+    add_login(&pair, "a:a:a");
+    add_wanting(&pair, "more", "a:a:a b:b:b");
+    add_answer(&pair, 200, TOKEN);
+    if (registry_login(pair.registry, NULL, &login, &err) < 0)
+        fail_msg("%s", err.text);
+    must_get(pair.registry, "more");
+    assert_int_equal(server_count(pair.service, NULL), 2);
 }
 
 static void logging_in_says_what_is_wrong(void **state)
@@ -463,6 +498,8 @@ int main(void)
         cmocka_unit_test(reg_9_a_token_service_must_be_believed_before_it_is_told),
         cmocka_unit_test(logging_in_asks_for_a_token_for_the_next_time),
         cmocka_unit_test(logging_in_by_get_asks_for_one_too),
+        cmocka_unit_test(reg_7_the_same_set_of_scopes_is_the_same_token),
+        cmocka_unit_test(reg_7_another_set_of_scopes_is_another_token),
         cmocka_unit_test(logging_in_says_what_is_wrong),
     };
 
