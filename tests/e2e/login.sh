@@ -34,6 +34,7 @@ is "login" "Logged in to $registry" "$out"
 has "where" "Kept in $config" "$errors"
 is "what is kept" "$(printf user:secret | base64)" "$(kept auth)"
 is "for whom" "600 700" "$(stat -c %a "$config" "$HOME/.docker" | xargs)"
+is "completion knows it" "$registry" "$(gantry names registries)"
 pulled
 run_for 0 gantry run --rm "$registry/busybox" echo hello
 is "run" hello "$out"

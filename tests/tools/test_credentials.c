@@ -469,6 +469,25 @@ static void reg_10_a_helper_keeps_and_forgets(void **state)
     assert_null(strstr(read_file(DOCKER), "a.example\": {}"));
 }
 
+static void hosts_that_are_kept_are_listed_once(void **state)
+{
+    static const char *const hosts[] = { "docker.io", "a.example:5000", "quay.io", "b.example" };
+    struct error err = { 0 };
+    struct strs list;
+
+    (void)state;
+    assert_int_equal(credentials_hosts(home.arena, &list, &err), 0);
+    assert_int_equal(list.count, 0);
+    write_file(DOCKER, 0600,
+               "{\"auths\": {\"https://index.docker.io/v1/\": {}, \"a.example:5000\": {},"
+               "\"quay.io/team\": {}, \"docker.io\": {}},"
+               "\"credHelpers\": {\"Quay.io\": \"x\", \"b.example\": \"x\"}}");
+    assert_int_equal(credentials_hosts(home.arena, &list, &err), 0);
+    assert_int_equal(list.count, COUNT_OF(hosts));
+    for (size_t i = 0; i < list.count; i++)
+        assert_string_equal(list.items[i], hosts[i]);
+}
+
 /* ---- hosts -------------------------------------------------------------------------------- */
 
 static void a_registry_is_named_as_in_references(void **state)
@@ -517,6 +536,7 @@ int main(void)
         HOME_TEST(what_is_kept_is_the_users_alone_and_found_again),
         HOME_TEST(what_else_stands_in_the_file_stays),
         HOME_TEST(reg_10_a_helper_keeps_and_forgets),
+        HOME_TEST(hosts_that_are_kept_are_listed_once),
         HOME_TEST(a_registry_is_named_as_in_references),
     };
 

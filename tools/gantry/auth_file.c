@@ -232,6 +232,32 @@ int auth_file_find(const struct auth_file *file, const char *host, const char *r
     return read_entry(file, key, entry, arena, out, err);
 }
 
+static void add_host(const char *key, struct arena *arena, struct strs *out)
+{
+    const char *start = skip_scheme(key);
+    size_t size = strcspn(start, "/");
+    const char *host = is_hub(start, size) ? HUB : arena_printf(arena, "%.*s", (int)size, start);
+
+    for (size_t i = 0; i < out->count; i++)
+        if (strcasecmp(out->items[i], host) == 0)
+            return;
+    out->items[out->count++] = host;
+}
+
+void auth_file_hosts(const struct auth_file *file, struct arena *arena, struct strs *out)
+{
+    json_t *lists[] = { json_object_get(file->root, "auths"),
+                        json_object_get(file->root, "credHelpers") };
+    size_t room = json_object_size(lists[0]) + json_object_size(lists[1]);
+    json_t *entry;
+    const char *key;
+
+    *out = (struct strs){ .items = arena_alloc(arena, room * sizeof(char *)) };
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        json_object_foreach (lists[i], key, entry)
+            add_host(key, arena, out);
+}
+
 /* ---- changing ------------------------------------------------------------------------- */
 
 bool auth_file_remove(struct auth_file *file, const char *host)

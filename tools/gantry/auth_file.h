@@ -37,6 +37,9 @@ const char *auth_file_store(const struct auth_file *file);
 int auth_file_find(const struct auth_file *file, const char *host, const char *repository,
                    struct arena *arena, struct credentials *out, struct error *err);
 
+/* As references have them, each once. */
+void auth_file_hosts(const struct auth_file *file, struct arena *arena, struct strs *out);
+
 /* Changes the file in memory.  An entry of nothing says that a helper knows. */
 int auth_file_put(struct auth_file *file, const char *host, const struct credentials *credentials,
                   struct error *err);

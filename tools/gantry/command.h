@@ -41,6 +41,7 @@ enum complete {
     COMPLETE_RUNNING,
     COMPLETE_IMAGES,
     COMPLETE_NAMESPACES,
+    COMPLETE_REGISTRIES, /* where somebody is logged in */
     COMPLETE_OBJECTS,  /* containers and images */
     COMPLETE_COMMANDS, /* of this program */
     COMPLETE_SHELLS,

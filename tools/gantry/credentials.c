@@ -184,6 +184,17 @@ int credentials_forget(const char *host, struct arena *arena, const char **where
     return erased < 0 ? -1 : was_there || erased > 0;
 }
 
+int credentials_hosts(struct arena *arena, struct strs *out, struct error *err)
+{
+    CLEANUP(auth_file_drop) struct auth_file file = { 0 };
+
+    *out = (struct strs){ 0 };
+    if (open_own(&file, arena, err) < 0)
+        return -1;
+    auth_file_hosts(&file, arena, out);
+    return 0;
+}
+
 /* ---- hosts ------------------------------------------------------------------------- */
 
 int credentials_host(const char *text, struct arena *arena, const char **host, struct error *err)

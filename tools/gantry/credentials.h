@@ -52,6 +52,9 @@ int credentials_keep(const char *host, const struct credentials *credentials, st
 int credentials_forget(const char *host, struct arena *arena, const char **where,
                        struct error *err);
 
+/* Hosts that are kept there, or by the helpers that are named there for one host. */
+int credentials_hosts(struct arena *arena, struct strs *out, struct error *err);
+
 /* docker.io, index.docker.io, https://index.docker.io/v1/, Registry.Example:5000 -> as in
    references. INVALID_ARGUMENT. */
 int credentials_host(const char *text, struct arena *arena, const char **host, struct error *err);

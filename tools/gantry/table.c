@@ -282,7 +282,8 @@ const struct command commands[] = {
       .more = "IMAGE is written as usual: busybox, redis:7, registry.example:5000/a/b@sha256:... An "
               "interrupted pull (Ctrl-C) keeps nothing but what a later pull of the same image takes up again. "
               "For private images: see login." },
-    { .name = "login", .operands = "[REGISTRY]", .most = 1, .options = login_options, .run = command_login,
+    { .name = "login", .operands = "[REGISTRY]", .most = 1,
+      .complete = COMPLETE_REGISTRIES, .options = login_options, .run = command_login,
       .doc = "Log in to a registry: verify a name and password there and keep them",
       .more = "REGISTRY is host or host:port; Docker Hub when absent. They are kept where docker keeps them: by the "
               "credential helper that ~/.docker/config.json names (credHelpers, credsStore), else in that file, which "
@@ -290,7 +291,8 @@ const struct command commands[] = {
               "that is kept instead of the password. pull, run and create send along what is kept there, or what "
               "docker, podman and skopeo have kept (REGISTRY_AUTH_FILE, containers/auth.json); the daemon keeps "
               "nothing of it. Where neither name nor password is given, what is kept already is verified." },
-    { .name = "logout", .operands = "[REGISTRY]", .most = 1, .run = command_logout,
+    { .name = "logout", .operands = "[REGISTRY]", .most = 1, .complete = COMPLETE_REGISTRIES,
+      .run = command_logout,
       .doc = "Forget the name and password that login has kept" },
     { .name = "images", .operands = "", .options = images_options, .run = command_images,
       .doc = "List images" },
@@ -333,7 +335,7 @@ const struct command commands[] = {
       .more = "Put it where the shell finds it: gantry completion bash >/etc/bash_completion.d/gantry" },
     { .name = "help", .operands = "[COMMAND]", .most = 2, .complete = COMPLETE_COMMANDS,
       .options = help_options, .run = command_help, .doc = "Explain a command" },
-    { .name = "names", .operands = "containers|running|images|namespaces", .least = 1, .most = 1, .hidden = true,
+    { .name = "names", .operands = "containers|running|images|namespaces|registries", .least = 1, .most = 1, .hidden = true,
       .run = command_names, .doc = "Print names, one a line, for completion" },
     END,
 };
