@@ -9,7 +9,8 @@
 #   registry_auth_basic FOLDER    prints AUTH: the user "user" with the password "secret"
 #   registry_auth_token FOLDER REALM   prints AUTH: tokens of REALM, signed with FOLDER/token.key
 #   registry_stop           ends it; harmless when there is none
-#   certificate FOLDER NAME  FOLDER/NAME.key and NAME.crt, signed by itself, for 127.0.0.1 and localhost
+#   certificate FOLDER NAME [ALTERNATIVES]   FOLDER/NAME.key and NAME.crt, signed by itself, for loopback or
+#                            for DNS:...,IP:...
 
 registry=
 registry_pid=
@@ -29,7 +30,7 @@ free_port() {
 }
 
 certificate() {
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$2" -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$2" -addext "subjectAltName=${3:-DNS:localhost,IP:127.0.0.1}" \
         -keyout "$1/$2.key" -out "$1/$2.crt" 2>/dev/null
 }
 

@@ -1,8 +1,8 @@
 """token_service - gives tokens that docker-registry believes, by POST (OAuth 2) and by GET.
 
-    token_service.py KEY CERTIFICATE LOG
+    token_service.py KEY CERTIFICATE LOG [ADDRESS PORT TLS-KEY TLS-CERTIFICATE]
 
-Prints its port.  The user "user" has the password "open-sesame" and may do everything; so may who sends the
+Listens on a free port of loopback, or with TLS where it is told.  Prints its port.  The user "user" has the password "open-sesame" and may do everything; so may who sends the
 identity token "again-and-again"; everybody else may read what begins with "public".  What may be done stands
 in the token, signed with KEY; docker-registry has the certificate (rootcertbundle).  By path:
 
@@ -18,6 +18,7 @@ import base64
 import http.server
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ import time
 import urllib.parse
 
 key, certificate, log = sys.argv[1:4]
+address, port = (sys.argv[4], int(sys.argv[5])) if len(sys.argv) > 4 else ("127.0.0.1", 0)
 lock = threading.Lock()
 
 
@@ -121,7 +123,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.give("user", "user", scopes, extra)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server = http.server.ThreadingHTTPServer((address, port), Handler)
+if len(sys.argv) > 6:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[7], sys.argv[6])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 server.daemon_threads = True
 print(server.server_port, flush=True)
 server.serve_forever()

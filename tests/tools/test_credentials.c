@@ -162,6 +162,7 @@ static void reg_10_keys_are_read_in_all_their_ways(void **state)
                "\"token.example\": {\"auth\": \"dTo=\", \"identitytoken\": \"again\"},"
                "\"bearer.example\": {\"registrytoken\": \"now\"}}}");
     assert_user("docker.io", "library/busybox", "hub", "secret");
+    assert_user("registry-1.docker.io", "library/busybox", "hub", "secret");
     assert_user("registry.example", "a", "a", "b:c");
     assert_user("old.example", "a", "old", "p");
     assert_user("path.example", "other", "p", "q");

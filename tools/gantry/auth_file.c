@@ -93,6 +93,11 @@ static bool is_hub(const char *host, size_t size)
     return false;
 }
 
+bool auth_is_hub(const char *host)
+{
+    return is_hub(host, strlen(host));
+}
+
 /* Behind the scheme of an address: then what follows the host means nothing. */
 static const char *skip_scheme(const char *key)
 {

@@ -18,6 +18,9 @@
 #define HUB     "docker.io"
 #define HUB_KEY "https://index.docker.io/v1/" /* docker's name for it, also before helpers */
 
+/* One of its names. */
+bool auth_is_hub(const char *host);
+
 struct auth_file {
     char path[PATH_SIZE];
     json_t *root; /* NULL: there is no such file */

@@ -88,6 +88,8 @@ int credentials_find(const char *host, const char *repository, struct arena *are
     const char *paths[PLACES];
     size_t count = places(paths, arena);
 
+    if (auth_is_hub(host))
+        host = HUB;
     *out = (struct credentials){ 0 };
     for (size_t i = 0; i < count; i++) {
         CLEANUP(auth_file_drop) struct auth_file file = { 0 };
@@ -212,7 +214,6 @@ int credentials_host(const char *text, struct arena *arena, const char **host, s
                          "\"%s\" is no registry: it is written as host or host:port, with a dot, "
                          "a colon, or as localhost",
                          shown(text, &shown_text));
-    *host = arena_str(arena,
-                      strcmp(reference.host, "registry-1.docker.io") == 0 ? HUB : reference.host);
+    *host = auth_is_hub(reference.host) ? HUB : arena_str(arena, reference.host);
     return 0;
 }
