@@ -11,6 +11,8 @@
 #include "actors/images/registry_options.h"
 #include "platform/platform.h"
 
+#define TURN_MS 10 /* so often it is looked whether somebody else has got the token */
+
 struct credential {
     struct credential *next; /* the older one */
     bool basic;              /* else a token */
@@ -205,19 +207,45 @@ static enum auth_result fetch_token(struct auth *auth, struct http *http,
     return result;
 }
 
+/* Of another request: now it is this one's too. */
+static enum auth_result share(struct auth *auth, const struct credential *known, const char *scopes,
+                              struct error *err)
+{
+    struct credential again = *known;
+
+    again.wanted = scopes;
+    return keep(auth, &again, err) < 0 ? AUTH_REFUSED : AUTH_OK;
+}
+
+/* Somebody else has got what this request needs. */
+static bool is_answered(struct auth *auth, const struct auth_request *request)
+{
+    const struct credential *newest = auth_current(auth, request->scopes);
+
+    return newest != NULL && newest != request->refused;
+}
+
 static enum auth_result answer_bearer(struct auth *auth, struct http *http,
                                       const struct auth_request *request,
                                       const struct token_place *place,
                                       const struct registry_caller *caller, struct error *err)
 {
-    const struct credential *known = find(auth, place->key, request->refused);
-    struct credential again;
+    const struct credential *known;
+    enum auth_result result = AUTH_OK;
 
-    if (known == NULL)
-        return fetch_token(auth, http, request, place, caller, err);
-    again = *known; /* of another request: now it is this one's too */
-    again.wanted = request->scopes;
-    return keep(auth, &again, err) < 0 ? AUTH_REFUSED : AUTH_OK;
+    while (atomic_exchange(&auth->asking, true)) {
+        if (http_wait(http, TURN_MS, caller, err) < 0)
+            return AUTH_REFUSED;
+        if (is_answered(auth, request))
+            return AUTH_OK;
+    }
+    known = find(auth, place->key, request->refused);
+    if (known != NULL)
+        result = share(auth, known, request->scopes, err);
+    else if (!is_answered(auth, request))
+        result = fetch_token(auth, http, request, place, caller, err);
+    atomic_store(&auth->asking, false);
+    return result;
 }
 
 /* ---- which --------------------------------------------------------------------- */
@@ -240,13 +268,12 @@ enum auth_result auth_answer(struct auth *auth, struct http *http,
                              const struct auth_request *request,
                              const struct registry_caller *caller, struct error *err)
 {
-    const struct credential *newest = auth_current(auth, request->scopes);
     const struct challenge *bearer, *basic;
     struct challenges challenges;
     struct token_place place;
 
-    if (newest != NULL && newest != request->refused)
-        return AUTH_OK; /* another thread was faster */
+    if (is_answered(auth, request))
+        return AUTH_OK;
     challenges_parse(&challenges, request->challenges);
     bearer = challenges_find(&challenges, "bearer");
     basic = challenges_find(&challenges, "basic");

@@ -3,7 +3,8 @@
  *
  * Nothing is sent before the registry has asked.  What it asked for is then kept for all
  * requests of this registry: the threads that share it read a list that only grows
- * (newest first, freed when the registry is closed), so none of them ever waits for another.
+ * (newest first, freed when the registry is closed) and needs no lock.  Only one at a time asks
+ * for a token; others that want one meanwhile wait for what it gets.
  *
  * Two schemes are known.  Bearer comes first where both are offered: a token is good for little and
  * for a short time, and the password goes to its service alone.  Basic sends name and password to
@@ -13,6 +14,8 @@
 #ifndef ACTORS_IMAGES_REGISTRY_AUTH_H
 #define ACTORS_IMAGES_REGISTRY_AUTH_H
 
+#include <stdatomic.h>
+
 #include "actors/images/registry/http.h"
 #include "actors/images/registry/registry_errors.h"
 
@@ -20,6 +23,7 @@ struct credential; /* lives until the registry is closed */
 
 struct auth {
     _Atomic(struct credential *) newest;
+    atomic_bool asking;       /* somebody does, for a token */
     _Atomic(char *) identity; /* token for the next time that a service gave, when asked to */
 };
 

@@ -2,6 +2,8 @@
    serves (REG-7, REG-8). */
 #include "tests/actors/images/registry/registry_fixture.h"
 
+#include <pthread.h>
+
 #define TOKEN     "{\"token\":\"t.0-k_en\",\"expires_in\":300}"
 #define BASIC     "Basic dXNlcjpzJmVjcmV0" /* user:s&ecret */
 #define FORM_HEAD "grant_type=password&username=user&password=s%26ecret&client_id=gantry"
@@ -248,6 +250,46 @@ static void reg_7_a_token_is_kept_by_service_and_set_of_scopes(void **state)
     assert_int_equal(server_count(pair.service, NULL), 1); /* another service: another token */
 }
 
+struct getter {
+    pthread_t thread;
+    struct registry *registry;
+    struct error err;
+    int result;
+};
+
+static void *get_one(void *arg)
+{
+    CLEANUP(registry_document_free) struct registry_document document = { 0 };
+    struct getter *getter = arg;
+
+    getter->result = get_document(getter->registry, "latest", &document, &getter->err);
+    return NULL;
+}
+
+static void reg_7_many_at_once_ask_for_one_token(void **state)
+{
+    TEST_PAIR(USER);
+    struct getter getters[6] = { 0 };
+
+    (void)state;
+    server_add(pair.service, "/token",
+               &(struct server_reply){ .body = TOKEN, .size = strlen(TOKEN), .gate = true });
+    for (size_t i = 0; i < COUNT_OF(getters); i++) {
+        getters[i].registry = pair.registry;
+        assert_int_equal(pthread_create(&getters[i].thread, NULL, get_one, &getters[i]), 0);
+    }
+    server_wait(pair.server, MANIFESTS "latest", COUNT_OF(getters)); /* each got its 401 */
+    server_wait(pair.service, "/token", 1);
+    server_release(pair.service);
+    for (size_t i = 0; i < COUNT_OF(getters); i++) {
+        pthread_join(getters[i].thread, NULL);
+        if (getters[i].result < 0)
+            fail_msg("%s", getters[i].err.text);
+    }
+    assert_int_equal(server_count(pair.service, NULL), 1);
+    assert_int_equal(server_count(pair.server, NULL), 2 * COUNT_OF(getters));
+}
+
 static void reg_7_a_refused_token_is_not_taken_from_the_list_again(void **state)
 {
     TEST_PAIR(USER);
@@ -263,18 +305,20 @@ static void reg_7_a_refused_token_is_not_taken_from_the_list_again(void **state)
 static void reg_7_a_token_that_runs_out_is_fetched_anew(void **state)
 {
     TEST_PAIR(USER);
-    int64_t end = clock_monotonic() + INT64_C(1100000000);
+    int64_t end = clock_monotonic() + INT64_C(20000000000);
+    size_t fetched;
 
     (void)state;
     add_answer(&pair, 200, "{\"token\":\"t.0-k_en\",\"expires_in\":1}");
     must_get(pair.registry, "latest");
     assert_int_equal(server_count(pair.service, NULL), 1);
-    while (clock_monotonic() < end)
+    while (server_count(pair.service, NULL) < 2 && clock_monotonic() < end)
         must_get(pair.registry, "latest");
-    assert_int_equal(server_count(pair.service, NULL), 2);
+    fetched = server_count(pair.service, NULL); /* 2, or more where this machine was slow */
+    assert_true(fetched >= 2);
     /* what has run out is not sent */
     assert_int_equal(server_count_with(pair.server, "authorization"),
-                     server_count(pair.server, NULL) - 2);
+                     server_count(pair.server, NULL) - fetched);
 }
 
 /* ---- where what is secret goes ----------------------------------------------------------------
@@ -491,6 +535,7 @@ int main(void)
         cmocka_unit_test(a_token_of_the_users_own_is_sent_as_it_is),
         cmocka_unit_test(reg_7_bearer_comes_before_basic),
         cmocka_unit_test(reg_7_a_token_is_kept_by_service_and_set_of_scopes),
+        cmocka_unit_test(reg_7_many_at_once_ask_for_one_token),
         cmocka_unit_test(reg_7_a_refused_token_is_not_taken_from_the_list_again),
         cmocka_unit_test(reg_7_a_token_that_runs_out_is_fetched_anew),
         cmocka_unit_test(a_redirecting_token_service_loses_the_password),
