@@ -87,6 +87,17 @@ mkdir -p "$work/docker"
 cp "$work/elsewhere.json" "$work/docker/config.json"
 DOCKER_CONFIG=$work/docker pulled
 
+step "who is refused learns as whom"
+jq -n --arg host "$registry" --arg auth "$(printf old:password | base64)" '{auths: {($host): {auth: $auth}}}' >"$config"
+run_for 1 gantry pull "$registry/busybox"
+has "the refusal" "$registry refuses these credentials" "$errors"
+has "as whom" "hint: asked as old, which is kept in $config; gantry login changes it" "$errors"
+run_for 1 gantry login "$registry"
+has "also of login" "$config: login to $registry" "$errors"
+run_for 0 as_user gantry login "$registry"
+is "one entry" 1 "$(jq '.auths | length' "$config")"
+run_for 0 gantry logout "$registry"
+
 step "what gantry keeps, podman and skopeo read"
 as_user gantry login "$registry" >/dev/null 2>&1
 skopeo inspect --tls-verify=false --no-tags "docker://$registry/busybox" >/dev/null || fail "skopeo does not"
@@ -131,11 +142,17 @@ person() { # STEP... -- gantry's arguments
 }
 run_for 130 person 'expect:Username: ' 'send:user\n' 'expect:Password: ' 'send:\x03' -- login "$registry"
 [ ! -e "$config" ] || fail "something was kept"
+run_for 1 person 'expect:Username: ' 'send:\n' 'expect:nothing was typed' -- login "$registry"
 for how in daemon embedded; do
     [ $how = daemon ] || daemon_stop
     run_for 0 person 'expect:Username: ' 'send:user\n' 'expect:Password: ' 'send:secret\n' 'expect:Logged in to' -- \
         login "$registry"
     [[ $out != *secret* ]] || fail "the password is shown: $out"
+    is "what is kept" "$(printf user:secret | base64)" "$(kept auth)"
+    jq --arg auth "$(printf old:password | base64)" '.auths[].auth = $auth' "$config" >"$config.old"
+    mv "$config.old" "$config"
+    run_for 0 person 'expect:refuses these' 'expect:Username: ' 'send:user\n' 'expect:Password: ' 'send:secret\n' \
+        'expect:Logged in to' -- login "$registry"
     is "what is kept" "$(printf user:secret | base64)" "$(kept auth)"
     run_for 0 embedded pull -q "$registry/busybox"
     run_for 0 embedded logout "$registry"

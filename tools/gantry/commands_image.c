@@ -38,6 +38,15 @@ static int with_credentials(const struct images_pull_request *request, struct ar
     return 0;
 }
 
+/* Who was refused under a name should know which, and where it stands. */
+static void say_whose(const struct credentials *known, struct error *err)
+{
+    if (err->code == ERROR_UNAUTHENTICATED || err->code == ERROR_PERMISSION_DENIED)
+        error_hint(err, "asked as %.30s, which is kept in %.60s; gantry login changes it",
+                   known->username != NULL ? known->username : "the owner of a token",
+                   known->source);
+}
+
 int pull_image(struct cli *cli, const struct images_pull_request *request, bool quiet,
                struct images_pull_reply *reply, struct error *err)
 {
@@ -53,6 +62,8 @@ int pull_image(struct cli *cli, const struct images_pull_request *request, bool 
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
     gantry_on_progress(cli->client, progress_told, view);
     result = cli_call(cli, &op_images_pull, &want, reply, err);
+    if (result < 0 && known.source != NULL)
+        say_whose(&known, err);
     credentials_wipe(&known);
     gantry_on_progress(cli->client, NULL, NULL);
     progress_end(&view, clock_monotonic());

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "platform/terminal.h"
 #include "tools/gantry/command.h"
 #include "tools/gantry/credentials.h"
 #include "tools/gantry/password.h"
@@ -20,21 +21,25 @@ static int host_of(const struct args *args, struct arena *arena, const char **ho
                             err);
 }
 
+static int ask_who(const struct args *args, struct arena *arena, struct credentials *out,
+                   struct error *err)
+{
+    *out = (struct credentials){ .username = args_text(args, "username") };
+    if (out->username == NULL && !args_flag(args, "password-stdin") &&
+        password_ask("Username: ", false, &out->username, arena, err) < 0)
+        return -1;
+    return password_given(args, out->username, &out->password, arena, err);
+}
+
 /* 1: those that are kept already; 0: new ones. */
 static int who(const char *host, const struct args *args, struct arena *arena,
                struct credentials *out, struct error *err)
 {
-    int known;
+    int known = 0;
 
-    *out = (struct credentials){ .username = args_text(args, "username") };
-    if (out->username == NULL && !args_flag(args, "password-stdin")) {
+    if (args_text(args, "username") == NULL && !args_flag(args, "password-stdin"))
         known = credentials_find(host, NULL, arena, out, err);
-        if (known != 0)
-            return known;
-        if (password_ask("Username: ", false, &out->username, arena, err) < 0)
-            return -1;
-    }
-    return password_given(args, out->username, &out->password, arena, err);
+    return known != 0 ? known : ask_who(args, arena, out, err);
 }
 
 static int verify(struct cli *cli, const char *host, const struct credentials *who,
@@ -91,6 +96,20 @@ static int login(struct cli *cli, const char *host, struct credentials *who, boo
     return 0;
 }
 
+/* What was kept is no longer good: the person may know better. */
+static int login_anew(struct cli *cli, const char *host, const struct args *args,
+                      struct credentials *credentials, struct error *err)
+{
+    if (!terminal_is(INPUT_FD))
+        return error_hint(err, "give others with --username and --password-stdin");
+    cli_complain(cli, err);
+    *err = (struct error){ 0 };
+    credentials_wipe(credentials);
+    return ask_who(args, cli->arena, credentials, err) < 0
+               ? -1
+               : login(cli, host, credentials, false, err);
+}
+
 int command_login(struct cli *cli, const struct args *args, struct error *err)
 {
     struct credentials credentials;
@@ -104,6 +123,8 @@ int command_login(struct cli *cli, const struct args *args, struct error *err)
     if (known < 0)
         return -1;
     result = login(cli, host, &credentials, known == 1, err);
+    if (result < 0 && known == 1 && err->code == ERROR_UNAUTHENTICATED)
+        result = login_anew(cli, host, args, &credentials, err);
     credentials_wipe(&credentials);
     return result;
 }

@@ -43,7 +43,9 @@ int password_ask(const char *question, bool secret, const char **out, struct are
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "there is no terminal to ask on: give --username and --password-stdin");
     *out = text;
-    return terminal_ask(question, secret, text, SECRET_SIZE, err);
+    if (terminal_ask(question, secret, text, SECRET_SIZE, err) < 0)
+        return -1;
+    return *text != '\0' ? 0 : error_set(err, ERROR_INVALID_ARGUMENT, "nothing was typed");
 }
 
 int password_given(const struct args *args, const char *username, const char **out,
