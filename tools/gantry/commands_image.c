@@ -55,7 +55,7 @@ int pull_image(struct cli *cli, const struct images_pull_request *request, bool 
     struct progress_view *view;
     int result;
 
-    if (with_credentials(request, cli->arena, &want, &known, err) < 0 || cli_connect(cli, err) < 0)
+    if (cli_connect(cli, err) < 0 || with_credentials(request, cli->arena, &want, &known, err) < 0)
         return -1;
     view = progress_new(stderr, progress_style(quiet), getenv("NO_COLOR") == NULL);
     if (view == NULL)
