@@ -41,7 +41,7 @@ static int with_credentials(const struct images_pull_request *request, struct ar
 /* Who was refused under a name should know which, and where it stands. */
 static void say_whose(const struct credentials *known, struct error *err)
 {
-    if (err->code == ERROR_UNAUTHENTICATED || err->code == ERROR_PERMISSION_DENIED)
+    if (err->code == ERROR_UNAUTHENTICATED)
         error_hint(err, "asked as %.30s, which is kept in %.60s; gantry login changes it",
                    known->username != NULL ? known->username : "the owner of a token",
                    known->source);
