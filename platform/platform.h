@@ -51,6 +51,9 @@ int fs_remove_tree(const char *path, struct error *err);
 int fs_remove(const char *path, struct error *err);
 int fs_rename(const char *from, const char *to, struct error *err);
 
+/* Where the links of the path lead; itself when it is not there yet. */
+int fs_follow(const char *path, char out[PATH_SIZE], struct error *err);
+
 /* The whole file, with a NUL behind it; NULL and RESOURCE_EXHAUSTED beyond `limit` bytes.
    The caller free()s it. */
 char *fs_read(const char *path, size_t limit, size_t *size, struct error *err);
@@ -136,6 +139,7 @@ int machine_devices_each(int (*each)(void *ctx, const struct machine_device *dev
 /* ---- processes -------------------------------------------------------------- */
 
 int process_id(void);
+unsigned process_user(void); /* its number */
 /* A helper's work can wait for what waits for an answer: it gives way to the daemon. */
 void process_yield(void);
 const char *process_name(void); /* basename of what was started, for messages */
@@ -191,6 +195,20 @@ bool child_ended(const struct child *child, int wait_ms, int *status);
 const char *child_fate(int status, char text[80]);
 void child_kill(struct child *child);
 void child_drop(struct child *child); /* kills, reaps, closes: for CLEANUP() */
+
+/* A program that is asked one thing, and what it says. */
+struct child_words {
+    const void *input;
+    size_t input_size;
+    char *output; /* room for `room` bytes; gets a NUL behind its end */
+    size_t room;
+    size_t output_size;
+    int wait_ms; /* at most */
+};
+/* Starts it, hands it the input, takes its output, waits for its end; its stderr is ours.
+   DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED ("it ..."): it was killed.  `path` as for child_start(). */
+int child_ask(const char *const *argv, const char *path, struct child_words *words, int *status,
+              struct error *err);
 
 /* Calls to a service manager, where there is one: "READY=1", "STOPPING=1", "STATUS=...". */
 void service_notify(const char *state);

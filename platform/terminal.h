@@ -30,6 +30,17 @@ bool terminal_size(int fd, unsigned *columns, unsigned *rows);
 int terminal_raw(struct error *err);
 void terminal_restore(void);
 
+/* Bytes of standard input, 0 at its end; waits.  CANCELLED: a signal came that ends programs, also
+   one that signals_open() has taken. */
+int64_t input_read(void *data, size_t room, struct error *err);
+
+/*
+ * Asks the person a question on standard error and takes a line from standard input, which must be
+ * a terminal; of a secret nothing is shown.  CANCELLED: the input ends there; RESOURCE_EXHAUSTED:
+ * more than `room` - 1 bytes.
+ */
+int terminal_ask(const char *question, bool secret, char *out, size_t room, struct error *err);
+
 /*
  * From now on the signals INT, TERM, HUP, QUIT, USR1, USR2 and WINCH do not end the
  * process: the descriptor becomes readable and signals_next() names them, "INT" and so

@@ -22,6 +22,8 @@ static struct fetch_open open_of(const struct registry_options *options)
         SET(plain_http, options->plain_http),
         .username = options->username,
         .password = options->password,
+        .identity_token = options->identity_token,
+        .registry_token = options->registry_token,
         .ca_file = options->ca_file,
         .client_cert = options->client_cert,
         .client_key = options->client_key,

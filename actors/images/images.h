@@ -41,10 +41,14 @@ struct images {
 int image_find(struct db *db, const char *namespace, const char *text, struct arena *arena,
                struct image_info *info, struct error *err);
 
+/* Spoken to without TLS: loopback, and what the configuration lists. */
+bool host_is_plain(const struct images_config *config, const char *host);
+
 extern const struct actor images_actor; /* self: struct images, zeroed but for config */
 extern const struct db_schema images_schema;
 
 int on_images_pull(void *self, struct request *request, struct error *err);    /* pull.c */
+int on_images_login(void *self, struct request *request, struct error *err);   /* login.c */
 int on_images_inspect(void *self, struct request *request, struct error *err); /* inspect.c */
 int on_images_unpack(void *self, struct request *request, struct error *err);
 int on_images_adopt(void *self, struct request *request, struct error *err);

@@ -15,16 +15,6 @@
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
 
-static bool is_plain(const struct images_config *config, const char *host)
-{
-    if (host_is_loopback(host))
-        return true;
-    for (const char *const *plain = config->plain_http; plain != NULL && *plain != NULL; plain++)
-        if (strcmp(*plain, host) == 0)
-            return true;
-    return false;
-}
-
 static int open_registry(const struct images_config *config, const struct images_pull_request *want,
                          const struct reference *reference, struct registry **registry,
                          struct error *err)
@@ -32,9 +22,11 @@ static int open_registry(const struct images_config *config, const struct images
     const struct registry_options options = {
         .host = reference->host,
         .repository = reference->repository,
-        .plain_http = is_plain(config, reference->host),
+        .plain_http = host_is_plain(config, reference->host),
         .username = want->username,
         .password = want->password,
+        .identity_token = want->identity_token,
+        .registry_token = want->registry_token,
         .backoff_ms = config->backoff_ms,
         .slow_s = config->slow_s,
     };

@@ -41,7 +41,7 @@ int registry_open(struct registry **registry, const struct registry_options *opt
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a registry");
     snprintf(self->host, sizeof(self->host), "%s", registry_host_of(options->host));
     snprintf(self->repository, sizeof(self->repository), "%s/%s", options->host,
-             options->repository);
+             options->repository != NULL ? options->repository : "");
     if (fetcher_start(&self->fetcher, options, err) < 0) {
         free(self);
         return -1;
@@ -360,4 +360,47 @@ int registry_blob(struct registry *registry, const struct registry_caller *calle
         return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch ends after %llu of %llu bytes",
                          what, (unsigned long long)transfer.at, (unsigned long long)blob->size);
     return 0;
+}
+
+/* ---- logging in ------------------------------------------------------------------------- */
+
+static int on_nothing(void *ctx, uint64_t at, const struct bin *bytes, struct error *err)
+{
+    (void)at, (void)bytes;
+    return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch sends bytes that nobody wants",
+                     (const char *)ctx);
+}
+
+static int take_login(const struct fetch_end *end, struct registry_login *out, struct error *err)
+{
+    const char *token = end->identity_token;
+    size_t size = token != NULL ? strlen(token) : 0;
+
+    out->asked = end->has_asked && end->asked;
+    if (size == 0)
+        return 0;
+    out->identity_token = calloc(1, size + 1);
+    if (out->identity_token == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a token");
+    memcpy(out->identity_token, token, size);
+    memory_wipe((char *)(uintptr_t)token, size);
+    return 0;
+}
+
+int registry_login(struct registry *registry, const struct registry_caller *caller,
+                   struct registry_login *out, struct error *err)
+{
+    const struct fetch_ask ask = { .what = "login", .name = registry->host };
+    char what[320];
+    CLEANUP(exchange_drop)
+    struct exchange exchange = { .registry = registry,
+                                 .caller = caller,
+                                 .what = what,
+                                 .channel = -1,
+                                 .data = on_nothing,
+                                 .ctx = what };
+
+    *out = (struct registry_login){ 0 };
+    snprintf(what, sizeof(what), "login to %.280s", registry->host);
+    return converse(&exchange, &ask, err) < 0 ? -1 : take_login(&exchange.end, out, err);
 }

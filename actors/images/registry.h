@@ -8,8 +8,8 @@
  * The idea it rests on: a registry is somebody else's computer.  Whatever it
  * sends is bounded before it is stored, checked before it is believed, and cut off
  * when it comes too slowly; what may pass is tried again, and what it says about
- * a refusal reaches the user.  Credentials go to the configured host and nowhere
- * else, whoever asks for them (CVE-2020-15157).
+ * a refusal reaches the user.  Credentials go to the configured host, or to the token service
+ * that it names itself, and nowhere else, whoever asks for them (CVE-2020-15157).
  *
  * There are two ends of it, and programs link one.  The daemon's (registry.c) has a process ask,
  * gantry-fetch, and believes it no more than a stranger.  That process has the other
@@ -34,11 +34,14 @@ struct registry;
 /* All strings are copied.  Zero and NULL mean the default in brackets. */
 struct registry_options {
     const char *host;       /* as in references: docker.io, quay.io, localhost:5000, [::1]:5000 */
-    const char *repository; /* library/busybox */
+    const char *repository; /* library/busybox; NULL: the registry itself, to log in alone */
     bool plain_http;        /* the user allowed it for this host; else https */
 
-    const char *username; /* sent to `host` only, and only after it asked [anonymous] */
+    /* Sent to `host`, or to the token service that it names, and only after it asked. */
+    const char *username; /* [anonymous] */
     const char *password;
+    const char *identity_token; /* instead of both, to the token service: OAuth's refresh token */
+    const char *registry_token; /* instead of everything: sent to `host` as it is */
 
     const char *ca_file;      /* PEM: believed instead of the system's authorities */
     const char *client_cert;  /* PEM, for registries that want one */
@@ -93,6 +96,22 @@ void registry_document_free(struct registry_document *document); /* for CLEANUP(
 int registry_manifest(struct registry *registry, const struct registry_caller *caller,
                       const char *tag_or_digest, uint64_t size, struct registry_document *out,
                       struct error *err);
+
+/* What logging in has shown. */
+struct registry_login {
+    bool asked;           /* it wanted to know who asks; else nothing was verified */
+    char *identity_token; /* what a token service gives for the next time, instead of the password;
+                             NULL: nothing */
+};
+void registry_login_free(struct registry_login *login); /* wipes; for CLEANUP() */
+
+/*
+ * Asks for nothing but an answer, with the credentials of the options if it wants some.  0: it
+ * takes them.  Errors: UNAUTHENTICATED, PERMISSION_DENIED, NOT_FOUND (no registry there),
+ * UNAVAILABLE.
+ */
+int registry_login(struct registry *registry, const struct registry_caller *caller,
+                   struct registry_login *out, struct error *err);
 
 struct registry_blob {
     const char *digest;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform/platform.h"
+
 #define SECRET_MAX 16384u /* tokens are passwords, too */
 
 static bool is_lower(char c)
@@ -59,20 +61,40 @@ static bool is_longer(const char *text, size_t most)
     return text != NULL && strlen(text) > most;
 }
 
+static bool is_header_word(const char *text)
+{
+    size_t size = 0;
+
+    for (; text[size] != '\0'; size++)
+        if (text[size] <= ' ' || text[size] > '~')
+            return false;
+    return size > 0;
+}
+
 int registry_options_check(const struct registry_options *options, struct error *err)
 {
     if (options->host == NULL || !is_host(options->host))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a registry",
                          options->host != NULL ? options->host : "");
-    if (options->repository == NULL || !is_repository(options->repository))
+    if (options->repository != NULL && !is_repository(options->repository))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a repository",
-                         options->repository != NULL ? options->repository : "");
+                         options->repository);
     if (options->username != NULL && strchr(options->username, ':') != NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "a user name holds no colon");
-    if (is_longer(options->username, SECRET_MAX) || is_longer(options->password, SECRET_MAX))
+    if (is_longer(options->username, SECRET_MAX) || is_longer(options->password, SECRET_MAX) ||
+        is_longer(options->identity_token, SECRET_MAX) ||
+        is_longer(options->registry_token, SECRET_MAX))
         return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "user name and password have at most %u characters each", SECRET_MAX);
+                         "user name, password and tokens have at most %u characters each",
+                         SECRET_MAX);
+    if (options->registry_token != NULL && !is_header_word(options->registry_token))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "the registry's token fits no HTTP header");
     return 0;
+}
+
+bool registry_has_secret(const struct registry_options *options)
+{
+    return options->username != NULL || options->identity_token != NULL;
 }
 
 /* Docker Hub is named one way and reached another. */
@@ -97,6 +119,14 @@ int registry_blob_check(const struct registry_blob *blob, struct error *err)
                          blob->digest, (unsigned long long)blob->offset,
                          (unsigned long long)blob->size);
     return 0;
+}
+
+void registry_login_free(struct registry_login *login)
+{
+    if (login->identity_token != NULL)
+        memory_wipe(login->identity_token, strlen(login->identity_token));
+    free(login->identity_token);
+    login->identity_token = NULL;
 }
 
 void registry_document_free(struct registry_document *document)

@@ -13,6 +13,9 @@
 /* INVALID_ARGUMENT: a host or repository that is none, a user name with a colon. */
 int registry_options_check(const struct registry_options *options, struct error *err);
 
+/* There is something that a token service, and it alone, should see. */
+bool registry_has_secret(const struct registry_options *options);
+
 /* INVALID_ARGUMENT, OUT_OF_RANGE: what is asked for cannot be. */
 int registry_blob_check(const struct registry_blob *blob, struct error *err);
 

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,6 +261,18 @@ static int parent_sync(const char *path, struct error *err)
         return fs_folder_sync(".", err);
     *(slash == parent ? slash + 1 : slash) = '\0';
     return fs_folder_sync(parent, err);
+}
+
+int fs_follow(const char *path, char out[PATH_SIZE], struct error *err)
+{
+    _Static_assert(PATH_SIZE >= PATH_MAX, "realpath writes so much");
+
+    HOOK("follow links", err);
+    if (realpath(path, out) != NULL)
+        return 0;
+    if (errno != ENOENT)
+        return error_sys(err, errno, "follow %s", path);
+    return path_format(out, err, "%s", path);
 }
 
 int fs_write(const char *path, const void *data, size_t size, unsigned mode, bool durable,

@@ -35,6 +35,11 @@ int process_id(void)
     return (int)getpid();
 }
 
+unsigned process_user(void)
+{
+    return geteuid();
+}
+
 const char *process_name(void)
 {
     return program_invocation_short_name;

@@ -75,9 +75,23 @@ static void catch_deadly_signals(void)
     }
 }
 
-int terminal_raw(struct error *err)
+/* Whatever was changed before is restored at the end. */
+static int change(const struct termios *to, struct error *err)
 {
     static bool registered;
+
+    if (!registered)
+        atexit(terminal_restore);
+    registered = true;
+    catch_deadly_signals();
+    if (tcsetattr(INPUT_FD, TCSADRAIN, to) < 0)
+        return error_sys(err, errno, "change the terminal's settings");
+    is_raw = 1;
+    return 0;
+}
+
+int terminal_raw(struct error *err)
+{
     struct termios raw;
 
     if (is_raw)
@@ -88,14 +102,7 @@ int terminal_raw(struct error *err)
     cfmakeraw(&raw);
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
-    if (!registered)
-        atexit(terminal_restore);
-    registered = true;
-    catch_deadly_signals();
-    if (tcsetattr(INPUT_FD, TCSADRAIN, &raw) < 0)
-        return error_sys(err, errno, "put the terminal into raw mode");
-    is_raw = 1;
-    return 0;
+    return change(&raw, err);
 }
 
 /* ---- signals ------------------------------------------------------------ */
@@ -160,6 +167,86 @@ void signals_close(void)
     close(signal_pipe[0]);
     close(signal_pipe[1]);
     signal_pipe[0] = signal_pipe[1] = -1;
+}
+
+/* ---- questions ---------------------------------------------------------- */
+
+static int hide(struct error *err)
+{
+    struct termios hidden;
+
+    if (tcgetattr(INPUT_FD, &before) < 0)
+        return error_sys(err, errno, "read the terminal's settings");
+    hidden = before;
+    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+    return change(&hidden, err);
+}
+
+static bool is_told_to_end(void)
+{
+    const char *name;
+
+    while ((name = signals_next()) != NULL)
+        if (strcmp(name, "WINCH") != 0 && strncmp(name, "USR", 3) != 0)
+            return true;
+    return false;
+}
+
+int64_t input_read(void *data, size_t room, struct error *err)
+{
+    struct pollfd fds[] = { { .fd = INPUT_FD, .events = POLLIN },
+                            { .fd = signal_pipe[0], .events = POLLIN } };
+
+    for (;;) {
+        ssize_t got;
+
+        if (poll(fds, COUNT_OF(fds), -1) < 0 && errno != EINTR)
+            return error_sys(err, errno, "wait for standard input");
+        if (fds[1].revents != 0 && is_told_to_end())
+            return error_set(err, ERROR_CANCELLED, "interrupted");
+        if (fds[0].revents == 0)
+            continue;
+        got = read(INPUT_FD, data, room);
+        if (got >= 0)
+            return got;
+        if (errno != EINTR && errno != EAGAIN)
+            return error_sys(err, errno, "read standard input");
+    }
+}
+
+static int read_line(char *out, size_t room, struct error *err)
+{
+    size_t used = 0;
+    int64_t got;
+    char c;
+
+    while ((got = input_read(&c, 1, err)) == 1) {
+        if (c == '\n') {
+            out[used] = '\0';
+            return 0;
+        }
+        if (used + 1 == room)
+            return error_set(err, ERROR_RESOURCE_EXHAUSTED, "the answer is longer than %zu bytes",
+                             room - 1);
+        out[used++] = c;
+    }
+    return got < 0 ? -1 : error_set(err, ERROR_CANCELLED, "no answer");
+}
+
+int terminal_ask(const char *question, bool secret, char *out, size_t room, struct error *err)
+{
+    int result;
+
+    if (secret && hide(err) < 0)
+        return -1;
+    fputs(question, stderr); /* last: who sees it may type */
+    fflush(stderr);
+    result = read_line(out, room, err);
+    if (secret) {
+        terminal_restore();
+        fputc('\n', stderr);
+    }
+    return result;
 }
 
 /* ---- output ------------------------------------------------------------- */

@@ -15,6 +15,8 @@
 #   has WHAT PART TEXT       contains, or the script fails
 #   wait_until WHAT CMD...   tries CMD until it succeeds, 10 s at most
 #   skip REASON              ends the script as skipped (77)
+#   ask_daemon OP [JSON]     as a program of somebody else does; the reply is JSON
+#   private_home             a HOME below $work, and no settings of ours for credentials
 #   busybox_registry         a registry that serves `busybox`; sets $registry and $busybox
 #
 # Whatever way the script ends, its processes are killed and its folder is removed.
@@ -91,6 +93,14 @@ daemon_kill() {
     kill -9 "$daemon_pid"
     wait "$daemon_pid" 2>/dev/null || true
     daemon_pid=
+}
+
+ask_daemon() { /usr/bin/python3 "$source_folder/tests/helpers/ask.py" "ipc://$work/s/gantry.sock" "$@"; }
+
+private_home() {
+    export HOME=$work/home XDG_RUNTIME_DIR=$work/home/run
+    mkdir -p "$XDG_RUNTIME_DIR"
+    unset DOCKER_CONFIG REGISTRY_AUTH_FILE XDG_CONFIG_HOME
 }
 
 busybox_registry() {

@@ -1,10 +1,16 @@
 #!/bin/bash
-# registry.sh - Debian's docker-registry on a free port of loopback, plain http, deletes allowed.
+# registry.sh - Debian's docker-registry on a free port of loopback, plain http, deletes allowed; and
+# whom it lets in.
 #
 # A library: `. tests/helpers/registry.sh`.
 #
-#   registry_start FOLDER   sets `registry` to host:port and `registry_pid`; data and log in FOLDER
+#   registry_start FOLDER [AUTH [TLS]]   sets `registry` to host:port and `registry_pid`; data and log in
+#                            FOLDER.  AUTH and TLS are lines of its configuration:
+#   registry_auth_basic FOLDER    prints AUTH: the user "user" with the password "secret"
+#   registry_auth_token FOLDER REALM   prints AUTH: tokens of REALM, signed with FOLDER/token.key
 #   registry_stop           ends it; harmless when there is none
+#   certificate FOLDER NAME [ALTERNATIVES]   FOLDER/NAME.key and NAME.crt, signed by itself, for loopback or
+#                            for DNS:...,IP:...
 
 registry=
 registry_pid=
@@ -23,8 +29,27 @@ free_port() {
     return 1
 }
 
+certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$2" -addext "subjectAltName=${3:-DNS:localhost,IP:127.0.0.1}" \
+        -keyout "$1/$2.key" -out "$1/$2.crt" 2>/dev/null
+}
+
+# bcrypt of "secret"
+registry_auth_basic() {
+    mkdir -p "$1"
+    echo 'user:$2b$04$i/4Pg8p6okydTTDPme7Ah.tSI3Fv2yfcuU/zNLYVIwBwjGNB248ky' >"$1/passwords"
+    echo "auth: {htpasswd: {realm: \"a test, of sorts\", path: $1/passwords}}"
+}
+
+registry_auth_token() {
+    mkdir -p "$1"
+    [ -e "$1/token.crt" ] || certificate "$1" token
+    echo "auth: {token: {realm: \"$2\", service: \"the registry\", issuer: a test, rootcertbundle: $1/token.crt}}"
+}
+
 registry_start() {
-    local folder=$1 port try
+    local folder=$1 port try scheme=http status
+    [ -z "${3:-}" ] || scheme=https
     mkdir -p "$folder"
     for try in 1 2 3 4 5; do
         port=$(free_port)
@@ -32,12 +57,14 @@ registry_start() {
 version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: $folder/data}, delete: {enabled: true}, cache: {blobdescriptor: inmemory}}
-http: {addr: 127.0.0.1:$port}
+http: {addr: 127.0.0.1:$port${3:+, tls: $3}}
+${2:-}
 CONFIG
         docker-registry serve "$folder/config.yml" >"$folder/log" 2>&1 </dev/null &
         registry_pid=$!
         for _ in $(seq 1000); do
-            if curl -sf -o "$folder/answer" "http://127.0.0.1:$port/v2/"; then
+            status=$(curl -sk -o "$folder/answer" -w '%{http_code}' "$scheme://127.0.0.1:$port/v2/" || true)
+            if [ "$status" = 200 ] || [ "$status" = 401 ]; then
                 registry=127.0.0.1:$port
                 return 0
             fi

@@ -56,8 +56,8 @@ void server_forget(struct registry_server *server, const char *path);
 size_t server_count(struct registry_server *server, const char *path);
 /* How many connections were accepted. */
 size_t server_connections(struct registry_server *server);
-/* A header (or "target") of the k-th request for the path (NULL: any); "" when it was not sent or
-   there was no such request.  Valid for the next few calls of this thread. */
+/* A header (or "target", "method", "body") of the k-th request for the path (NULL: any); "" when it
+   was not sent or there was no such request.  Valid for the next few calls of this thread. */
 const char *server_seen(struct registry_server *server, const char *path, size_t k,
                         const char *header);
 /* How many requests for any path came with that header. */

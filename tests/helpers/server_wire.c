@@ -20,6 +20,11 @@ static char *copy(const char *data, size_t size)
     return out;
 }
 
+static char *copy_text(const char *text)
+{
+    return copy(text, strlen(text));
+}
+
 /* ---- bytes --------------------------------------------------------------------- */
 
 static bool put(struct wire *wire, const void *data, size_t size)
@@ -48,7 +53,28 @@ static ssize_t get(struct wire *wire, void *data, size_t room)
     return recv(wire->socket, data, room, 0);
 }
 
-/* Until the empty line; GETs have no body. */
+/* Behind the head, as far as Content-Length says; what is too long ends the connection. */
+static char *read_body(struct wire *wire, char *head)
+{
+    char *text = head_value(head, "content-length");
+    size_t size = text != NULL ? strtoul(text, NULL, 10) : 0, used = strlen(head),
+           end = used + size;
+
+    free(text);
+    while (end <= HEAD_MAX && used < end) {
+        ssize_t got = get(wire, head + used, end - used);
+
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    if (used == end)
+        return head;
+    free(head);
+    return NULL;
+}
+
+/* Until the empty line, and the body of a POST behind it. */
 char *wire_read_head(struct wire *wire)
 {
     char *head = calloc(1, HEAD_MAX + 1);
@@ -63,7 +89,7 @@ char *wire_read_head(struct wire *wire)
             break;
         }
         if (used >= 4 && memcmp(head + used - 4, "\r\n\r\n", 4) == 0)
-            return head;
+            return read_body(wire, head);
     }
     free(head);
     return NULL;
@@ -84,6 +110,10 @@ char *head_value(const char *head, const char *name)
     const char *line = strstr(head, "\r\n");
     size_t size = strlen(name);
 
+    if (strcmp(name, "method") == 0)
+        return copy(head, strcspn(head, " "));
+    if (strcmp(name, "body") == 0)
+        return copy_text(strstr(head, "\r\n\r\n") + 4);
     if (strcmp(name, "target") == 0) {
         const char *start = strchr(head, ' ');
 

@@ -41,6 +41,7 @@ enum complete {
     COMPLETE_RUNNING,
     COMPLETE_IMAGES,
     COMPLETE_NAMESPACES,
+    COMPLETE_REGISTRIES, /* where somebody is logged in */
     COMPLETE_OBJECTS,  /* containers and images */
     COMPLETE_COMMANDS, /* of this program */
     COMPLETE_SHELLS,
@@ -84,8 +85,8 @@ int cli_each(struct cli *cli, const struct args *args, cli_each_do *each);
 
 command_run command_actors, command_attach, command_check, command_completion, command_create,
     command_events, command_exec, command_gc, command_help, command_images, command_info,
-    command_inspect, command_import, command_kill, command_load, command_logs,
-    command_names, command_namespace_create,
+    command_inspect, command_import, command_kill, command_load, command_login, command_logout,
+    command_logs, command_names, command_namespace_create,
     command_namespace_ls, command_namespace_rm, command_ps, command_pull, command_rm, command_rmi,
     command_run_, command_save, command_start, command_stop, command_tag, command_version, command_wait;
 

@@ -5,6 +5,7 @@
 #include "platform/platform.h"
 #include "protocol/json.h"
 #include "tools/gantry/command.h"
+#include "tools/gantry/credentials.h"
 #include "tools/gantry/filters.h"
 #include "tools/gantry/text.h"
 
@@ -249,6 +250,17 @@ static int names_of_namespaces(struct cli *cli, struct error *err)
     return 0;
 }
 
+static int names_of_registries(struct cli *cli, struct error *err)
+{
+    struct strs hosts;
+
+    if (credentials_hosts(cli->arena, &hosts, err) < 0)
+        return -1;
+    for (size_t i = 0; i < hosts.count; i++)
+        puts(printable(hosts.items[i], cli->arena));
+    return 0;
+}
+
 int command_names(struct cli *cli, const struct args *args, struct error *err)
 {
     const char *kind = args->operands.items[0];
@@ -260,5 +272,7 @@ int command_names(struct cli *cli, const struct args *args, struct error *err)
         return names_of_images(cli, err);
     if (strcmp(kind, "namespaces") == 0)
         return names_of_namespaces(cli, err);
+    if (strcmp(kind, "registries") == 0)
+        return names_of_registries(cli, err);
     return error_set(err, ERROR_INVALID_ARGUMENT, "names of %.40s are not known", kind);
 }

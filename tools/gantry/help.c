@@ -157,6 +157,9 @@ static void man_end(void)
         ".TP\n.B GANTRY_NAMESPACE\nThe namespace, where \\-\\-namespace is not given.\n"
         ".TP\n.B GANTRY_WAIT\nSeconds that run, start, attach and exec wait for a daemon that "
         "went away (30); with 0 they end at once, with status 125.\n"
+        ".TP\n.B DOCKER_CONFIG\nThe folder of docker's \\fIconfig.json\\fR, where \\fBlogin\\fR keeps "
+        "credentials (~/.docker).\n"
+        ".TP\n.B REGISTRY_AUTH_FILE\nA file of credentials that is read before all others.\n"
         ".TP\n.B NO_COLOR\nWhen set, progress is shown without colours.\n"
         ".SH EXIT STATUS\n"
         "0 on success, 1 on failure, 2 when the command line is wrong, 130 when interrupted. "
@@ -166,6 +169,9 @@ static void man_end(void)
         ".SH FILES\n"
         ".TP\n.I /run/gantry/gantry.sock\nWhere the daemon listens.\n"
         ".TP\n.I /etc/gantry/config.toml\nThe daemon's configuration.\n"
+        ".TP\n.I ~/.docker/config.json\nCredentials for registries, and the helpers that keep them.\n"
+        ".TP\n.IR $XDG_RUNTIME_DIR/containers/auth.json ,\n.IR /run/containers/UID/auth.json ,\n"
+        ".I ~/.config/containers/auth.json\nThose of podman and skopeo; only read.\n"
         ".SH SEE ALSO\n.BR gantryd (8),\n.BR gantry\\-shim (8),\n.BR gantry\\-unpack (8)\n");
 }
 

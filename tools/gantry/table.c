@@ -155,8 +155,16 @@ static const struct option pull_options[] = {
     FLAG(0, "all-platforms", "Every variant, to save them for example; only the one that runs here is unpacked"),
     FLAG('q', "quiet", "Print the name alone, no progress"),
     FLAG(0, "no-unpack", "Only download"),
-    TEXT(0, "username", "NAME", "For the registry"),
+    TEXT(0, "username", "NAME", "For the registry, instead of who is logged in there"),
     FLAG(0, "password-stdin", "Read the password from standard input"),
+    END,
+};
+
+static const struct option login_options[] = {
+    TEXT('u', "username", "NAME", "Who; asked for when absent"),
+    FLAG(0, "password-stdin", "Read the password from standard input, to its end; else it is asked for"),
+    REFUSED('p', "password", "PASSWORD", "other users of this machine could read it; give it to "
+                                         "--password-stdin"),
     END,
 };
 
@@ -272,7 +280,20 @@ const struct command commands[] = {
       .options = pull_options, .run = command_pull,
       .doc = "Bring an image here from its registry",
       .more = "IMAGE is written as usual: busybox, redis:7, registry.example:5000/a/b@sha256:... An "
-              "interrupted pull (Ctrl-C) keeps nothing but what a later pull of the same image takes up again." },
+              "interrupted pull (Ctrl-C) keeps nothing but what a later pull of the same image takes up again. "
+              "For private images: see login." },
+    { .name = "login", .operands = "[REGISTRY]", .most = 1,
+      .complete = COMPLETE_REGISTRIES, .options = login_options, .run = command_login,
+      .doc = "Log in to a registry: verify a name and password there and keep them",
+      .more = "REGISTRY is host or host:port; Docker Hub when absent. They are kept where docker keeps them: by the "
+              "credential helper that ~/.docker/config.json names (credHelpers, credsStore), else in that file, which "
+              "only you can read; DOCKER_CONFIG is another folder. A registry's token service may give a token "
+              "that is kept instead of the password. pull, run and create send along what is kept there, or what "
+              "docker, podman and skopeo have kept (REGISTRY_AUTH_FILE, containers/auth.json); the daemon keeps "
+              "nothing of it. Where neither name nor password is given, what is kept already is verified." },
+    { .name = "logout", .operands = "[REGISTRY]", .most = 1, .complete = COMPLETE_REGISTRIES,
+      .run = command_logout,
+      .doc = "Forget the name and password that login has kept" },
     { .name = "images", .operands = "", .options = images_options, .run = command_images,
       .doc = "List images" },
     { .name = "rmi", .operands = "IMAGE...", .least = 1, .most = -1,
@@ -314,7 +335,7 @@ const struct command commands[] = {
       .more = "Put it where the shell finds it: gantry completion bash >/etc/bash_completion.d/gantry" },
     { .name = "help", .operands = "[COMMAND]", .most = 2, .complete = COMPLETE_COMMANDS,
       .options = help_options, .run = command_help, .doc = "Explain a command" },
-    { .name = "names", .operands = "containers|running|images|namespaces", .least = 1, .most = 1, .hidden = true,
+    { .name = "names", .operands = "containers|running|images|namespaces|registries", .least = 1, .most = 1, .hidden = true,
       .run = command_names, .doc = "Print names, one a line, for completion" },
     END,
 };

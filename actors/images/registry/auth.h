@@ -3,14 +3,18 @@
  *
  * Nothing is sent before the registry has asked.  What it asked for is then kept for all
  * requests of this registry: the threads that share it read a list that only grows
- * (newest first, freed when the registry is closed), so none of them ever waits for another.
+ * (newest first, freed when the registry is closed) and needs no lock.  Only one at a time asks
+ * for a token; others that want one meanwhile wait for what it gets.
  *
- * Two schemes are known: Basic, for which the user gave name and password, and Bearer with
- * a token that its service hands to anybody.  Name and password go to the configured host
- * only: not to a token service, not to where a redirect leads.
+ * Two schemes are known.  Bearer comes first where both are offered: a token is good for little and
+ * for a short time, and the password goes to its service alone.  Basic sends name and password to
+ * the configured host with every request.  A token is kept under service and set of scopes until it
+ * runs out, and first tried for what it was got for.
  */
 #ifndef ACTORS_IMAGES_REGISTRY_AUTH_H
 #define ACTORS_IMAGES_REGISTRY_AUTH_H
+
+#include <stdatomic.h>
 
 #include "actors/images/registry/http.h"
 #include "actors/images/registry/registry_errors.h"
@@ -19,22 +23,29 @@ struct credential; /* lives until the registry is closed */
 
 struct auth {
     _Atomic(struct credential *) newest;
+    atomic_bool asking;       /* somebody does, for a token */
+    _Atomic(char *) identity; /* token for the next time that a service gave, when asked to */
 };
 
 void auth_close(struct auth *auth);
 
-/* The one to send now; NULL before the registry has asked, and when it has run out. */
-const struct credential *auth_current(struct auth *auth);
+/* The one to send now for a request that needs `scopes` ("" for none); NULL before the registry
+   has asked, and when it has run out. */
+const struct credential *auth_current(struct auth *auth, const char *scopes);
 
 /* Puts it into the request (NULL: none). */
 void credential_use(const struct credential *credential, const struct registry_options *options,
                     struct http_get *get);
+/* It is the user's, or was got with what is the user's; else anybody gets the same. */
+bool credential_is_users(const struct credential *credential);
 
 struct auth_request {
     const struct registry_options *options;
     const struct errand *errand;
     const struct credential *refused; /* what the 401 came in answer to; NULL: nothing */
     const char *challenges;           /* WWW-Authenticate, one a line */
+    const char *scopes;               /* needed, where the challenge does not say */
+    bool offline;                     /* and a token for the next time is welcome */
 };
 
 enum auth_result {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "actors/images/registry/redirect.h"
+#include "actors/images/registry/scopes.h"
 
 #define URL_SIZE 1024
 
@@ -41,29 +42,41 @@ static int unanswered(struct registry *registry, const struct errand *errand,
 }
 
 /* Once more with new credentials: 0.  -1: it ends here. */
-static int answer_challenge(struct line *line, const struct errand *errand,
-                            const struct credential *refused, const struct registry_caller *caller,
-                            bool *may_pass, struct error *err)
+static int answer_challenge(struct line *line, struct auth_request *request,
+                            const struct registry_caller *caller, bool *may_pass, struct error *err)
 {
-    struct registry *registry = line->registry;
-    struct auth_request request = { .options = &registry->options,
-                                    .errand = errand,
-                                    .refused = refused,
-                                    .challenges = http_answer(line->http)->challenges };
-    enum auth_result result = auth_answer(&registry->auth, line->http, &request, caller, err);
+    enum auth_result result;
 
+    request->challenges = http_answer(line->http)->challenges;
+    result = auth_answer(&line->registry->auth, line->http, request, caller, err);
     *may_pass = result == AUTH_LATER;
     return result == AUTH_OK ? 0 : -1;
 }
 
 static struct errand errand_of(const struct registry *registry, const struct fetch *fetch,
-                               const struct http_get *get)
+                               const struct credential *credential, const struct http_get *get)
 {
     return (struct errand){ .what = fetch->what,
                             .host = registry->host,
                             .plain_http = registry->options.plain_http,
                             .had_credentials = get->bearer != NULL || get->username != NULL,
-                            .had_username = get->username != NULL };
+                            .had_username = credential_is_users(credential),
+                            .by_token = get->bearer != NULL };
+}
+
+static void address(const struct registry *registry, const struct fetch *fetch, char url[URL_SIZE],
+                    char scopes[SCOPES_SIZE])
+{
+    const char *scheme = registry->options.plain_http ? "http" : "https";
+
+    scopes[0] = '\0';
+    if (fetch->kind == NULL) {
+        snprintf(url, URL_SIZE, "%s://%s/v2/", scheme, registry->host);
+        return;
+    }
+    snprintf(url, URL_SIZE, "%s://%s/v2/%s/%s/%s", scheme, registry->host,
+             registry->options.repository, fetch->kind, fetch->name);
+    snprintf(scopes, SCOPES_SIZE, "repository:%s:pull", registry->options.repository);
 }
 
 int fetch_try(struct line *line, const struct fetch *fetch, const struct registry_caller *caller,
@@ -76,21 +89,26 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
                             .begin = fetch->begin,
                             .data = fetch->data,
                             .ctx = fetch->ctx };
-    char url[URL_SIZE];
+    char url[URL_SIZE], scopes[SCOPES_SIZE];
 
     *may_pass = false;
-    snprintf(url, sizeof(url), "%s://%s/v2/%s/%s/%s",
-             registry->options.plain_http ? "http" : "https", registry->host,
-             registry->options.repository, fetch->kind, fetch->name);
+    if (fetch->kind != NULL && registry->options.repository == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s: no repository was named", fetch->what);
+    address(registry, fetch, url, scopes);
     get.url = url;
     for (bool challenged = false;; challenged = true) {
-        const struct credential *credential = auth_current(&registry->auth);
+        const struct credential *credential = auth_current(&registry->auth, scopes);
         struct errand errand;
+        struct auth_request request = { .options = &registry->options,
+                                        .errand = &errand,
+                                        .refused = credential,
+                                        .scopes = scopes,
+                                        .offline = fetch->offline };
         enum http_fate fate;
         bool at_home;
 
         credential_use(credential, &registry->options, &get);
-        errand = errand_of(registry, fetch, &get);
+        errand = errand_of(registry, fetch, credential, &get);
         fate = http_follow(line->http, &get, &at_home, caller, err);
         errand.redirected = !at_home;
         if (fate == HTTP_STOPPED)
@@ -104,7 +122,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
         if (answer->status >= 200 && answer->status < 300)
             return 0;
         if (answer->status == 401 && at_home && !challenged) {
-            if (answer_challenge(line, &errand, credential, caller, may_pass, err) < 0)
+            if (answer_challenge(line, &request, caller, may_pass, err) < 0)
                 return -1;
             continue;
         }

@@ -9,10 +9,11 @@
 
 struct fetch {
     const char *what;   /* for messages: "image docker.io/library/busybox:latest" */
-    const char *kind;   /* "manifests" or "blobs" */
+    const char *kind;   /* "manifests" or "blobs"; NULL: the registry itself, /v2/ */
     const char *name;   /* tag or digest */
     const char *accept; /* NULL: anything */
     uint64_t from;
+    bool offline; /* a token for the next time is welcome, if one must be asked for */
     int (*begin)(void *ctx, const struct http_answer *answer, struct error *err);
     int (*data)(void *ctx, const void *data, size_t size, struct error *err);
     void *ctx;

@@ -183,6 +183,10 @@ static void set_request(struct http *http, const struct http_get *get, struct cu
     char range[32];
 
     curl_easy_setopt(easy, CURLOPT_URL, get->url);
+    if (get->form != NULL) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, get->form); /* not copied */
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)strlen(get->form));
+    }
     curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->answer.reason);
@@ -211,6 +215,7 @@ static void answer_reset(struct http *http, const struct http_get *get)
     free(answer->location);
     memset(answer, 0, sizeof(*answer));
     answer->length = -1;
+    answer->method = get->form != NULL ? "POST" : "GET";
     snprintf(answer->url, sizeof(answer->url), "%s", get->url);
     answer->url[strcspn(answer->url, "?#")] = '\0'; /* queries hold signatures */
     http->get = get;

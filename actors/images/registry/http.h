@@ -1,5 +1,5 @@
 /*
- * http — one GET on a kept connection.
+ * http — one GET on a kept connection, or the POST of a form.
  *
  * Knows curl and nothing of registries.  The idea: a transfer is a loop we own
  * (perform, ask the caller, poll), not a call that returns when it likes, so a
@@ -33,6 +33,7 @@ enum http_fate {
 
 struct http_answer {
     char url[512];   /* asked, without its query; for messages */
+    const char *method;
     int status;      /* 0 before there is one */
     int64_t length;  /* Content-Length; -1: not said */
     bool has_range;  /* a Content-Range was there and is sane */
@@ -52,6 +53,7 @@ struct http_answer {
 
 struct http_get {
     const char *url;
+    const char *form;     /* POSTed there; NULL: a GET */
     const char *accept;   /* NULL: anything */
     const char *bearer;   /* a token, or NULL */
     const char *username; /* Basic, or NULL */

@@ -54,7 +54,7 @@ static void set_defaults(struct registry_options *options)
     {                                                                                         \
         &(options)->host, &(options)->repository, &(options)->username, &(options)->password, \
             &(options)->ca_file, &(options)->client_cert, &(options)->client_key,             \
-            &(options)->user_agent                                                            \
+            &(options)->user_agent, &(options)->identity_token, &(options)->registry_token    \
     }
 
 /* All of them, or NULL in the place of those that did not fit into memory. */
@@ -73,8 +73,11 @@ static void drop_strings(struct registry_options *options)
 {
     const char **strings[] = STRINGS(options);
 
-    if (options->password != NULL)
-        memory_wipe((char *)options->password, strlen(options->password));
+    const char *secrets[] = { options->password, options->identity_token, options->registry_token };
+
+    for (size_t i = 0; i < COUNT_OF(secrets); i++)
+        if (secrets[i] != NULL)
+            memory_wipe((char *)(uintptr_t)secrets[i], strlen(secrets[i]));
     for (size_t i = 0; i < COUNT_OF(strings); i++)
         free((char *)*strings[i]);
 }

@@ -38,7 +38,8 @@ static const char *text_of(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
-/* {"errors": [{"code": "...", "message": "..."}]}; token services also say {"details": "..."}. */
+/* {"errors": [{"code": "...", "message": "..."}]}; token services also say {"details": "..."}, and
+   {"error": "invalid_grant", "error_description": "..."} (RFC 6749, 5.2). */
 static bool words_of_json(const json_t *body, char *out, size_t room, char code[48])
 {
     const json_t *first = json_array_get(json_object_get(body, "errors"), 0);
@@ -46,8 +47,10 @@ static bool words_of_json(const json_t *body, char *out, size_t room, char code[
     char both[512];
 
     if (!json_is_object(first)) {
-        message = text_of(body, "details");
-        message = *message != '\0' ? message : text_of(body, "message");
+        static const char *const keys[] = { "details", "message", "error_description", "error" };
+
+        for (size_t i = 0; i < COUNT_OF(keys) && *message == '\0'; i++)
+            message = text_of(body, keys[i]);
     }
     if (*id == '\0' && *message == '\0')
         return false;
@@ -125,6 +128,8 @@ static void verdict(const struct errand *errand, int status, const char *host, c
         snprintf(out, room, "not found at %s", host);
     else if ((status == 401 || status == 403) && errand->redirected)
         snprintf(out, room, "%s, where the registry redirects to, denies access", host);
+    else if ((status == 401 || status == 403) && errand->had_username && errand->by_token)
+        snprintf(out, room, "not found at %s, or not for this user: it does not say which", host);
     else if ((status == 401 || status == 403) && errand->had_username)
         snprintf(out, room, "%s refuses these credentials", host);
     else if ((status == 401 || status == 403) && errand->had_credentials)
@@ -144,9 +149,10 @@ static void verdict(const struct errand *errand, int status, const char *host, c
 static void hint(const struct errand *errand, int status, const char *words, struct error *err)
 {
     if ((status == 401 || status == 403) && !errand->had_username && !errand->redirected)
-        error_hint(err, "check the name; for a private image give a user name and password");
+        error_hint(err, "check the name; for a private image: gantry login %.60s", errand->host);
     else if (status == 429)
-        error_hint(err, "wait, or give a user name and password: known users may ask more often");
+        error_hint(err, "wait, or log in (gantry login %.40s): known users may ask more often",
+                   errand->host);
     else if (status == 400 && errand->plain_http && strstr(words, "HTTPS") != NULL)
         error_hint(err, "%.60s speaks https: take it out of registries.plain_http", errand->host);
 }
@@ -158,8 +164,8 @@ int registry_refused(const struct errand *errand, const struct http_answer *answ
 
     registry_words(answer, words, sizeof(words), code);
     verdict(errand, answer->status, host_text(answer->url, host), sentence, sizeof(sentence));
-    error_set(err, code_of_status(answer->status, code), "%s: %s%s%s%s (GET %s)", errand->what,
-              sentence, *words ? " (" : "", words, *words ? ")" : "", answer->url);
+    error_set(err, code_of_status(answer->status, code), "%s: %s%s%s%s (%s %s)", errand->what,
+              sentence, *words ? " (" : "", words, *words ? ")" : "", answer->method, answer->url);
     hint(errand, answer->status, words, err);
     if (err->code == ERROR_RESOURCE_EXHAUSTED || err->code == ERROR_UNAVAILABLE)
         err->retry_ms = retry_after_ms(answer->retry_after, clock_now());

@@ -23,6 +23,7 @@ struct errand {
     bool plain_http;
     bool had_credentials; /* the refused request carried some, be they anonymous */
     bool had_username;    /* and they were the user's */
+    bool by_token;        /* or a token that those were good for */
     bool redirected;      /* it is another host that refuses; it gets no credentials */
 };
 

@@ -167,6 +167,20 @@ static int answer_blob(struct request *request, const struct registry_caller *ca
     return 0;
 }
 
+static int answer_login(struct request *request, const struct registry_caller *caller,
+                        struct error *err)
+{
+    CLEANUP(registry_login_free) struct registry_login login = { 0 };
+    struct fetch_end end = { 0 };
+
+    if (registry_login(request->service->registry, caller, &login, err) < 0)
+        return -1;
+    end.asked = end.has_asked = login.asked;
+    end.identity_token = login.identity_token;
+    say_end(request, &end);
+    return 0;
+}
+
 static int answer(struct request *request, struct error *err)
 {
     const struct registry_caller caller = { .check = check, .note = note, .ctx = request };
@@ -175,6 +189,8 @@ static int answer(struct request *request, struct error *err)
         *err = request->service->refused;
         return -1;
     }
+    if (strcmp(request->ask.what, "login") == 0)
+        return answer_login(request, &caller, err);
     if (strcmp(request->ask.what, "manifest") == 0)
         return answer_manifest(request, &caller, err);
     if (strcmp(request->ask.what, "blob") == 0)
@@ -202,6 +218,8 @@ static void open_registry(struct service *service, const struct fetch_open *open
         .plain_http = open->plain_http,
         .username = open->username,
         .password = open->password,
+        .identity_token = open->identity_token,
+        .registry_token = open->registry_token,
         .ca_file = open->ca_file,
         .client_cert = open->client_cert,
         .client_key = open->client_key,
@@ -234,6 +252,8 @@ static int take_open(struct service *service, char *packet, size_t size, struct 
         return -1;
     open_registry(service, &open);
     secret_wipe(open.password);
+    secret_wipe(open.identity_token);
+    secret_wipe(open.registry_token);
     memory_wipe(packet, size);
     return 0;
 }

@@ -1,22 +1,20 @@
-/* token — builds the address from the challenge, asks, and reads the answer. */
+/* token — the happy path is: look at the realm -> POST, or GET -> read the answer. */
 #include "actors/images/registry/token.h"
 
 #include <curl/curl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/images/registry/form.h"
 #include "actors/images/registry/redirect.h"
+#include "actors/images/registry_options.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
-#include "protocol/oci/document.h"
+#include "protocol/oci/name.h"
 
-#define ANSWER_MAX    (64u << 10)
-#define SECOND        INT64_C(1000000000)
-#define EXPIRES_S     60   /* when the service does not say (token spec) */
-#define EXPIRES_MAX_S 3600 /* asked anew at least every hour */
-#define MARGIN_S      5    /* a token that is about to run out is not sent any more */
+#define ANSWER_MAX (64u << 10)
+#define CLIENT_ID  "gantry"
 
 struct text {
     char data[ANSWER_MAX + 1];
@@ -35,125 +33,105 @@ static void curl_text_drop(char **text)
 
 static void text_drop(struct text **text)
 {
+    if (*text != NULL)
+        memory_wipe(*text, sizeof(**text));
     free(*text);
 }
 
-static void json_drop(json_t **json)
-{
-    json_decref(*json);
-}
-
-void token_free(struct token *token)
-{
-    if (token->text != NULL)
-        memory_wipe(token->text, strlen(token->text));
-    free(token->text);
-    token->text = NULL;
-}
-
-static bool fits_header(const char *token)
-{
-    size_t size = 0;
-
-    for (; token[size] != '\0'; size++)
-        if (token[size] <= ' ' || token[size] > '~')
-            return false;
-    return size > 0 && size < (32u << 10);
-}
-
-static const char *token_text(const json_t *answer)
-{
-    const char *token = json_string_value(json_object_get(answer, "token"));
-
-    if (token == NULL || *token == '\0')
-        token = json_string_value(json_object_get(answer, "access_token"));
-    return token;
-}
-
-int token_parse(const char *json, size_t size, int64_t now, struct token *token, struct error *err)
-{
-    CLEANUP(json_drop) json_t *answer = document_load("answer", json, size, ANSWER_MAX, err);
-    const char *text = token_text(answer);
-    json_int_t seconds = json_integer_value(json_object_get(answer, "expires_in"));
-
-    if (answer == NULL)
-        return err->code = ERROR_UNAUTHENTICATED, -1;
-    if (text == NULL || !fits_header(text))
-        return error_set(err, ERROR_UNAUTHENTICATED, "its answer holds no token");
-    if (seconds <= 0)
-        seconds = EXPIRES_S;
-    if (seconds > EXPIRES_MAX_S)
-        seconds = EXPIRES_MAX_S;
-    if (seconds > 2 * MARGIN_S)
-        seconds -= MARGIN_S;
-    token->text = calloc(1, strlen(text) + 1);
-    if (token->text == NULL)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a token");
-    memcpy(token->text, text, strlen(text));
-    token->expires = now + seconds * SECOND;
-    return 0;
-}
-
-/* ---- asking --------------------------------------------------------------------- */
-
-static int query_add(CURLU *url, const char *key, const char *value, size_t size)
-{
-    char pair[800];
-
-    if (size == 0)
-        return 0;
-    snprintf(pair, sizeof(pair), "%s=%.*s", key, (int)size, value);
-    return curl_url_set(url, CURLUPART_QUERY, pair, CURLU_APPENDQUERY | CURLU_URLENCODE) ==
-                   CURLUE_OK
-               ? 0
-               : -1;
-}
-
-/* A scope list is separated by blanks; each goes into a parameter of its own. */
-static int scopes_add(CURLU *url, const char *scopes)
-{
-    while (*scopes != '\0') {
-        size_t size = strcspn(scopes, " ");
-
-        if (query_add(url, "scope", scopes, size) < 0)
-            return -1;
-        scopes += size;
-        scopes += strspn(scopes, " ");
-    }
-    return 0;
-}
+/* ---- the place -------------------------------------------------------------------- */
 
 /* The realm must be an address, and as secure as the registry's own. */
-static int realm_set(CURLU *url, const struct challenge *challenge, bool plain_http)
+static int realm_set(CURLU *url, const char *realm, bool plain_http)
 {
     CLEANUP(curl_text_drop) char *scheme = NULL;
 
-    if (curl_url_set(url, CURLUPART_URL, challenge->realm, 0) != CURLUE_OK ||
+    if (curl_url_set(url, CURLUPART_URL, realm, 0) != CURLUE_OK ||
         curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
         return -1;
     if (strcmp(scheme, "https") != 0 && !(plain_http && strcmp(scheme, "http") == 0))
         return -1;
     curl_url_set(url, CURLUPART_USER, NULL, 0);
     curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
+    curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
     return 0;
 }
 
-/* NULL when the challenge leads nowhere; curl_free() it. */
-static char *token_url(const struct auth_request *request, const struct challenge *challenge)
+/* "registry.lan" of registry.lan:5000, "[::1]" of [::1]:5000. */
+static bool is_host_of(const char *name, const char *host)
+{
+    size_t size = strlen(name);
+
+    return curl_strnequal(host, name, size) && (host[size] == '\0' || host[size] == ':');
+}
+
+/* Without TLS everybody on the way reads it: that was allowed for the registry's machine alone. */
+static bool may_know(CURLU *url, const struct registry_options *options)
+{
+    CLEANUP(curl_text_drop) char *scheme = NULL;
+    CLEANUP(curl_text_drop) char *host = NULL;
+
+    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        return false;
+    return strcmp(scheme, "https") == 0 || host_is_loopback(host) ||
+           is_host_of(host, registry_host_of(options->host));
+}
+
+static int nowhere(const struct auth_request *request, struct error *err)
+{
+    return error_set(err, ERROR_UNAUTHENTICATED, "%s: %s names no token service that can be used",
+                     request->errand->what, request->errand->host);
+}
+
+static int not_in_clear(const struct auth_request *request, const char *realm, struct error *err)
+{
+    char host[HOST_TEXT_SIZE];
+
+    error_set(
+        err, ERROR_PERMISSION_DENIED,
+        "%s: %s wants its credentials sent to %s without TLS, where everybody could read them",
+        request->errand->what, request->errand->host, host_text(realm, host));
+    return error_hint(err, "that service must be reached by https, or be on the registry's host");
+}
+
+int token_place(struct token_place *place, const struct auth_request *request,
+                const struct challenge *challenge, struct error *err)
 {
     CLEANUP(url_drop) CURLU *url = curl_url();
-    const char *scopes = challenge->scope;
-    char own[512], *text = NULL;
+    CLEANUP(curl_text_drop) char *text = NULL;
+    const char *scopes = *challenge->scope != '\0' ? challenge->scope : request->scopes;
 
-    snprintf(own, sizeof(own), "repository:%s:pull", request->options->repository);
-    if (*scopes == '\0')
-        scopes = own;
-    if (realm_set(url, challenge, request->options->plain_http) < 0 ||
-        query_add(url, "service", challenge->service, strlen(challenge->service)) < 0 ||
-        scopes_add(url, scopes) < 0)
-        return NULL;
-    curl_url_get(url, CURLUPART_URL, &text, 0);
-    return text;
+    if (realm_set(url, challenge->realm, request->options->plain_http) < 0 ||
+        curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK ||
+        strlen(text) >= sizeof(place->realm) || !scopes_sort(scopes, place->scopes))
+        return nowhere(request, err);
+    if (registry_has_secret(request->options) && !may_know(url, request->options))
+        return not_in_clear(request, text, err);
+    snprintf(place->realm, sizeof(place->realm), "%s", text);
+    snprintf(place->service, sizeof(place->service), "%s", challenge->service);
+    snprintf(place->key, sizeof(place->key), "%s\n%s\n%s", place->realm, place->service,
+             place->scopes);
+    return 0;
+}
+
+/* ---- asking --------------------------------------------------------------------- */
+
+struct asking {
+    struct http *http;
+    const struct auth_request *request;
+    const struct token_place *place;
+    const struct registry_caller *caller;
+    struct text *text; /* the answer's */
+};
+
+static int on_begin(void *ctx, const struct http_answer *answer, struct error *err)
+{
+    struct text *text = ctx;
+
+    (void)err;
+    (void)answer;
+    text->size = 0;
+    return 0;
 }
 
 static int on_data(void *ctx, const void *data, size_t size, struct error *err)
@@ -168,61 +146,208 @@ static int on_data(void *ctx, const void *data, size_t size, struct error *err)
 }
 
 /* The refusal in the words of the service; 5xx and 429 may pass. */
-static enum auth_result refused(const struct auth_request *request,
-                                const struct http_answer *answer, struct error *err)
+static enum auth_result refused(const struct asking *asking, struct error *err)
 {
-    struct errand errand = *request->errand;
+    const struct http_answer *answer = http_answer(asking->http);
+    struct errand errand = *asking->request->errand;
 
     errand.had_credentials = true; /* a refusal here may also mean: no such repository */
-    errand.had_username = false;   /* name and password were not sent */
+    errand.had_username = registry_has_secret(asking->request->options);
+    errand.by_token = false;
     registry_refused(&errand, answer, err);
-    if (request->options->username != NULL)
-        error_hint(err, "name and password are sent by Basic only; this host wants a token");
-    return answer->status == 408 || answer->status == 429 || answer->status >= 500 ? AUTH_LATER
-                                                                                   : AUTH_REFUSED;
+    if (answer->status == 400) /* what OAuth 2 says of a wrong password (RFC 6749, 5.2) */
+        err->code = ERROR_UNAUTHENTICATED;
+    return answer->status == 408 || answer->status == 429 ||
+                   (answer->status >= 500 && answer->status != 501)
+               ? AUTH_LATER
+               : AUTH_REFUSED;
 }
 
-static enum auth_result use_answer(struct token *token, const struct auth_request *request,
-                                   const struct http_answer *answer, const struct text *text,
-                                   struct error *err)
+static enum auth_result use_answer(struct asking *asking, struct token *token, struct error *err)
 {
+    const struct http_answer *answer = http_answer(asking->http);
     char host[HOST_TEXT_SIZE];
 
     if (answer->status < 200 || answer->status > 299)
-        return refused(request, answer, err);
-    if (token_parse(text->data, text->size, clock_monotonic(), token, err) == 0)
+        return refused(asking, err);
+    if (token_parse(asking->text->data, asking->text->size, clock_monotonic(), token, err) == 0)
         return AUTH_OK;
-    error_wrap(err, "%s: token service %.80s", request->errand->what, host_text(answer->url, host));
+    error_wrap(err, "%s: token service %.80s", asking->request->errand->what,
+               host_text(answer->url, host));
     return AUTH_REFUSED;
 }
 
-enum auth_result token_fetch(struct token *token, struct http *http,
-                             const struct auth_request *request, const struct challenge *challenge,
-                             const struct registry_caller *caller, struct error *err)
+static enum auth_result unanswered(const struct asking *asking, enum http_fate fate,
+                                   struct error *err)
 {
-    CLEANUP(curl_text_drop) char *url = token_url(request, challenge);
-    CLEANUP(text_drop) struct text *text = calloc(1, sizeof(*text));
-    struct http_get get = { .url = url, .data = on_data, .ctx = text };
+    const struct errand *errand = asking->request->errand;
+
+    if (fate == HTTP_STOPPED)
+        return AUTH_REFUSED;
+    if (fate == HTTP_ASTRAY) {
+        error_wrap(err, "%.120s: token service", errand->what);
+        return AUTH_REFUSED;
+    }
+    registry_unanswered(errand, http_answer(asking->http), err);
+    return fate == HTTP_FAILED ? AUTH_REFUSED : AUTH_LATER;
+}
+
+/* ---- by POST ---------------------------------------------------------------------- */
+
+static void form_fill(struct form *form, const struct asking *asking)
+{
+    const struct registry_options *options = asking->request->options;
+    bool by_token = options->identity_token != NULL;
+
+    form_add(form, "grant_type", by_token ? "refresh_token" : "password");
+    if (by_token) {
+        form_add(form, "refresh_token", options->identity_token);
+    } else {
+        form_add(form, "username", options->username);
+        form_add(form, "password", options->password != NULL ? options->password : "");
+    }
+    form_add(form, "client_id", CLIENT_ID);
+    form_add(form, "service", asking->place->service);
+    if (asking->place->scopes[0] != '\0')
+        form_add(form, "scope", asking->place->scopes);
+    if (asking->request->offline)
+        form_add(form, "access_type", "offline");
+}
+
+/* Services that do not know POST say so in several ways: some with 404 or 405, some with 401, some
+   lead elsewhere, where nothing secret goes. */
+static bool is_no_post(int status)
+{
+    return status == 401 || status == 404 || status == 405 || status == 501 ||
+           (status >= 300 && status <= 399);
+}
+
+static enum auth_result post_token(struct asking *asking, struct token *token, bool *no_post,
+                                   struct error *err)
+{
+    CLEANUP(form_drop) struct form form = { 0 };
+    struct http_get post = {
+        .url = asking->place->realm, .begin = on_begin, .data = on_data, .ctx = asking->text
+    };
+    enum http_fate fate;
+
+    *no_post = false;
+    form_open(&form);
+    form_fill(&form, asking);
+    if (form.full) {
+        error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s: no room for the question for a token",
+                  asking->request->errand->what);
+        return AUTH_REFUSED;
+    }
+    post.form = form.text;
+    fate = http_get(asking->http, &post, asking->caller, err);
+    if (fate != HTTP_ANSWERED)
+        return unanswered(asking, fate, err);
+    *no_post = is_no_post(http_answer(asking->http)->status);
+    return use_answer(asking, token, err);
+}
+
+/* ---- by GET ----------------------------------------------------------------------- */
+
+static int query_add(CURLU *url, const char *key, const char *value, size_t size)
+{
+    char pair[800];
+
+    if (size == 0)
+        return 0;
+    snprintf(pair, sizeof(pair), "%s=%.*s", key, (int)size, value);
+    return curl_url_set(url, CURLUPART_QUERY, pair, CURLU_APPENDQUERY | CURLU_URLENCODE) ==
+                   CURLUE_OK
+               ? 0
+               : -1;
+}
+
+/* Each scope goes into a parameter of its own. */
+static int scopes_add(CURLU *url, const char *scopes)
+{
+    const char *word;
+    size_t size;
+
+    while ((word = scopes_next(&scopes, &size)) != NULL)
+        if (query_add(url, "scope", word, size) < 0)
+            return -1;
+    return 0;
+}
+
+/* NULL when there is no memory; curl_free() it. */
+static char *token_url(const struct asking *asking)
+{
+    CLEANUP(url_drop) CURLU *url = curl_url();
+    const struct token_place *place = asking->place;
+    char *text = NULL;
+
+    if (curl_url_set(url, CURLUPART_URL, place->realm, 0) != CURLUE_OK ||
+        query_add(url, "service", place->service, strlen(place->service)) < 0 ||
+        scopes_add(url, place->scopes) < 0)
+        return NULL;
+    if (asking->request->offline && (query_add(url, "offline_token", "true", 4) < 0 ||
+                                     query_add(url, "client_id", CLIENT_ID, 6) < 0))
+        return NULL;
+    curl_url_get(url, CURLUPART_URL, &text, 0);
+    return text;
+}
+
+/* What comes from where credentials do not go is not the user's. */
+static enum auth_result strayed(const struct asking *asking, struct error *err)
+{
+    char host[HOST_TEXT_SIZE];
+
+    error_set(err, ERROR_UNAUTHENTICATED,
+              "%s: the token service of %s redirects to %s, where credentials do not go",
+              asking->request->errand->what, asking->request->errand->host,
+              host_text(http_answer(asking->http)->url, host));
+    return AUTH_REFUSED;
+}
+
+static enum auth_result get_token(struct asking *asking, struct token *token, struct error *err)
+{
+    const struct registry_options *options = asking->request->options;
+    CLEANUP(curl_text_drop) char *url = token_url(asking);
+    struct http_get get = { .url = url, .begin = on_begin, .data = on_data, .ctx = asking->text };
+    enum http_fate fate;
     bool at_home;
 
-    if (url == NULL || text == NULL) {
-        error_set(err, ERROR_UNAUTHENTICATED, "%s: %s names no token service that can be used",
-                  request->errand->what, request->errand->host);
+    if (url == NULL) {
+        nowhere(asking->request, err);
         return AUTH_REFUSED;
     }
-    switch (http_follow(http, &get, &at_home, caller, err)) {
-    case HTTP_ANSWERED:
-        return use_answer(token, request, http_answer(http), text, err);
-    case HTTP_STOPPED:
-        return AUTH_REFUSED;
-    case HTTP_ASTRAY:
-        error_wrap(err, "%.120s: token service", request->errand->what);
-        return AUTH_REFUSED;
-    case HTTP_FAILED:
-        registry_unanswered(request->errand, http_answer(http), err);
-        return AUTH_REFUSED;
-    default:
-        registry_unanswered(request->errand, http_answer(http), err);
-        return AUTH_LATER;
+    if (options->username != NULL) {
+        get.username = options->username;
+        get.password = options->password != NULL ? options->password : "";
     }
+    fate = http_follow(asking->http, &get, &at_home, asking->caller, err);
+    if (fate != HTTP_ANSWERED)
+        return unanswered(asking, fate, err);
+    if (!at_home && options->username != NULL)
+        return strayed(asking, err);
+    return use_answer(asking, token, err);
+}
+
+enum auth_result token_fetch(struct token *token, struct http *http,
+                             const struct auth_request *request, const struct token_place *place,
+                             const struct registry_caller *caller, struct error *err)
+{
+    CLEANUP(text_drop) struct text *text = calloc(1, sizeof(*text));
+    struct asking asking = {
+        .http = http, .request = request, .place = place, .caller = caller, .text = text
+    };
+    enum auth_result result;
+    bool no_post;
+
+    if (text == NULL) {
+        error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a token");
+        return AUTH_REFUSED;
+    }
+    if (!registry_has_secret(request->options))
+        return get_token(&asking, token, err);
+    result = post_token(&asking, token, &no_post, err);
+    if (result == AUTH_OK || !no_post || request->options->username == NULL)
+        return result;
+    *err = (struct error){ 0 };
+    return get_token(&asking, token, err);
 }

@@ -88,6 +88,16 @@ static inline int get_document(struct registry *registry, const char *name,
     return registry_manifest(registry, NULL, name, 0, out, err);
 }
 
+static inline void must_get(struct registry *registry, const char *name)
+{
+    CLEANUP(registry_document_free) struct registry_document document = { 0 };
+    struct error err;
+
+    if (get_document(registry, name, &document, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(document.bytes, DOCUMENT);
+}
+
 /* For the refusals: the document must not come. */
 static inline struct error refused_document(struct registry *registry, const char *name)
 {

@@ -183,8 +183,8 @@ static void names_that_are_none_never_reach_the_network(void **state)
     static const char *const hosts[] = {
         "", "a/b", "a b", "user@host", "a\r\nb", "a?b", "a#b", NULL
     };
-    static const char *const repositories[] = { "",       "/a",  "a/",  "A",    "a//b", "../a",
-                                                "a/../b", "a b", "a?b", "a%2f", NULL };
+    static const char *const repositories[] = { "",     "/a",     "a/",  "A",   "a//b",
+                                                "../a", "a/../b", "a b", "a?b", "a%2f" };
     static const char *const tags[] = {
         "",    ".a",         "-a",
         "a/b", "a b",        "../x",

