@@ -20,9 +20,9 @@
 #define WORTHWHILE   (32u * 1024)  /* bytes that are sent from where they lie; fewer are copied */
 
 struct attachment {
-    char folder[PATH_SIZE];
+    struct task_stream *stream; /* the job's, from when it begins */
     const char *id, *exec;
-    bool stdin, hold;
+    bool stdin;
     bool remove; /* the container goes with its end, and the answer waits for that too */
     int64_t made;
     bool is_back;         /* the client was attached before, and has so much already: */
@@ -256,13 +256,10 @@ static int pump(struct job *job, const struct attachment *want, struct task_stre
 static int attach_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct attachment *want = in;
-    const struct shim_ask ask = { .id = 1, .what = "attach", .exec = want->exec, SET(stdin, want->stdin), SET(hold, want->hold) };
-    CLEANUP(task_stream_close) struct task_stream *stream = task_stream_open(want->folder, &ask, err);
+    CLEANUP(task_stream_close) struct task_stream *stream = want->stream;
     struct outgoing outgoing = { 0 };
     int result;
 
-    if (stream == NULL)
-        return error_wrap(err, "container %s", want->id);
     if (want->stdin)
         job_allow(job, INPUT_WINDOW);
     result = pump(job, want, stream, &outgoing, out, err);
@@ -321,6 +318,26 @@ static bool has_ended(struct tasks *tasks, struct request *request, const struct
     return task == NULL || task->init.status == TASK_STOPPED;
 }
 
+/* By the actor and not in the job, which may be late: the client asks for the start next, and a
+   container that has ended by the time the job begins would be gone with all that it said. */
+static int attach_on(struct request *request, struct attachment *want, const char *folder, struct error *err)
+{
+    const struct tasks_attach_request *in = request_body(request);
+    const struct shim_ask ask = { .id = 1,
+                                  .what = "attach",
+                                  .exec = in->exec,
+                                  SET(stdin, want->stdin),
+                                  SET(hold, in->has_hold && in->hold) };
+
+    want->stream = task_stream_open(folder, &ask, err);
+    if (want->stream == NULL)
+        return error_wrap(err, "container %s", want->id);
+    if (request_run_on(request, attach_job, want, err) == 0)
+        return 0;
+    task_stream_close(&want->stream);
+    return -1;
+}
+
 int on_attach(void *self, struct request *request, struct error *err)
 {
     const struct tasks_attach_request *in = request_body(request);
@@ -340,12 +357,10 @@ int on_attach(void *self, struct request *request, struct error *err)
         return error_set(err, ERROR_NOT_FOUND, "container %s has no process %s", in->id, in->exec);
     if (task->init.status == TASK_STOPPED)
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is not running (it is exited)", in->id);
-    snprintf(want->folder, sizeof(want->folder), "%s", task->folder);
     want->id = arena_str(request_arena(request), task->id);
     want->exec = in->exec;
     want->remove = task->remove && process == &task->init;
     want->made = task->made;
     want->stdin = in->has_stdin && in->stdin && process->stdin;
-    want->hold = in->has_hold && in->hold;
-    return request_run_on(request, attach_job, want, err);
+    return attach_on(request, want, task->folder, err);
 }

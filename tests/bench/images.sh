@@ -9,11 +9,12 @@
 #   many-zstd  the same layers, packed with zstd
 #
 # Made once: with FOLDER/layout.ok in place nothing happens.  Takes a few minutes and 2 GB; needs
-# root, and of Debian's packages: debootstrap busybox-static jq zstd attr python3.
+# root, and of Debian's packages: debootstrap busybox-static curl jq zstd attr python3.
 set -euo pipefail
 folder=${1:?usage: images.sh FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../helpers/mkimage.sh"
+. "$here/../helpers/debian.sh"
 
 LAYERS=${LAYERS:-24} FILES=${FILES:-3000}
 mkdir -p "$folder"
@@ -24,48 +25,6 @@ key="$LAYERS layers of $FILES files"
 for program in debootstrap busybox jq zstd setfattr python3; do
     command -v $program >/dev/null || { echo "images: $program is missing" >&2; exit 1; }
 done
-
-suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
-path='"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]'
-
-debian_root() {
-    local root=$folder/debian
-    [ ! -e "$root.ok" ] || return 0
-    rm -rf "$root"
-    echo "images: debootstrap, once (log: $folder/debootstrap.log)"
-    debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$folder/debootstrap.log" 2>&1
-    rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/var/log/*
-    : >"$root.ok"
-}
-
-# The upper folder of an overlay on debian after an installation, its whiteouts as layers spell them.
-redis_root() {
-    local top=$folder/redis.top merged=$folder/redis.merged file
-    [ ! -e "$folder/redis.ok" ] || return 0
-    rm -rf "$folder/redis" "$top" "$merged"
-    mkdir -p "$top/upper" "$top/work" "$merged"
-    mount -t overlay overlay -o "lowerdir=$folder/debian,upperdir=$top/upper,workdir=$top/work" "$merged"
-    (
-        trap 'umount "$merged/proc" 2>/dev/null; umount "$merged"' EXIT
-        cp /etc/resolv.conf "$merged/etc/resolv.conf"
-        mount -t proc proc "$merged/proc"
-        printf '#!/bin/sh\nexit 101\n' >"$merged/usr/sbin/policy-rc.d"
-        chmod 755 "$merged/usr/sbin/policy-rc.d"
-        export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-        chroot "$merged" apt-get -q update
-        chroot "$merged" apt-get -qy install --no-install-recommends redis-server
-        rm -rf "$merged"/var/lib/apt/lists/* "$merged"/var/cache/apt/*.bin \
-            "$merged"/var/cache/apt/archives/*.deb "$merged/usr/sbin/policy-rc.d"
-    ) >"$folder/redis.log" 2>&1
-    find "$top/upper" -type c | while read -r file; do
-        rm "$file"
-        : >"${file%/*}/.wh.${file##*/}"
-    done
-    mv "$top/upper" "$folder/redis"
-    rm -rf "$top" "$merged"
-    : >"$folder/redis.ok"
-}
 
 # Contents are cut from real files, so that they compress as images do; sizes are log-normal
 # around 4 KB.  The same every time.
@@ -133,21 +92,16 @@ many_layers() {
 rm -rf "$layout" "$layout.ok"
 layout_start "$layout"
 busybox_image "$layout"
-debian_root
-debian=$(layer_add "$layout" "$folder/debian" gzip)
-image_add "$layout" debian "{$path, \"Cmd\": [\"/bin/bash\"]}" "$debian"
-redis_root
-redis=$(layer_add "$layout" "$folder/redis" gzip)
-image_add "$layout" redis \
-    "{$path, \"Cmd\": [\"/usr/bin/redis-server\", \"--bind\", \"127.0.0.1\", \"--protected-mode\", \"no\", \"--save\", \"\"]}" \
-    "$debian" "$redis"
+echo "images: debootstrap, once (log: $folder/debian.log)"
+debian_images "$layout" "$folder"
 echo "images: $key"
 many_roots
 many_layers
 mapfile -t gzip < <(cat "$folder"/layer.*.gzip)
 mapfile -t zstd < <(cat "$folder"/layer.*.zstd)
-image_add "$layout" many "{$path, \"Cmd\": [\"/bin/true\"]}" "${gzip[@]}"
-image_add "$layout" many-zstd "{$path, \"Cmd\": [\"/bin/true\"]}" "${zstd[@]}"
+config='{"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/true"]}'
+image_add "$layout" many "$config" "${gzip[@]}"
+image_add "$layout" many-zstd "$config" "${zstd[@]}"
 rm -rf "$folder/many" "$folder"/layer.*
 echo "$key" >"$layout.ok"
 echo "images: $(du -sh "$layout" | cut -f1) in $layout"

@@ -1,17 +1,31 @@
 #!/bin/bash
-# podman - Debian's podman runs busybox with the runtime under test: podman --runtime.
+# podman - Debian's podman runs busybox, debian and redis with the runtime under test: podman --runtime.
 . "$(dirname "$0")/callers.sh"
 command -v podman >/dev/null || skip "podman is not installed"
 command -v conmon >/dev/null || skip "conmon is not installed"
 
 podman_words=(podman --root "$work/p" --runroot "$work/pr" --tmpdir "$work/pt" --runtime "$work/bin/oci-runtime"
-    --cgroup-manager cgroupfs --events-backend none --storage-driver vfs)
+    --cgroup-manager cgroupfs --events-backend none --storage-driver overlay)
 podman_here() { "${podman_words[@]}" "$@"; }
 # limits of our own: podman raises hard ones otherwise, for which root may lack the capability
 common=(--network none --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --cgroup-parent "/$prefix" --log-driver k8s-file)
 end_caller() {
     podman_here rm -f -a -t 0
     podman_here rmi -f -a
+}
+
+# the words of callers.sh
+bring() {
+    run_for 0 podman_here pull -q "oci:$images:$1"
+    image=$out
+}
+once() { podman_here run --rm "${common[@]}" "${@:2}"; }
+behind() { podman_here run -d --name "$1" "${common[@]}" "${@:2}"; }
+inside() { podman_here exec "$@"; }
+at_terminal() { person "${@:3}" -- "${podman_words[@]}" exec -it "$1" "$2"; }
+ended() {
+    podman_here wait "$1"
+    podman_here rm "$1" >/dev/null
 }
 
 busybox_image "$work/layout"
@@ -73,7 +87,10 @@ has "a read-only root" refused "$out$errors"
 has "the user" 1000 "$out"
 has "no new privileges" "1" "$out"
 
+debian_and_redis
+
 step "nothing is left"
 is "containers" "" "$(podman_here ps -aq)"
 # conmon's own group stays: that is podman's
 is "control groups" "" "$(groups | grep -E 'libpod-[0-9a-f]{64}' || true)"
+all_seen

@@ -6,7 +6,8 @@
 #
 #   layout_start LAYOUT                        an empty layout
 #   layout_put LAYOUT FILE                     moves FILE into the blobs; prints "digest size"
-#   layer_add LAYOUT FOLDER [gzip|zstd|none]   a layer of FOLDER; prints its descriptor, whose
+#   layer_add LAYOUT FOLDER [gzip|gzip-1|zstd|none]
+#                                              a layer of FOLDER; prints its descriptor, whose
 #                                              annotation "diff_id" is the digest of the tar
 #   image_add LAYOUT TAG CONFIG-JSON LAYER...  an image of such layers; CONFIG-JSON is the `config`
 #                                              of an image config, e.g. '{"Cmd":["/bin/sh"]}'
@@ -44,7 +45,10 @@ layer_add() {
     diff_id=$(sha256sum <"$tar")
     type=application/vnd.oci.image.layer.v1.tar
     case $how in
-    gzip) gzip -n -6 <"$tar" >"$tar.packed" && type+=+gzip ;;
+    gzip | gzip-[1-9])
+        how=${how#gzip}
+        gzip -n "${how:--6}" <"$tar" >"$tar.packed" && type+=+gzip
+        ;;
     zstd) zstd -q -3 <"$tar" >"$tar.packed" && type+=+zstd ;;
     none) mv "$tar" "$tar.packed" ;;
     esac

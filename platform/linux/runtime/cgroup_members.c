@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "platform/platform.h"
+
 #define DEPTH_MAX  256
 #define ROUNDS_MAX 64 /* then it is a fork bomb, and is frozen first */
 
@@ -65,11 +67,16 @@ static int members_of_folder(int folder, struct members *members)
     FILE *list = fd >= 0 ? fdopen(fd, "re") : NULL;
     int pid, done = 0;
 
-    if (list == NULL)
-        return errno == ENOENT || errno == ENODEV ? 0 : -1;
+    if (list == NULL) {
+        done = errno == ENOENT || errno == ENODEV ? 0 : -1;
+        file_close(&fd);
+        return done;
+    }
     while (done == 0 && fscanf(list, "%d", &pid) == 1)
         if (pid > 0) /* 0: in a pid namespace that is not ours */
             done = member_add(members, pid);
+    if (ferror(list) && errno != ENODEV && errno != EOPNOTSUPP)
+        done = -1; /* half a list is no list: who is not on it is not killed */
     fclose(list);
     return done;
 }
@@ -80,8 +87,11 @@ static int members_below(int parent, const char *name, int depth, struct members
     DIR *list = folder >= 0 ? fdopendir(folder) : NULL;
     struct dirent *entry;
 
-    if (list == NULL)
-        return errno == ENOENT ? 0 : -1;
+    if (list == NULL) {
+        done = errno == ENOENT ? 0 : -1;
+        file_close(&folder);
+        return done;
+    }
     done = members_of_folder(folder, members);
     while (done == 0 && depth < DEPTH_MAX && (entry = readdir(list)) != NULL)
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.')

@@ -45,7 +45,7 @@ int container_kill(const struct state *state, struct error *err)
     struct pollfd end = { .fd = process, .events = POLLIN };
 
     if (process < 0)
-        return 0;
+        return err->code == ERROR_FAILED_PRECONDITION ? 0 : -1;
     if (process_signal(process, SIGKILL) < 0 && errno != ESRCH)
         return error_sys(err, errno, "kill container %s", state->id);
     while (poll(&end, 1, END_WAIT_MS) < 0 && errno == EINTR)
@@ -69,14 +69,20 @@ static void poststop(const struct state *state, const json_t *config)
     json_decref(described);
 }
 
-static void poststop_of_file(const struct state *state)
+/* That it cannot be read just now is no reason to go without its hooks: they are for what others
+   made for the container, and who deletes it again finds them still. */
+static int poststop_of_file(const struct state *state, struct error *err)
 {
-    struct error ignored;
-    json_t *config = state_config(state, &ignored);
+    json_t *config = state_config(state, err);
 
     if (config != NULL)
         poststop(state, config);
+    else if (err->code == ERROR_DATA_LOSS)
+        report_warning("%s", err->text);
+    else if (err->code != ERROR_NOT_FOUND)
+        return -1;
     json_decref(config);
+    return 0;
 }
 
 static int class_remove(const struct state *state, struct error *err)
@@ -90,17 +96,19 @@ static int class_remove(const struct state *state, struct error *err)
 
 static int leftovers_remove(struct state *state, const json_t *config, struct error *err)
 {
-    struct error ignored;
-    CLEANUP(cgroup_free) struct cgroup *cgroup = cgroup_of(state, &ignored);
+    struct error unknown;
+    CLEANUP(cgroup_free) struct cgroup *cgroup = cgroup_of(state, &unknown);
 
-    if (cgroup != NULL && cgroup_remove(cgroup, err) < 0)
+    if (cgroup == NULL) /* damaged: nothing says any more which groups it had */
+        report_warning("%s", unknown.text);
+    else if (cgroup_remove(cgroup, err) < 0)
         return -1;
     if (class_remove(state, err) < 0)
         return -1;
     if (config != NULL)
         poststop(state, config);
-    else if (state->pid > 0)
-        poststop_of_file(state);
+    else if (state->pid > 0 && poststop_of_file(state, err) < 0)
+        return -1;
     return state_remove(state, err);
 }
 
@@ -109,6 +117,15 @@ int container_end(struct state *state, const json_t *config, struct error *err)
     if (container_kill(state, err) < 0 || state_lock(state, err) < 0)
         return -1;
     return leftovers_remove(state, config, err);
+}
+
+void container_end_own(struct state *state, const json_t *config)
+{
+    struct error failure;
+
+    if (container_end(state, config, &failure) < 0 && failure.code != ERROR_NOT_FOUND &&
+        container_end(state, config, &failure) < 0 && failure.code != ERROR_NOT_FOUND)
+        report_warning("%s", failure.text);
 }
 
 /* ---- kill ------------------------------------------------------------------------ */

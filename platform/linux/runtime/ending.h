@@ -9,5 +9,8 @@ int container_kill(const struct state *state, struct error *err);
 /* That, then control groups, the class of caches, poststop hooks and the folder.  NOT_FOUND: somebody else was faster.
    `config` is the container's, when it is at hand, or NULL. */
 int container_end(struct state *state, const json_t *config, struct error *err);
+/* For who made the container and is the last to look after it: tried twice, then it is a warning.
+ */
+void container_end_own(struct state *state, const json_t *config);
 
 #endif

@@ -182,8 +182,10 @@ static int exec_read(struct exec *exec, struct error *err)
         return -1;
     exec->namespaces.joined = state_number(&exec->state, "namespaces");
     exec->namespaces.process = state_pidfd(&exec->state, err);
-    if (exec->namespaces.process < 0)
+    if (exec->namespaces.process < 0 && err->code == ERROR_FAILED_PRECONDITION)
         return error_set(err, ERROR_FAILED_PRECONDITION, "cannot exec in a stopped container");
+    if (exec->namespaces.process < 0)
+        return -1;
     exec->cgroup = cgroup_load(json_object_get(exec->state.document, "cgroup"), err);
     if (rdt_load(json_object_get(exec->state.document, "rdt"), &exec->rdt, err) < 0)
         return -1;

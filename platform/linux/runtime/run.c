@@ -32,25 +32,19 @@ int command_create(const struct options *options, struct error *err)
 /* A container of which a poststart hook failed has to end (runtime-spec 1.3, "Lifecycle"). */
 static int run_failed(struct container *container, struct error *err)
 {
-    struct error ignored;
-
-    if (container_end(&container->state, container->config, &ignored) < 0)
-        report_warning("%s", ignored.text);
+    container_end_own(&container->state, container->config);
     return error_wrap(err, "container %s", container->state.id);
 }
 
 int container_attend(struct container *container, struct error *err)
 {
     int master = container->master, status;
-    struct error failure;
 
     container->master = -1;
     state_unlock(&container->state); /* whoever kills and deletes it must not wait for us */
     status = foreground_attend(container->pid, master, err);
-    if (!container->options->keep &&
-        container_end(&container->state, container->config, &failure) < 0 &&
-        failure.code != ERROR_NOT_FOUND)
-        report_warning("%s", failure.text);
+    if (!container->options->keep)
+        container_end_own(&container->state, container->config);
     return status;
 }
 
@@ -101,7 +95,12 @@ static int gate_pass(const struct state *state, struct error *err)
         return error_sys(err, errno, "start");
     if (talk_say(start, TALK_GO, -1, err) < 0)
         return -1;
-    return talk_hear(start, &word, NULL, err);
+    if (talk_hear(start, &word, NULL, err) < 0)
+        return -1;
+    /* a `start` before us died half way, which the container does not outlive (gate.c) */
+    return word != TALK_UNHEARD ? 0
+                                : error_set(err, ERROR_FAILED_PRECONDITION,
+                                            "the container ended before it was started");
 }
 
 static int after_start(struct state *state, const json_t *config, struct error *err)

@@ -90,7 +90,9 @@ int state_lock(struct state *state, struct error *err)
     while (flock(state->folder, LOCK_EX) < 0)
         if (errno != EINTR)
             return error_sys(err, errno, "lock the state of container %s", state->id);
-    if (fstat(state->folder, &info) < 0 || info.st_nlink == 0)
+    if (fstat(state->folder, &info) < 0)
+        return error_sys(err, errno, "look at the state of container %s", state->id);
+    if (info.st_nlink == 0)
         return error_set(err, ERROR_NOT_FOUND, "container does not exist");
     return 0;
 }
@@ -141,6 +143,8 @@ static json_t *document_read(const struct state *state, const char *name, size_t
     json_t *document = bytes != NULL ? draft_read(bytes, size, err) : NULL;
 
     free(bytes);
+    if (document == NULL && err->os == 0) /* it could be read, and makes no sense */
+        err->code = ERROR_DATA_LOSS;
     if (document == NULL)
         error_wrap(err, "%s/%s", state->root, state->id);
     return document;
@@ -157,22 +161,24 @@ int state_pid_save(struct state *state, pid_t pid, struct error *err)
     int size;
 
     state->pid = pid;
-    state->started = process_began(pid);
+    if (process_began(pid, &state->started, err) < 0)
+        return -1;
     size = snprintf(text, sizeof(text), "%d %llu\n", (int)pid, (unsigned long long)state->started);
     return file_put(state->folder, "pid", text, (size_t)size, err);
 }
 
-static void pid_load(struct state *state)
+/* Not there yet is no error; that it cannot be read must not look like that. */
+static int pid_load(struct state *state, struct error *err)
 {
-    struct error ignored;
     size_t size;
-    char *text = file_get(state->folder, "pid", 64, &size, &ignored), *end;
+    char *text = file_get(state->folder, "pid", 64, &size, err), *end;
 
-    if (text != NULL) {
-        state->pid = (pid_t)strtol(text, &end, 10);
-        state->started = strtoull(end, NULL, 10);
-    }
+    if (text == NULL)
+        return err->code == ERROR_NOT_FOUND ? 0 : error_wrap(err, "%s/%s", state->root, state->id);
+    state->pid = (pid_t)strtol(text, &end, 10);
+    state->started = strtoull(end, NULL, 10);
     free(text);
+    return 0;
 }
 
 int state_open(struct state *state, const char *root, const char *id, struct error *err)
@@ -181,14 +187,11 @@ int state_open(struct state *state, const char *root, const char *id, struct err
     if (id_check(id, err) < 0)
         return -1;
     strcpy(state->id, id);
-    if (folder_open(state, err) < 0)
+    if (folder_open(state, err) < 0 || pid_load(state, err) < 0)
         return -1;
-    pid_load(state);
     state->document = document_read(state, "state.json", STATE_BYTES_MAX, err);
-    if (state->document != NULL || err->code == ERROR_NOT_FOUND)
-        return 0; /* it is being made, or nobody got further */
-    err->code = ERROR_DATA_LOSS;
-    return -1;
+    /* NOT_FOUND: it is being made, or nobody got further */
+    return state->document != NULL || err->code == ERROR_NOT_FOUND ? 0 : -1;
 }
 
 int state_remove(struct state *state, struct error *err)
@@ -208,24 +211,39 @@ int state_remove(struct state *state, struct error *err)
 
 /* ---- what it tells ------------------------------------------------------------------- */
 
-uint64_t process_began(pid_t pid)
+/* proc(5), /proc/PID/stat.  ESRCH: it ended between open and read. */
+int process_began(pid_t pid, uint64_t *began, struct error *err)
 {
     char path[32], text[1024], *at;
     CLEANUP(file_close) int file = -1;
     ssize_t size;
 
+    *began = 0;
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     file = open(path, O_RDONLY | O_CLOEXEC);
     size = file >= 0 ? read(file, text, sizeof(text) - 1) : -1;
-    if (size <= 0)
-        return 0;
+    if (size < 0)
+        return errno == ENOENT || errno == ESRCH ? 0 : error_sys(err, errno, "read %s", path);
     text[size] = '\0';
     at = strrchr(text, ')'); /* the name may hold anything */
     if (at == NULL || at[1] != ' ' || strchr("ZX", at[2]) != NULL)
         return 0;
     for (int field = 2; field < 22 && at != NULL; field++)
         at = strchr(at + 1, ' ');
-    return at != NULL ? strtoull(at, NULL, 10) : 0;
+    if (at != NULL)
+        *began = strtoull(at, NULL, 10);
+    return 0;
+}
+
+/* While it cannot be told it counts as running: who took it for ended would remove what it needs.
+ */
+static bool has_ended(const struct state *state)
+{
+    struct error ignored;
+    uint64_t began;
+
+    return state->started == 0 ||
+           (process_began(state->pid, &began, &ignored) == 0 && began != state->started);
 }
 
 static bool is_frozen(const struct state *state)
@@ -250,7 +268,7 @@ enum status state_status(const struct state *state)
 {
     if (state->pid == 0)
         return is_being_made(state) ? STATUS_CREATING : STATUS_STOPPED;
-    if (state->started == 0 || process_began(state->pid) != state->started)
+    if (has_ended(state))
         return STATUS_STOPPED;
     if (is_frozen(state)) /* also when it was never started: it is thawed before all else */
         return STATUS_PAUSED;
@@ -269,9 +287,16 @@ const char *status_name(enum status status)
 int state_pidfd(const struct state *state, struct error *err)
 {
     int process = state->pid > 0 ? (int)syscall(SYS_pidfd_open, state->pid, 0) : -1;
+    uint64_t began = 0;
 
+    if (process < 0 && state->pid > 0 && errno != ESRCH)
+        return error_sys(err, errno, "hold the first process of container %s", state->id);
     /* looked at after it is held: the number cannot be given to another from here on */
-    if (process >= 0 && process_began(state->pid) == state->started)
+    if (process >= 0 && process_began(state->pid, &began, err) < 0) {
+        close(process);
+        return -1;
+    }
+    if (process >= 0 && began == state->started)
         return process;
     file_close(&process);
     return error_set(err, ERROR_FAILED_PRECONDITION, "container not running");

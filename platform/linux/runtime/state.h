@@ -68,7 +68,7 @@ const char *status_name(enum status status);
 int state_pidfd(const struct state *state, struct error *err);
 
 /* When a process began; 0: there is none, or it is a zombie. */
-uint64_t process_began(pid_t pid);
+int process_began(pid_t pid, uint64_t *began, struct error *err);
 
 const char *state_text(const struct state *state, const char *key); /* of state.json, or "" */
 unsigned state_number(const struct state *state, const char *key);

@@ -77,6 +77,7 @@ int talk_hear(int talk, enum talk_word *word, int *passed, struct error *err)
     struct iovec piece = { &packet, sizeof(packet) };
     union passing passing = { 0 };
     struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+    bool is_unheard = false;
     ssize_t got;
 
     if (passed != NULL) {
@@ -87,10 +88,10 @@ int talk_hear(int talk, enum talk_word *word, int *passed, struct error *err)
        ended is there behind that. */
     while ((got = recvmsg(talk, &message, MSG_CMSG_CLOEXEC)) < 0 &&
            (errno == EINTR || errno == ECONNRESET))
-        ;
+        is_unheard |= errno == ECONNRESET;
     if (got < 0)
         return error_sys(err, errno, "hear the other process of the runtime");
-    *word = got <= 0 ? TALK_CLOSED : packet.word;
+    *word = got > 0 ? packet.word : is_unheard ? TALK_UNHEARD : TALK_CLOSED;
     if (passed != NULL)
         *passed = talk_passed(&message);
     if (*word != TALK_ERROR)

@@ -16,6 +16,7 @@ struct msghdr;
 
 enum talk_word {
     TALK_CLOSED,  /* nothing more comes */
+    TALK_UNHEARD, /* that, and what we said last was not read */
     TALK_GO,      /* parent: maps and control groups are made; "start": the user wants it to run */
     TALK_MOUNTED, /* child: namespaces and mounts are made; the runtime's hooks may run */
     TALK_CONSOLE, /* child: here is the terminal */

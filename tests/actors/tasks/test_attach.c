@@ -202,6 +202,7 @@ static void a_shim_that_is_killed_ends_the_attachment_with_an_error(void **state
     assert_int_equal(kill(shim_pid(), SIGKILL), 0);
     assert_int_equal(output_all(&output), ERROR_UNAVAILABLE);
     output_close(&output);
+    must(ask_get(tasks_wait, .id = own_id())); /* the actor hears of it by another connection, later */
 }
 
 /* ---- input ----------------------------------------------------------------------------------- */

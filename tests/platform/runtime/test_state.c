@@ -1,9 +1,12 @@
 /* What is kept of a container, and what follows from it. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,13 +88,39 @@ static void a_process_is_told_by_when_it_began(void **state UNUSED)
 static void a_dead_process_counts_even_unburied(void **state UNUSED)
 {
     siginfo_t info;
+    uint64_t began;
     pid_t pid = fork();
 
     if (pid == 0)
         _exit(0);
     assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-    assert_int_equal(process_began(pid), 0);
+    assert_int_equal(process_began(pid, &began, &err), 0);
+    assert_int_equal(began, 0);
     waitpid(pid, NULL, 0);
+}
+
+/* Who took it for a container without a process would delete what runs. */
+static void a_process_id_that_cannot_be_read_is_an_error(void **state UNUSED)
+{
+    assert_int_equal(mkdirat(one.folder, "pid", 0700), 0);
+    assert_int_equal(state_open(&again, root, "one", &err), -1);
+    assert_int_not_equal(err.code, ERROR_DATA_LOSS);
+    assert_non_null(strstr(err.text, "pid"));
+    assert_int_equal(unlinkat(one.folder, "pid", AT_REMOVEDIR), 0);
+    state_close(&again);
+}
+
+/* Only the second may be deleted by force, without knowing what belongs to it. */
+static void what_cannot_be_read_is_not_what_is_damaged(void **state UNUSED)
+{
+    assert_int_equal(mkdirat(one.folder, "state.json", 0700), 0);
+    assert_int_equal(state_open(&again, root, "one", &err), -1);
+    assert_int_not_equal(err.code, ERROR_DATA_LOSS);
+    assert_int_equal(unlinkat(one.folder, "state.json", AT_REMOVEDIR), 0);
+    state_close(&again);
+    close(openat(one.folder, "state.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    assert_int_equal(state_open(&again, root, "one", &err), -1);
+    assert_int_equal(err.code, ERROR_DATA_LOSS);
 }
 
 static void it_is_created_until_it_is_started(void **state UNUSED)
@@ -133,6 +162,8 @@ int main(void)
         T(it_is_being_made_as_long_as_somebody_makes_it),
         T(a_process_is_told_by_when_it_began),
         T(a_dead_process_counts_even_unburied),
+        T(a_process_id_that_cannot_be_read_is_an_error),
+        T(what_cannot_be_read_is_not_what_is_damaged),
         T(it_is_created_until_it_is_started),
         T(what_was_removed_meanwhile_is_not_there),
     };
