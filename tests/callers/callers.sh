@@ -63,7 +63,7 @@ real_redis() {
 
     step "redis: its command line at a terminal"
     run_for 0 at_terminal redis-1 redis-cli 'expect:6379> ' 'send:ping\r' 'expect:PONG' \
-        'send:get answer\r' 'expect:"42"' 'send:quit\r'
+        'expect:6379> ' 'send:get answer\r' 'expect:"42"' 'expect:6379> ' 'send:quit\r'
 
     step "redis: its end"
     inside redis-1 redis-cli shutdown nosave >/dev/null 2>&1 || true

@@ -44,6 +44,8 @@ class Terminal:
             return
         data = os.read(self.master, 65536)
         self.shown += data
+        if b"\x1b[6n" in data:  # "where is the cursor?", asked while the window has no size yet
+            os.write(self.master, b"\x1b[24;80R")
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
 
