@@ -378,6 +378,7 @@ static const struct route routes[] = {
     { &op_images_put, on_put },           { &op_images_tag, on_tag },
     { &op_images_label, on_label },       { &op_images_remove, on_remove },
     { &op_images_login, on_images_login },
+    { &op_images_push, on_images_push },
     { &op_images_pull, on_images_pull },  { &op_images_inspect, on_images_inspect },
     { &op_images_unpack, on_images_unpack }, { &op_images_claim, on_images_claim },
     { &op_images_release, on_images_release }, { &op_images_adopt, on_images_adopt },

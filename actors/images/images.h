@@ -48,6 +48,7 @@ extern const struct actor images_actor; /* self: struct images, zeroed but for c
 extern const struct db_schema images_schema;
 
 int on_images_pull(void *self, struct request *request, struct error *err);    /* pull.c */
+int on_images_push(void *self, struct request *request, struct error *err);    /* push.c */
 int on_images_login(void *self, struct request *request, struct error *err);   /* login.c */
 int on_images_inspect(void *self, struct request *request, struct error *err); /* inspect.c */
 int on_images_unpack(void *self, struct request *request, struct error *err);

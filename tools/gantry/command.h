@@ -87,7 +87,7 @@ command_run command_actors, command_attach, command_check, command_completion, c
     command_events, command_exec, command_gc, command_help, command_images, command_info,
     command_inspect, command_import, command_kill, command_load, command_login, command_logout,
     command_logs, command_names, command_namespace_create,
-    command_namespace_ls, command_namespace_rm, command_ps, command_pull, command_rm, command_rmi,
+    command_namespace_ls, command_namespace_rm, command_ps, command_pull, command_push, command_rm, command_rmi,
     command_run_, command_save, command_start, command_stop, command_tag, command_version, command_wait;
 
 #endif
