@@ -35,9 +35,10 @@ struct sending {
     uint64_t at;        /* the registry has the bytes before this one */
     uint64_t best;      /* where counting of tries last began anew */
     uint64_t chunk;
-    bool chunked;   /* by PATCH */
-    bool no_chunks; /* the registry does not take them */
-    bool unsure;    /* how much of what was sent last has arrived */
+    const char *mount; /* from there; NULL: that is known to lead nowhere */
+    bool chunked;      /* by PATCH */
+    bool no_chunks;    /* the registry does not take them */
+    bool unsure;       /* how much of what was sent last has arrived */
     bool may_pass;
 };
 
@@ -98,6 +99,15 @@ static void take_chunk_size(struct sending *sending)
         sending->chunk = least;
 }
 
+/* A registry that knows nothing of mounting, or not from there, must still take the bytes. */
+static bool mount_failed(const struct sending *sending)
+{
+    int status = status_of(sending);
+
+    return sending->mount != NULL && status >= 400 && status < 500 && status != 401 &&
+           !sending->may_pass;
+}
+
 /* Opens a session.  1: not needed, the blob was taken from the other repository. */
 static int begin(struct sending *sending, struct error *err)
 {
@@ -106,18 +116,23 @@ static int begin(struct sending *sending, struct error *err)
     char query[600] = "";
     struct fetch post = { .method = "POST", .name = "uploads/", .body = &nothing };
 
-    if (upload->mount != NULL) {
-        snprintf(query, sizeof(query), "mount=%s&from=%s", upload->digest, upload->mount);
-        post.also = upload->mount;
+    if (sending->mount != NULL) {
+        snprintf(query, sizeof(query), "mount=%s&from=%s", upload->digest, sending->mount);
+        post.also = sending->mount;
     } else if (strncmp(upload->digest, "sha256:", 7) != 0) {
         snprintf(query, sizeof(query), "digest-algorithm=%.*s", (int)strcspn(upload->digest, ":"),
                  upload->digest);
     }
     post.query = *query != '\0' ? query : NULL;
-    if (request(sending, &post, err) < 0)
-        return -1;
-    if (status_of(sending) == 201 && upload->mount != NULL)
+    if (request(sending, &post, err) < 0) {
+        if (!mount_failed(sending))
+            return -1;
+        sending->mount = NULL;
+        return begin(sending, err);
+    }
+    if (status_of(sending) == 201 && sending->mount != NULL)
         return 1;
+    sending->mount = NULL;
     take_chunk_size(sending);
     sending->chunked = !sending->no_chunks && (sending->chunked || upload->size > upload->big);
     return take_place(sending, err);
@@ -341,7 +356,9 @@ int registry_upload(struct registry *registry, const struct registry_caller *cal
                                             .ctx = &telling };
     char what[700];
     CLEANUP(sending_drop)
-    struct sending sending = { .what = what, .upload = &want, .line = &line, .caller = &teller };
+    struct sending sending = {
+        .what = what, .upload = &want, .line = &line, .caller = &teller, .mount = upload->mount
+    };
 
     if (registry_upload_check(upload, err) < 0)
         return -1;
