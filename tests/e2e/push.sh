@@ -38,6 +38,50 @@ run_for 0 gantry tag "$registry/busybox" "$registry/named"
 run_for 0 gantry push "$registry/named"
 is "by its name" "$digest" "sha256:$(manifest_of named latest | sha256sum | cut -d' ' -f1)"
 
+step "several platforms"
+entries=()
+for arch in amd64 arm64 riscv64; do
+    mkdir -p "$work/of/$arch"
+    echo $arch >"$work/of/$arch/name"
+    [ -d "$work/many" ] || layout_start "$work/many"
+    layer=$(layer_add "$work/many" "$work/of/$arch")
+    (
+        dpkg() { echo $arch; }
+        image_add "$work/many" $arch '{}' "$layer"
+    ) >/dev/null
+    layout_push "$work/many" $arch "$registry" many
+    manifest_of many latest >"$work/manifest"
+    entries+=("$(jq -nc --arg digest "sha256:$(sha256sum <"$work/manifest" | cut -d' ' -f1)" --arg arch $arch \
+        --argjson size "$(stat -c %s "$work/manifest")" '{mediaType: "application/vnd.oci.image.manifest.v1+json",
+        digest: $digest, size: $size, platform: {os: "linux", architecture: $arch}}')")
+done
+index() { jq -sc '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: .}' <<<"$*"; }
+put_index() { # TAG ENTRY...
+    index "${@:2}" | curl -sfS -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary @- \
+        "http://$registry/v2/many/manifests/$1"
+}
+put_index two "${entries[0]}" "${entries[1]}"
+put_index three "${entries[@]}"
+for tag in two three; do run_for 0 gantry pull --platform linux/arm64 "$registry/many:$tag"; done
+arm=$(jq -r .digest <<<"${entries[1]}")
+run_for 0 gantry push "$registry/many:two" "$registry/new/sparse"
+has "it is said" "its one variant that is went in its place" "$errors"
+is "the one that is here" "$arm" "$(awk '{print $3}' <<<"$out")"
+run_for 1 gantry push --all-platforms "$registry/many:two" "$registry/new/all"
+has "all of them are not here" "not all that its index names is here (here: linux/arm64; not: linux/amd64)" "$errors"
+for tag in two three; do run_for 0 gantry pull --platform linux/amd64 "$registry/many:$tag"; done
+run_for 0 gantry push --all-platforms "$registry/many:two" "$registry/new/whole"
+is "the index as it is" "$(manifest_of many two | sha256sum)" "$(manifest_of new/whole latest | sha256sum)"
+run_for 0 gantry push "$registry/many:two" "$registry/new/whole:again"
+has "all that is needed for it was there" "0 B sent" "$errors"
+run_for 0 gantry push --platform linux/arm64 "$registry/many:two" "$registry/new/one"
+is "one of them" "$arm" "$(awk '{print $3}' <<<"$out")"
+run_for 1 gantry push "$registry/many:three" "$registry/new/three"
+has "which" "(here: linux/amd64, linux/arm64; not: linux/riscv64)" "$errors"
+has "the way out" "choose one of them with --platform" "$errors"
+run_for 1 gantry push --all-platforms --platform linux/arm64 "$registry/many:three"
+has "both" "either one platform or all of them" "$errors"
+
 step "what cannot be"
 run_for 1 gantry push nothing-here
 has "an image that is not here" "nothing-here" "$errors"
