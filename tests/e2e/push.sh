@@ -112,3 +112,23 @@ has "by what login keeps" "0 B sent, 2 were there" "$errors"
 run_for 0 gantry rmi "$first/busybox" "$first/named"
 run_for 0 gantry run --rm "$registry/mine:two" echo hello
 is "it runs" hello "$out"
+
+step "a token service: a token for the whole push, and one more for what is mounted"
+registry_stop
+: >"$work/asked"
+registry_auth_token "$work" x >"$work/.out"
+/usr/bin/python3 "$source_folder/tests/helpers/token_service.py" "$work/token.key" "$work/token.crt" "$work/asked" \
+    >"$work/port" &
+wait_until "the token service listens" grep -q . "$work/port"
+registry_start "$work/third" "$(registry_auth_token "$work" "http://127.0.0.1:$(<"$work/port")/token")"
+run_for 1 gantry push "$first/other/box:1" "$registry/mine"
+has "an image that is not here" "$first/other/box:1" "$errors"
+second=$(gantry images --format json | jq -r '.[].name' | grep ':two$' | grep mine)
+push_as_user() { gantry push --username user --password-stdin "$second" "$1" <<<open-sesame; }
+run_for 1 gantry push "$second" "$registry/mine"
+run_for 0 push_as_user "$registry/mine"
+is "one token" "POST /token user repository:mine:pull repository:mine:pull,push 200" "$(grep ' user ' "$work/asked" | sort -u)"
+: >"$work/asked"
+run_for 0 push_as_user "$registry/yours"
+has "mounted" "2 of its blobs taken from another repository there" "$errors"
+has "its token" "repository:mine:pull repository:yours:pull,push" "$(<"$work/asked")"
