@@ -138,7 +138,13 @@ int registry_blob(struct registry *registry, const struct registry_caller *calle
 
 /* ---- sending ------------------------------------------------------------------------ */
 
-#define REGISTRY_BIG   (256ull << 20) /* larger blobs go in chunks, where the registry takes them */
+/*
+ * Larger blobs go in chunks, where the registry takes them: then a broken connection never costs
+ * more than one.  Measured with docker-registry on loopback, 512 MiB: chunks of 64 MiB take 6 to 35
+ * hundredths longer than one PUT, of 16 MiB half as long again.  Proxies that bound a body mostly
+ * do so at 100 MB.
+ */
+#define REGISTRY_BIG   (512ull << 20)
 #define REGISTRY_CHUNK (64ull << 20)
 
 /* A blob that the registry shall have. */

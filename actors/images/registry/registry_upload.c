@@ -193,6 +193,9 @@ static int refused(struct sending *sending, const struct error *err)
         sending->may_pass = true;
     } else if (sending->may_pass) {
         sending->unsure = answered || sending->at + http_sent(sending->line->http) >= RESUME_BYTES;
+        /* what breaks once breaks again: from now on less is lost with a connection */
+        sending->chunked = sending->chunked || (!answered && !sending->no_chunks &&
+                                                sending->upload->size > sending->chunk);
         if (!sending->unsure)
             forget_session(sending);
     }
@@ -259,7 +262,7 @@ static int try_once(struct sending *sending, struct error *err)
         return -1;
     if (sending->place.url == NULL && (begun = begin(sending, err)) != 0)
         return begun;
-    if (!sending->chunked && sending->at == 0)
+    if (!(sending->chunked && sending->upload->size > 0) && sending->at == 0)
         return finish(sending, sending->upload->size, err);
     while (sending->at < sending->upload->size)
         if (send_chunk(sending, err) < 0)

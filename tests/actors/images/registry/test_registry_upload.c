@@ -492,6 +492,25 @@ static void a_forgotten_session_is_begun_anew(void **state)
     assert_request(server, SECOND, 0, "PUT", 0, SIZE);
 }
 
+static void after_a_cut_a_blob_goes_in_chunks(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    struct registry_upload upload = upload_of();
+
+    (void)state;
+    upload.chunk = 2000000;
+    reply(server, UPLOADS, 202, "Location: one\r\n");
+    reply(server, UPLOADS, 202, "Location: two\r\n");
+    server_add(server, SESSION, &(struct server_reply){ .take = 2500000 });
+    reply(server, SESSION, 404, NULL);
+    reply(server, SECOND, 202, "Location: two\r\n");
+    reply(server, SECOND, 202, "Location: two\r\n");
+    reply(server, SECOND, 201, NULL);
+    must_send(registry, &upload, SENT_BYTES);
+    assert_request(server, SECOND, 0, "PATCH", 0, 2000000);
+    assert_request(server, SECOND, 1, "PATCH", 2000000, 1000000);
+}
+
 static void cut_connections_end_when_nothing_gets_on(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
@@ -691,6 +710,7 @@ int main(void)
         cmocka_unit_test(what_is_too_large_at_once_goes_in_chunks),
         cmocka_unit_test(a_cut_connection_goes_on_where_the_registry_says),
         cmocka_unit_test(a_forgotten_session_is_begun_anew),
+        cmocka_unit_test(after_a_cut_a_blob_goes_in_chunks),
         cmocka_unit_test(cut_connections_end_when_nothing_gets_on),
         cmocka_unit_test(a_busy_registry_is_asked_again_when_it_says),
         cmocka_unit_test(a_refusal_is_told_in_the_registrys_words),
