@@ -140,6 +140,36 @@ int converse(struct exchange *exchange, const struct fetch_ask *ask, struct erro
     return 0;
 }
 
+/* ---- what bytes go to ----------------------------------------------------------------- */
+
+void intake_drop(struct intake *intake)
+{
+    free(intake->bytes);
+}
+
+int on_document(void *ctx, uint64_t at, const struct bin *bytes, struct error *err)
+{
+    struct intake *intake = ctx;
+    size_t room = intake->room;
+    char *more;
+
+    if (at != intake->used || bytes->size > intake->most - intake->used)
+        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch sends bytes that are not its",
+                         intake->what);
+    while (room <= intake->used + bytes->size)
+        room = room > 0 ? 2 * room : 4096;
+    if (room > intake->room) {
+        more = realloc(intake->bytes, room);
+        if (more == NULL)
+            return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s: no memory for it", intake->what);
+        intake->bytes = more;
+        intake->room = room;
+    }
+    memcpy(intake->bytes + intake->used, bytes->data, bytes->size);
+    intake->used += bytes->size;
+    return 0;
+}
+
 int on_nothing(void *ctx, uint64_t at, const struct bin *bytes, struct error *err)
 {
     (void)at, (void)bytes;

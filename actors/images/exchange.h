@@ -42,6 +42,17 @@ void exchange_drop(struct exchange *exchange); /* for CLEANUP() */
 /* 0: all was heard and is in exchange->end.  `channel` of the exchange is -1 before. */
 int converse(struct exchange *exchange, const struct fetch_ask *ask, struct error *err);
 
+/* A document that comes, in memory. */
+struct intake {
+    const char *what;
+    uint64_t most;
+    char *bytes; /* there is room for a NUL behind them */
+    size_t used, room;
+};
+void intake_drop(struct intake *intake); /* for CLEANUP() */
+/* A `data`; its ctx is the intake. */
+int on_document(void *ctx, uint64_t at, const struct bin *bytes, struct error *err);
+
 /* A `data` for those that no bytes come to; its ctx is what the error begins with. */
 int on_nothing(void *ctx, uint64_t at, const struct bin *bytes, struct error *err);
 

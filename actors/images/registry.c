@@ -53,41 +53,6 @@ const char *registry_host(const struct registry *registry)
 
 /* ---- manifests ------------------------------------------------------------------------ */
 
-struct intake {
-    const char *what;
-    uint64_t most;
-    char *bytes;
-    size_t used, room;
-};
-
-static void intake_drop(struct intake *intake)
-{
-    free(intake->bytes);
-}
-
-static int on_document(void *ctx, uint64_t at, const struct bin *bytes, struct error *err)
-{
-    struct intake *intake = ctx;
-    size_t room = intake->room;
-    char *more;
-
-    if (at != intake->used || bytes->size > intake->most - intake->used)
-        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch sends bytes that are not its",
-                         intake->what);
-    while (room <= intake->used + bytes->size)
-        room = room > 0 ? 2 * room : 4096;
-    if (room > intake->room) {
-        more = realloc(intake->bytes, room);
-        if (more == NULL)
-            return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s: no memory for it", intake->what);
-        intake->bytes = more;
-        intake->room = room;
-    }
-    memcpy(intake->bytes + intake->used, bytes->data, bytes->size);
-    intake->used += bytes->size;
-    return 0;
-}
-
 /* Once more what the other end has done, in a process that has listened to no stranger. */
 static int verify(const struct intake *intake, const char *name, const struct fetch_end *end,
                   struct registry_document *out, struct error *err)

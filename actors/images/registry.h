@@ -188,4 +188,23 @@ struct registry_put {
 int registry_put(struct registry *registry, const struct registry_caller *caller,
                  const struct registry_put *put, bool *subject, struct error *err);
 
+/* ---- lists, and removing ------------------------------------------------------------ */
+
+struct registry_list {
+    const char *subject;       /* a digest: what refers to it; NULL: the repository's tags */
+    const char *artifact_type; /* of those alone, where the registry can; NULL: all */
+};
+
+/*
+ * All pages as one document: {"tags": [...]}, or an index of referrers.  NOT_FOUND: no such
+ * repository, or the registry knows nothing of referrers.  RESOURCE_EXHAUSTED: over 4 MiB.
+ */
+int registry_list(struct registry *registry, const struct registry_caller *caller,
+                  const struct registry_list *list, struct registry_document *out,
+                  struct error *err);
+
+/* Removes a tag or a manifest.  UNIMPLEMENTED: the registry does not do that. */
+int registry_delete(struct registry *registry, const struct registry_caller *caller,
+                    const char *tag_or_digest, struct error *err);
+
 #endif

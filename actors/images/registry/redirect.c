@@ -131,7 +131,8 @@ void place_drop(struct place *place)
     place->url = NULL;
 }
 
-int place_take(struct place *place, const struct http *http, const char *home, struct error *err)
+int place_take(struct place *place, const struct http *http, const char *location, const char *home,
+               struct error *err)
 {
     const struct http_answer *answer = http_answer(http);
     CLEANUP(url_drop) CURLU *own = curl_url();
@@ -141,7 +142,7 @@ int place_take(struct place *place, const struct http *http, const char *home, s
     if (curl_url_set(own, CURLUPART_URL, home, 0) != CURLUE_OK ||
         curl_url_set(here, CURLUPART_URL, answer->url, 0) != CURLUE_OK)
         return error_set(err, ERROR_INVALID_ARGUMENT, "%.200s is no web address", answer->url);
-    if (step(here, answer->location, err) < 0)
+    if (step(here, location, err) < 0)
         return error_wrap(err, "%.100s", host_text(answer->url, host));
     if (curl_url_get(here, CURLUPART_URL, &url, 0) != CURLUE_OK)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for an address");

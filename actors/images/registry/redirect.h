@@ -21,15 +21,17 @@
 enum http_fate http_follow(struct http *http, const struct http_get *get, bool *at_home,
                            const struct registry_caller *caller, struct error *err);
 
-/* The Location of the last answer, as an address: where an upload goes on. */
+/* Where an answer says that things go on: an upload (Location), a list (Link). */
 struct place {
     char *url;      /* freed by place_drop() */
     bool elsewhere; /* not the registry's own host: no credentials go there, now or later */
 };
 void place_drop(struct place *place); /* for CLEANUP() */
 
-/* Makes `place` what the last answer says, as seen from `home`, an address at the registry.
-   UNKNOWN: it does not, or it is no address; PERMISSION_DENIED: it leads from https to http. */
-int place_take(struct place *place, const struct http *http, const char *home, struct error *err);
+/* Makes `place` what `location` (NULL: nothing) of the last answer says, as seen from `home`, an
+   address at the registry.  UNKNOWN: it is no address; PERMISSION_DENIED: it leads from https to
+   http. */
+int place_take(struct place *place, const struct http *http, const char *location, const char *home,
+               struct error *err);
 
 #endif

@@ -72,7 +72,8 @@ static void forget_session(struct sending *sending)
 static int take_place(struct sending *sending, struct error *err)
 {
     sending->may_pass = false;
-    if (place_take(&sending->place, sending->line->http, sending->home, err) < 0)
+    if (place_take(&sending->place, sending->line->http,
+                   http_answer(sending->line->http)->location, sending->home, err) < 0)
         return error_wrap(err, "%.120s", sending->what);
     return 0;
 }

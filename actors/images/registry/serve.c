@@ -258,24 +258,51 @@ static int answer_put(struct request *request, const struct registry_caller *cal
     return 0;
 }
 
+static int answer_list(struct request *request, const struct registry_caller *caller,
+                       struct error *err)
+{
+    CLEANUP(registry_document_free) struct registry_document document = { 0 };
+    const struct registry_list list = {
+        .subject = strcmp(request->ask.name, "tags") == 0 ? NULL : request->ask.name,
+        .artifact_type = request->ask.artifact_type,
+    };
+
+    if (registry_list(request->service->registry, caller, &list, &document, err) < 0 ||
+        gather(request, 0, document.bytes, document.size, err) < 0)
+        return -1;
+    say_end(request, &(struct fetch_end){ 0 });
+    return 0;
+}
+
+static int answer_delete(struct request *request, const struct registry_caller *caller,
+                         struct error *err)
+{
+    if (registry_delete(request->service->registry, caller, request->ask.name, err) < 0)
+        return -1;
+    say_end(request, &(struct fetch_end){ 0 });
+    return 0;
+}
+
 static int answer(struct request *request, struct error *err)
 {
+    static const struct {
+        const char *what;
+        int (*give)(struct request *request, const struct registry_caller *caller,
+                    struct error *err);
+    } answers[] = {
+        { "manifest", answer_manifest }, { "blob", answer_blob }, { "login", answer_login },
+        { "upload", answer_upload },     { "put", answer_put },   { "list", answer_list },
+        { "delete", answer_delete },
+    };
     const struct registry_caller caller = { .check = check, .note = note, .ctx = request };
 
     if (request->service->registry == NULL) {
         *err = request->service->refused;
         return -1;
     }
-    if (strcmp(request->ask.what, "login") == 0)
-        return answer_login(request, &caller, err);
-    if (strcmp(request->ask.what, "manifest") == 0)
-        return answer_manifest(request, &caller, err);
-    if (strcmp(request->ask.what, "blob") == 0)
-        return answer_blob(request, &caller, err);
-    if (strcmp(request->ask.what, "upload") == 0)
-        return answer_upload(request, &caller, err);
-    if (strcmp(request->ask.what, "put") == 0)
-        return answer_put(request, &caller, err);
+    for (size_t i = 0; i < COUNT_OF(answers); i++)
+        if (strcmp(request->ask.what, answers[i].what) == 0)
+            return answers[i].give(request, &caller, err);
     return error_set(err, ERROR_UNIMPLEMENTED, "gantry-fetch does not know %.40s",
                      request->ask.what);
 }
