@@ -49,6 +49,11 @@ extern const struct db_schema images_schema;
 
 int on_images_pull(void *self, struct request *request, struct error *err);    /* pull.c */
 int on_images_push(void *self, struct request *request, struct error *err);    /* push.c */
+int on_images_copy(void *self, struct request *request, struct error *err);    /* copy.c */
+int on_images_tags(void *self, struct request *request, struct error *err);    /* ask.c */
+int on_images_manifest(void *self, struct request *request, struct error *err);
+int on_images_forget(void *self, struct request *request, struct error *err);
+int on_images_referrers(void *self, struct request *request, struct error *err); /* referrers.c */
 int on_images_login(void *self, struct request *request, struct error *err);   /* login.c */
 int on_images_inspect(void *self, struct request *request, struct error *err); /* inspect.c */
 int on_images_unpack(void *self, struct request *request, struct error *err);

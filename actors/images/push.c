@@ -11,7 +11,8 @@
 #include <string.h>
 
 #include "actors/images/images.h"
-#include "actors/images/parts.h"
+#include "actors/images/push.h"
+#include "actors/images/referrers.h"
 #include "actors/images/registry.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -180,8 +181,8 @@ static int upload_blobs(struct job *job, const struct push *push, struct images_
 /* ---- documents --------------------------------------------------------------------------------
  */
 
-static int put_document(struct job *job, const struct push *push, const struct descriptor *blob,
-                        const char *name, bool only_missing, bool *listed, struct error *err)
+int document_put(struct job *job, struct registry *registry, const struct descriptor *blob,
+                 const char *name, bool only_missing, bool *listed, struct error *err)
 {
     const struct content_stat_request stat = { .digest = blob->digest };
     struct registry_caller caller = caller_of(job);
@@ -197,7 +198,20 @@ static int put_document(struct job *job, const struct push *push, const struct d
         file_open_read(info.path, &file, err) < 0)
         return missing(blob, err);
     put.file = file;
-    return registry_put(push->registry, &caller, &put, listed, err);
+    return registry_put(registry, &caller, &put, listed, err);
+}
+
+/* By this name; and whom it is about is told, if the registry does not see to that. */
+static int put_one(struct job *job, const struct push *push, const struct document_part *document,
+                   const char *name, struct error *err)
+{
+    bool listed, known_by_digest = strcmp(name, document->blob.digest) == 0;
+
+    if (document_put(job, push->registry, &document->blob, name,
+                     known_by_digest && document->subject == NULL, &listed, err) < 0)
+        return -1;
+    return document->subject == NULL || listed ? 0
+                                               : referrers_add(job, push->registry, document, err);
 }
 
 /* The last is the target: its tag makes the registry keep it under its digest as well, if it is of
@@ -210,34 +224,31 @@ static int put_documents(struct job *job, const struct push *push, struct error 
     for (size_t i = 0; i < parts->document_count; i++) {
         const struct document_part *document = &parts->documents[i];
         const char *digest = document->blob.digest;
-        bool last = i + 1 == parts->document_count, listed;
+        bool tagged = i + 1 == parts->document_count && *tag != '\0';
 
-        if (last && *tag != '\0' && strncmp(digest, "sha256:", 7) == 0)
-            break;
-        if (put_document(job, push, &document->blob, digest, document->subject == NULL, &listed,
-                         err) < 0)
+        if (!(tagged && strncmp(digest, "sha256:", 7) == 0) &&
+            put_one(job, push, document, digest, err) < 0)
+            return -1;
+        if (tagged && put_one(job, push, document, tag, err) < 0)
             return -1;
     }
-    if (*tag == '\0')
-        return 0;
-    return put_document(job, push, &parts->documents[parts->document_count - 1].blob, tag, false,
-                        &(bool){ false }, err);
+    return 0;
 }
 
 /* ---- the image ----------------------------------------------------------------------------------
  */
 
-static int open_registry(const struct images_config *config, const struct images_push_request *want,
-                         const struct reference *to, struct registry **registry, struct error *err)
+int registry_for(const struct images_config *config, const struct reference *to,
+                 const struct registry_user *user, struct registry **registry, struct error *err)
 {
     const struct registry_options options = {
         .host = to->host,
         .repository = to->repository,
         .plain_http = host_is_plain(config, to->host),
-        .username = want->username,
-        .password = want->password,
-        .identity_token = want->identity_token,
-        .registry_token = want->registry_token,
+        .username = user->username,
+        .password = user->password,
+        .identity_token = user->identity_token,
+        .registry_token = user->registry_token,
         .backoff_ms = config->backoff_ms,
         .slow_s = config->slow_s,
     };
@@ -267,9 +278,8 @@ static int choose(struct job *job, const struct images_push_request *want,
     return 0;
 }
 
-static int send_image(struct job *job, const struct images_push_request *want,
-                      const struct reference *to, const struct descriptor *target,
-                      struct images_push_reply *reply, struct error *err)
+int image_send(struct job *job, const struct reference *to, const struct registry_user *user,
+               const struct descriptor *target, struct images_push_reply *reply, struct error *err)
 {
     const struct images *images = job_self(job);
     CLEANUP(registry_close) struct registry *registry = NULL;
@@ -279,7 +289,7 @@ static int send_image(struct job *job, const struct images_push_request *want,
         return error_set(err, ERROR_INVALID_ARGUMENT, "what is to be sent has the digest %s",
                          target->digest);
     if (parts_find(job, target, &push.parts, err) < 0 ||
-        open_registry(images->config, want, to, &registry, err) < 0)
+        registry_for(images->config, to, user, &registry, err) < 0)
         return -1;
     push.registry = registry;
     if (upload_blobs(job, &push, reply, err) < 0)
@@ -291,6 +301,8 @@ static int push(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images_push_request *want = in;
     const struct images_get_request get = { .name = want->name };
+    const struct registry_user user = { want->username, want->password, want->identity_token,
+                                        want->registry_token };
     struct images_push_reply *reply = out;
     struct descriptor *target = arena_alloc(job_arena(job), sizeof(*target));
     char text[REFERENCE_TEXT_SIZE];
@@ -302,7 +314,7 @@ static int push(struct job *job, const void *in, void *out, struct error *err)
         reference_parse(want->reference != NULL ? want->reference : image.name, &to, err) < 0)
         return -1;
     if (choose(job, want, &image, target, &alone, err) < 0 ||
-        send_image(job, want, &to, target, reply, err) < 0)
+        image_send(job, &to, &user, target, reply, err) < 0)
         return error_wrap(err, "push %.100s", want->name);
     reply->reference = arena_str(job_arena(job), reference_text(&to, text));
     reply->target = target;

@@ -152,3 +152,68 @@ is "one token" "POST /token user repository:mine:pull repository:mine:pull,push 
 run_for 0 push_as_user "$registry/yours"
 has "mounted" "2 of its blobs taken from another repository there" "$errors"
 has "its token" "repository:mine:pull repository:yours:pull,push" "$(<"$work/asked")"
+
+step "what a registry has: tags, documents"
+registry_stop
+registry_start "$work/registry"
+run_for 0 gantry tags ls "$registry/other/box"
+is "tags" "1 2" "$(sort <<<"$out" | xargs)"
+run_for 1 gantry tags ls "$registry/nothing/here"
+has "no repository" "NAME_UNKNOWN" "$errors"
+run_for 0 gantry manifest inspect "$registry/other/box:1"
+is "a document as it is" "$digest" "sha256:$(sha256sum <"$work/.out" | cut -d' ' -f1)"
+is "json" "$digest" "$(gantry --format json manifest inspect "$registry/other/box:1" | jq -r .target.digest)"
+run_for 1 gantry manifest delete "$registry/other/box:1"
+has "the way out" "name it by its digest" "$errors"
+run_for 0 gantry manifest delete "$registry/other/box@$digest"
+is "it is said" "Removed: $registry/other/box@$digest" "$out"
+run_for 1 gantry manifest inspect "$registry/other/box:2"
+has "its tags went with it" "not found" "$errors"
+
+step "copy"
+source_index=$(manifest_of many two | sha256sum)
+run_for 0 gantry copy "$registry/many:two" "$registry/copied/many:1"
+is "in one registry" "$source_index" "$(manifest_of copied/many 1 | sha256sum)"
+has "by mounting" "taken from another repository there" "$errors"
+from=$registry from_pid=$registry_pid
+registry_start "$work/fourth"
+run_for 0 gantry copy -q "$from/many:three" "$registry/copied"
+is "quiet" "$registry/copied:latest" "$out"
+index_digest=$(curl -sf "http://$from/v2/many/manifests/three" -H 'Accept: application/vnd.oci.image.index.v1+json' | sha256sum)
+is "to another" "$index_digest" "$(manifest_of copied latest | sha256sum)"
+run_for 0 gantry copy --platform linux/arm64 "$from/many:three" "$registry/copied:arm"
+is "one variant" "$arm" "$(awk '{print $3}' <<<"$out")"
+is "nothing of it has a name here" "" "$(gantry images --format json | jq -r '.[].name' | grep copied || true)"
+
+step "REG-16, REG-17: referrers, of a registry that keeps no list of them"
+subject=$(gantry --format json manifest inspect "$registry/copied:arm" | jq -c '.target | {mediaType: .media_type, digest, size}')
+layout_start "$work/signed"
+echo '{}' >"$work/empty"
+empty=$(layout_put "$work/signed" "$work/empty")
+echo "signature" >"$work/signature"
+blob=$(layout_put "$work/signed" "$work/signature")
+sign() { # TYPE: a manifest about the subject, in another repository; prints its digest
+    local file=$work/signed/document
+    jq -nc --argjson subject "$subject" --arg type "$1" --arg e "${empty% *}" --argjson es "${empty#* }" --arg b "${blob% *}" \
+        --argjson bs "${blob#* }" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", artifactType: $type,
+        config: {mediaType: "application/vnd.oci.empty.v1+json", digest: $e, size: $es},
+        layers: [{mediaType: "text/plain", digest: $b, size: $bs}], subject: $subject, annotations: {"by": "us"}}' >"$file"
+    for each in "${empty% *}" "${blob% *}"; do
+        location=$(curl -si -X POST "http://$from/v2/signed/blobs/uploads/" | tr -d '\r' | awk 'tolower($1) == "location:" { print $2 }')
+        curl -sf -X PUT --data-binary "@$work/signed/blobs/sha256/${each#*:}" "$location&digest=$each"
+    done
+    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$file" \
+        "http://$from/v2/signed/manifests/$1"
+    echo "sha256:$(sha256sum <"$file" | cut -d' ' -f1)"
+}
+run_for 0 gantry referrers "$registry/copied:arm"
+is "none" "DIGEST ARTIFACT TYPE SIZE" "$(xargs <<<"$out")"
+one=$(sign one.test)
+two=$(sign two.test)
+for name in one.test two.test one.test; do run_for 0 gantry copy -q "$from/signed:$name" "$registry/copied:$name"; done
+run_for 0 gantry --format json referrers "$registry/copied:arm"
+is "both, each once" "true $one one.test us,$two two.test us" "$(jq -r '(.by_tag | tostring) + " " + ([.referrers[] |
+    .blob.digest + " " + .artifact_type + " " + .blob.annotations.by] | join(","))' <<<"$out")"
+run_for 0 gantry referrers --artifact-type two.test "$registry/copied:arm"
+has "of a type" "$two" "$out"
+[[ $out != *"$one"* ]] || fail "it is not of the type: $out"

@@ -37,7 +37,8 @@ def copy(source, to, counted):
         pass
     for end in (source, to):
         try:
-            end.shutdown(socket.SHUT_RDWR)
+            end.shutdown(socket.SHUT_RDWR)  # wakes who waits for it
+            end.close()  # bytes that nobody will read make it a reset
         except OSError:
             pass
 

@@ -9,12 +9,13 @@
 #include "tools/gantry/password.h"
 #include "tools/gantry/progress.h"
 
-static int use_known(struct cli *cli, const char *reference, struct at_registry *who,
-                     struct error *err)
+int at_registry_known(struct cli *cli, const char *reference, struct at_registry *who,
+                      struct error *err)
 {
     struct reference parts;
     struct error ignored;
 
+    *who = (struct at_registry){ 0 };
     if (reference_parse(reference, &parts, &ignored) < 0)
         return 0; /* the daemon says what is wrong with it */
     if (credentials_find(parts.host, parts.repository, cli->arena, &who->known, err) < 0)
@@ -34,7 +35,7 @@ int at_registry_who(struct cli *cli, const struct args *args, const char *refere
     if (cli_connect(cli, err) < 0 ||
         password_given(args, who->username, &who->password, cli->arena, err) < 0)
         return -1;
-    return who->username != NULL ? 0 : use_known(cli, reference, who, err);
+    return who->username != NULL ? 0 : at_registry_known(cli, reference, who, err);
 }
 
 /* Who was refused under a name should know which, and where it stands. */

@@ -19,6 +19,10 @@ struct at_registry {
 int at_registry_who(struct cli *cli, const struct args *args, const char *reference,
                     struct at_registry *who, struct error *err);
 
+/* What is kept for the reference's registry, and nothing else. */
+int at_registry_known(struct cli *cli, const char *reference, struct at_registry *who,
+                      struct error *err);
+
 /* Calls; wipes what is secret.  An error says as whom. */
 int at_registry_call(struct cli *cli, struct at_registry *who, bool quiet, const struct op *op,
                      const void *in, void *out, struct error *err);

@@ -1,4 +1,4 @@
-/* Commands that send images to registries: push. */
+/* Commands that send images to registries: push, copy. */
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +30,18 @@ static void print_pushed(const struct images_push_reply *reply, struct arena *ar
 
     printf("%s: digest: %s size: %llu\n", parts.tag[0] ? printable(parts.tag, arena) : "-",
            printable(reply->target->digest, arena), (unsigned long long)reply->target->size);
+}
+
+static void print_reply(struct cli *cli, const struct images_push_reply *reply, bool quiet)
+{
+    if (cli->json) {
+        cli_print_json(images_push_reply_record(), reply);
+    } else if (quiet) {
+        puts(printable(reply->reference, cli->arena));
+    } else {
+        say_pushed(reply, cli->arena);
+        print_pushed(reply, cli->arena);
+    }
 }
 
 /* Where to: as the operand says, else as the image is called.  Known here before the daemon is
@@ -68,15 +80,34 @@ int command_push(struct cli *cli, const struct args *args, struct error *err)
     want.registry_token = who.registry_token;
     if (at_registry_call(cli, &who, quiet, &op_images_push, &want, &reply, err) < 0)
         return -1;
-    if (cli->json) {
-        cli_print_json(images_push_reply_record(), &reply);
-        return 0;
-    }
-    if (quiet) {
-        puts(printable(reply.reference, cli->arena));
-        return 0;
-    }
-    say_pushed(&reply, cli->arena);
-    print_pushed(&reply, cli->arena);
+    print_reply(cli, &reply, quiet);
     return 0;
+}
+
+int command_copy(struct cli *cli, const struct args *args, struct error *err)
+{
+    bool quiet = args_flag(args, "quiet");
+    struct images_copy_request want = { .source = args->operands.items[0],
+                                        .reference = args->operands.items[1],
+                                        .platform = args_text(args, "platform") };
+    struct images_push_reply reply;
+    struct at_registry who, from;
+    int result;
+
+    if (at_registry_who(cli, args, want.reference, &who, err) < 0 ||
+        at_registry_known(cli, want.source, &from, err) < 0)
+        return -1;
+    want.username = who.username;
+    want.password = who.password;
+    want.identity_token = who.identity_token;
+    want.registry_token = who.registry_token;
+    want.source_username = from.username;
+    want.source_password = from.password;
+    want.source_identity_token = from.identity_token;
+    want.source_registry_token = from.registry_token;
+    result = at_registry_call(cli, &who, quiet, &op_images_copy, &want, &reply, err);
+    credentials_wipe(&from.known);
+    if (result == 0)
+        print_reply(cli, &reply, quiet);
+    return result;
 }

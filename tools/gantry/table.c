@@ -169,6 +169,26 @@ static const struct option push_options[] = {
     END,
 };
 
+static const struct option copy_options[] = {
+    TEXT(0, "platform", "OS/ARCH", "Only this variant; all when absent"),
+    FLAG('q', "quiet", "Print the name alone, no progress"),
+    TEXT(0, "username", "NAME", "For the registry of DESTINATION, instead of who is logged in there"),
+    FLAG(0, "password-stdin", "Read the password from standard input"),
+    END,
+};
+
+#define WHO_OPTIONS                                                                               \
+    TEXT(0, "username", "NAME", "For the registry, instead of who is logged in there"),          \
+    FLAG(0, "password-stdin", "Read the password from standard input")
+
+static const struct option ask_options[] = { WHO_OPTIONS, END };
+
+static const struct option referrers_options[] = {
+    TEXT(0, "artifact-type", "TYPE", "Only those of this type"),
+    WHO_OPTIONS,
+    END,
+};
+
 static const struct option login_options[] = {
     TEXT('u', "username", "NAME", "Who; asked for when absent"),
     FLAG(0, "password-stdin", "Read the password from standard input, to its end; else it is asked for"),
@@ -300,6 +320,21 @@ const struct command commands[] = {
               "of one platform), that variant's manifest goes alone, and it is said; where there are "
               "several but not all, choose one with --platform. Documents are sent as they are: digests do not "
               "change. The last line is docker's: TAG: digest: DIGEST size: BYTES." },
+    { .name = "copy", .operands = "SOURCE DESTINATION", .least = 2, .most = 2,
+      .options = copy_options, .run = command_copy,
+      .doc = "Bring an image from one registry to another",
+      .more = "With all its variants, and without a name or an unpacked file system here. The digest stays the same." },
+    { .name = "tags ls", .operands = "REPOSITORY", .least = 1, .most = 1, .options = ask_options,
+      .run = command_tags_ls, .doc = "List the tags of a registry's repository" },
+    { .name = "manifest inspect", .operands = "IMAGE", .least = 1, .most = 1, .options = ask_options,
+      .run = command_manifest_inspect, .doc = "Print an image's manifest or index as its registry has it",
+      .more = "Byte for byte, if not to a terminal: gantry manifest inspect IMAGE | sha256sum" },
+    { .name = "manifest delete", .operands = "IMAGE", .least = 1, .most = 1, .options = ask_options,
+      .run = command_manifest_delete, .doc = "Have a registry remove an image",
+      .more = "By its digest (NAME@sha256:...) with all its tags; by a tag only where the registry can do that. What is "
+              "here stays." },
+    { .name = "referrers", .operands = "IMAGE", .least = 1, .most = 1, .options = referrers_options,
+      .run = command_referrers, .doc = "List what refers to an image in its registry: signatures and the like" },
     { .name = "login", .operands = "[REGISTRY]", .most = 1,
       .complete = COMPLETE_REGISTRIES, .options = login_options, .run = command_login,
       .doc = "Log in to a registry: verify a name and password there and keep them",
