@@ -1,5 +1,5 @@
 #!/bin/bash
-# push - REG-13, REG-15: what is pushed is what is pulled again, byte for byte: by gantry, and by the programs of others.
+# push - REG-13, REG-15 to REG-18: what is pushed is what is pulled again, byte for byte: by gantry, and by the programs of others (callers/push.sh).
 . "$(dirname "$0")/../helpers/lib.sh"
 private_home
 
@@ -200,7 +200,7 @@ sign() { # TYPE: a manifest about the subject, in another repository; prints its
         layers: [{mediaType: "text/plain", digest: $b, size: $bs}], subject: $subject, annotations: {"by": "us"}}' >"$file"
     for each in "${empty% *}" "${blob% *}"; do
         location=$(curl -si -X POST "http://$from/v2/signed/blobs/uploads/" | tr -d '\r' | awk 'tolower($1) == "location:" { print $2 }')
-        curl -sf -X PUT --data-binary "@$work/signed/blobs/sha256/${each#*:}" "$location&digest=$each"
+        curl -sfS -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$work/signed/blobs/sha256/${each#*:}" "$location&digest=$each"
     done
     curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$file" \
         "http://$from/v2/signed/manifests/$1"

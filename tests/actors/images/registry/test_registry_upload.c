@@ -1,4 +1,4 @@
-/* test_registry_upload — what is sent: whole, mounted, in chunks, cut, led elsewhere, refused. */
+/* test_registry_upload — REG-13, REG-14, REG-15: what is sent whole, mounted, in chunks, cut, led elsewhere, refused. */
 #include "tests/actors/images/registry/registry_fixture.h"
 
 #include <sys/mman.h>
