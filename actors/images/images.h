@@ -7,7 +7,8 @@
  *      owns     the images_* tables
  *
  * A name points to a target, an index or a manifest, which is content like any
- * other.  Pulling is a job (pull.c); so is unpacking (layers.c).
+ * other.  Pulling is a job (pull.c); so are unpacking (layers.c), pushing
+ * (push.c) and copying (copy.c).
  */
 #ifndef ACTORS_IMAGES_IMAGES_H
 #define ACTORS_IMAGES_IMAGES_H

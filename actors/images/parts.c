@@ -177,8 +177,8 @@ static int incomplete(const char here[120], const char missing[120], struct erro
     error_set(err, ERROR_FAILED_PRECONDITION,
               "not all that its index names is here (here: %s; not: %s)", *here ? here : "nothing",
               missing);
-    return *here ? error_hint(err, "choose one of them with --platform")
-                 : error_hint(err, "pull the image again");
+    return *here ? error_hint(err, "choose one of them with --platform, or pull with --all-platforms")
+                 : error_hint(err, "pull the image with --all-platforms");
 }
 
 int parts_choose(struct job *job, const struct descriptor *target, bool all, struct descriptor *out,

@@ -318,7 +318,7 @@ const struct command commands[] = {
               "is not sent, nor what it has in another repository that it was pulled from or pushed to. An image for "
               "several platforms goes as a whole when all of it is here. Where only one variant is (as after a pull "
               "of one platform), that variant's manifest goes alone, and it is said; where there are "
-              "several but not all, choose one with --platform. Documents are sent as they are: digests do not "
+              "several but not all, choose one with --platform (or pull --all-platforms). Documents are sent as they are: digests do not "
               "change. The last line is docker's: TAG: digest: DIGEST size: BYTES." },
     { .name = "copy", .operands = "SOURCE DESTINATION", .least = 2, .most = 2,
       .options = copy_options, .run = command_copy,
