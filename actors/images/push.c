@@ -14,6 +14,7 @@
 #include "actors/images/push.h"
 #include "actors/images/referrers.h"
 #include "actors/images/registry.h"
+#include "actors/images/registry_options.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -72,8 +73,8 @@ static const char *mount_source(const char *sources, const char *ours, struct ar
     while (*sources != '\0') {
         const char *one = next_source(&sources, arena);
 
-        if (*one == '\0' || strcmp(one, ours) == 0)
-            continue;
+        if (!registry_is_repository(one) || strcmp(one, ours) == 0)
+            continue; /* whoever sets labels may set any */
         if (best == NULL || common(one, ours) > common(best, ours))
             best = one;
     }
