@@ -23,8 +23,7 @@
 #define SOURCE  "containerd.io/distribution.source."
 
 struct push {
-    struct registry *registry;
-    const struct reference *to;
+    const struct destination *destination;
     struct parts parts;
 };
 
@@ -131,14 +130,46 @@ static int missing(const struct descriptor *blob, struct error *err)
     return error_wrap(err, "blob %.19s", blob->digest);
 }
 
+int blob_offer(struct job *job, const struct destination *destination,
+               const struct descriptor *blob, struct error *err)
+{
+    struct registry_caller caller = caller_of(job);
+    const struct registry_upload want = {
+        .digest = blob->digest, .size = blob->size, .file = -1, .mount = destination->mount
+    };
+    enum registry_sent sent;
+
+    if (registry_upload(destination->registry, &caller, &want, &sent, err) < 0)
+        return -1;
+    return sent != SENT_WANTED;
+}
+
+/* What a copy has found to be there is not here. */
+static int offer(struct job *job, struct upload *upload, struct error *err)
+{
+    struct error absent = *err;
+    int there = absent.code == ERROR_NOT_FOUND
+                    ? blob_offer(job, upload->push->destination, upload->blob, err)
+                    : 0;
+
+    if (there < 0)
+        return -1;
+    *err = absent;
+    if (there == 0)
+        return missing(upload->blob, err);
+    upload->sent = SENT_NOTHING;
+    report(upload, "present", upload->blob->size);
+    return 0;
+}
+
 static int upload_blob(struct job *job, const void *in, void *out, struct error *err)
 {
-    static const char *const stages[] = { "present", "mounted", "uploaded" };
+    static const char *const stages[] = { "present", "mounted", "uploaded", "wait" };
     struct upload *upload = (struct upload *)(uintptr_t)in;
-    const struct push *push = upload->push;
+    const struct destination *destination = upload->push->destination;
     const struct content_stat_request stat = { .digest = upload->blob->digest };
     struct registry_caller caller = caller_of(job);
-    const char *key = arena_printf(job_arena(job), SOURCE "%s", push->to->host), *sources;
+    const char *key = arena_printf(job_arena(job), SOURCE "%s", destination->to->host), *sources;
     struct registry_upload want = { .digest = upload->blob->digest,
                                     .progress = on_progress,
                                     .ctx = upload };
@@ -148,17 +179,18 @@ static int upload_blob(struct job *job, const void *in, void *out, struct error 
     (void)out;
     upload->job = job;
     report(upload, "upload", 0);
-    if (call(job, &op_content_stat, &stat, &info, err) < 0 ||
-        file_open_read(info.path, &file, err) < 0)
+    if (call(job, &op_content_stat, &stat, &info, err) < 0)
+        return offer(job, upload, err);
+    if (file_open_read(info.path, &file, err) < 0)
         return missing(upload->blob, err);
     sources = sources_of(&info, key);
     want.size = info.size;
     want.file = file;
-    want.mount = mount_source(sources, push->to->repository, job_arena(job));
-    if (registry_upload(push->registry, &caller, &want, &upload->sent, err) < 0)
+    want.mount = mount_source(sources, destination->to->repository, job_arena(job));
+    if (registry_upload(destination->registry, &caller, &want, &upload->sent, err) < 0)
         return -1;
     report(upload, stages[upload->sent], info.size);
-    return remember(job, upload->blob, key, sources, push->to->repository, err);
+    return remember(job, upload->blob, key, sources, destination->to->repository, err);
 }
 
 static int upload_blobs(struct job *job, const struct push *push, struct images_push_reply *reply,
@@ -208,11 +240,12 @@ static int put_one(struct job *job, const struct push *push, const struct docume
 {
     bool listed, known_by_digest = strcmp(name, document->blob.digest) == 0;
 
-    if (document_put(job, push->registry, &document->blob, name,
+    if (document_put(job, push->destination->registry, &document->blob, name,
                      known_by_digest && document->subject == NULL, &listed, err) < 0)
         return -1;
-    return document->subject == NULL || listed ? 0
-                                               : referrers_add(job, push->registry, document, err);
+    return document->subject == NULL || listed
+               ? 0
+               : referrers_add(job, push->destination->registry, document, err);
 }
 
 /* The last is the target: its tag makes the registry keep it under its digest as well, if it is of
@@ -220,7 +253,7 @@ static int put_one(struct job *job, const struct push *push, const struct docume
 static int put_documents(struct job *job, const struct push *push, struct error *err)
 {
     const struct parts *parts = &push->parts;
-    const char *tag = push->to->tag;
+    const char *tag = push->destination->to->tag;
 
     for (size_t i = 0; i < parts->document_count; i++) {
         const struct document_part *document = &parts->documents[i];
@@ -279,27 +312,29 @@ static int choose(struct job *job, const struct images_push_request *want,
     return 0;
 }
 
-int image_send(struct job *job, const struct reference *to, const struct registry_user *user,
+int image_send(struct job *job, const struct destination *destination,
                const struct descriptor *target, struct images_push_reply *reply, struct error *err)
 {
-    const struct images *images = job_self(job);
-    CLEANUP(registry_close) struct registry *registry = NULL;
-    struct push push = { .to = to };
+    struct push push = { .destination = destination };
 
-    if (to->digest[0] != '\0' && strcmp(to->digest, target->digest) != 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "what is to be sent has the digest %s",
-                         target->digest);
-    if (parts_find(job, target, &push.parts, err) < 0 ||
-        registry_for(images->config, to, user, &registry, err) < 0)
-        return -1;
-    push.registry = registry;
-    if (upload_blobs(job, &push, reply, err) < 0)
+    if (parts_find(job, target, &push.parts, err) < 0 || upload_blobs(job, &push, reply, err) < 0)
         return -1;
     return put_documents(job, &push, err);
 }
 
+/* A name with a digest is one for that document alone. */
+int destination_check(const struct reference *to, const struct descriptor *target,
+                      struct error *err)
+{
+    if (to->digest[0] == '\0' || strcmp(to->digest, target->digest) == 0)
+        return 0;
+    return error_set(err, ERROR_INVALID_ARGUMENT, "what is to be sent has the digest %s",
+                     target->digest);
+}
+
 static int push(struct job *job, const void *in, void *out, struct error *err)
 {
+    const struct images *images = job_self(job);
     const struct images_push_request *want = in;
     const struct images_get_request get = { .name = want->name };
     const struct registry_user user = { want->username, want->password, want->identity_token,
@@ -309,13 +344,19 @@ static int push(struct job *job, const void *in, void *out, struct error *err)
     char text[REFERENCE_TEXT_SIZE];
     struct image_info image;
     struct reference to;
+    struct destination destination = { .to = &to };
+    CLEANUP(registry_close) struct registry *registry = NULL;
     bool alone;
 
     if (call(job, &op_images_get, &get, &image, err) < 0 ||
         reference_parse(want->reference != NULL ? want->reference : image.name, &to, err) < 0)
         return -1;
     if (choose(job, want, &image, target, &alone, err) < 0 ||
-        image_send(job, &to, &user, target, reply, err) < 0)
+        destination_check(&to, target, err) < 0 ||
+        registry_for(images->config, &to, &user, &registry, err) < 0)
+        return error_wrap(err, "push %.100s", want->name);
+    destination.registry = registry;
+    if (image_send(job, &destination, target, reply, err) < 0)
         return error_wrap(err, "push %.100s", want->name);
     reply->reference = arena_str(job_arena(job), reference_text(&to, text));
     reply->target = target;

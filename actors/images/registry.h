@@ -151,7 +151,7 @@ int registry_blob(struct registry *registry, const struct registry_caller *calle
 struct registry_upload {
     const char *digest;
     uint64_t size;
-    int file;            /* open for reading, the blob from its beginning */
+    int file; /* open for reading, the blob from its beginning; -1: only see what goes without */
     const char *mount;   /* a repository of the same registry that may have it; NULL: none known */
     uint64_t big, chunk; /* [REGISTRY_BIG, REGISTRY_CHUNK] */
     void (*progress)(void *ctx, uint64_t done); /* about ten times a second; may be NULL */
@@ -161,7 +161,8 @@ struct registry_upload {
 enum registry_sent {
     SENT_NOTHING, /* it has it */
     SENT_MOUNTED, /* it has taken it from the other repository */
-    SENT_BYTES
+    SENT_BYTES,
+    SENT_WANTED /* it has it not, and there is no file */
 };
 
 /*

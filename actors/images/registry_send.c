@@ -28,9 +28,12 @@ static int no_bytes(void *ctx, uint64_t at, const struct bin *bytes, struct erro
 
 static enum registry_sent sent_of(const char *word)
 {
-    if (word != NULL && strcmp(word, "nothing") == 0)
-        return SENT_NOTHING;
-    return word != NULL && strcmp(word, "mounted") == 0 ? SENT_MOUNTED : SENT_BYTES;
+    static const char *const words[] = { "nothing", "mounted", "bytes", "wanted" };
+
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (word != NULL && strcmp(word, words[i]) == 0)
+            return (enum registry_sent)i;
+    return SENT_BYTES;
 }
 
 int registry_upload(struct registry *registry, const struct registry_caller *caller,
@@ -41,6 +44,7 @@ int registry_upload(struct registry *registry, const struct registry_caller *cal
                                    .name = upload->digest,
                                    .size = upload->size,
                                    .mount = upload->mount,
+                                   SET(look, upload->file < 0),
                                    SET(big, upload->big),
                                    SET(chunk, upload->chunk) };
     char what[700];
@@ -52,7 +56,7 @@ int registry_upload(struct registry *registry, const struct registry_caller *cal
                                  .data = no_bytes,
                                  .sent = on_sent,
                                  .ctx = (void *)(uintptr_t)upload,
-                                 .sends = true,
+                                 .sends = upload->file >= 0,
                                  .file = upload->file };
 
     if (registry_upload_check(upload, err) < 0)

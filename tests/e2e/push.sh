@@ -171,10 +171,14 @@ run_for 1 gantry manifest inspect "$registry/other/box:2"
 has "its tags went with it" "not found" "$errors"
 
 step "copy"
-source_index=$(manifest_of many two | sha256sum)
-run_for 0 gantry copy "$registry/many:two" "$registry/copied/many:1"
+source_index=$(manifest_of many three | sha256sum)
+/usr/bin/python3 "$source_folder/tests/helpers/cutting_proxy.py" "$registry" 1000000000 "$work/copied" >"$work/port" &
+wait_until "the proxy listens" grep -q . "$work/port"
+proxy=127.0.0.1:$(<"$work/port")
+run_for 0 gantry copy "$proxy/many:three" "$proxy/copied/many:1"
 is "in one registry" "$source_index" "$(manifest_of copied/many 1 | sha256sum)"
-has "by mounting" "taken from another repository there" "$errors"
+has "nothing is sent" "0 B sent" "$errors"
+is "nor fetched, but the one config that is not here" 1 "$(grep -c '^GET .*/blobs/sha256' "$work/copied")"
 from=$registry from_pid=$registry_pid
 registry_start "$work/fourth"
 run_for 0 gantry copy -q "$from/many:three" "$registry/copied"

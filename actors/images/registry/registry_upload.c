@@ -72,8 +72,8 @@ static void forget_session(struct sending *sending)
 static int take_place(struct sending *sending, struct error *err)
 {
     sending->may_pass = false;
-    if (place_take(&sending->place, sending->line->http,
-                   http_answer(sending->line->http)->location, sending->home, err) < 0)
+    if (place_take(&sending->place, sending->line->http, http_answer(sending->line->http)->location,
+                   sending->home, err) < 0)
         return error_wrap(err, "%.120s", sending->what);
     return 0;
 }
@@ -317,6 +317,21 @@ static void abandon(struct sending *sending)
         request(sending, &remove, &ignored);
 }
 
+/* Without the bytes: it is taken from the other repository, or wanted. */
+static int mount_only(struct sending *sending, struct retry *retry, enum registry_sent *sent,
+                      struct error *err)
+{
+    int rc = 0;
+
+    while (sending->mount != NULL && (rc = begin(sending, err)) < 0)
+        if (!sending->may_pass || retry_wait(retry, sending->line->http, sending->caller, err) < 0)
+            return -1;
+    *sent = rc > 0 ? SENT_MOUNTED : SENT_WANTED;
+    if (rc == 0)
+        abandon(sending);
+    return 0;
+}
+
 static int send_all(struct sending *sending, struct registry *registry, enum registry_sent *sent,
                     struct error *err)
 {
@@ -330,6 +345,8 @@ static int send_all(struct sending *sending, struct registry *registry, enum reg
     if (rc > 0)
         return 0;
     retry_progress(&retry);
+    if (sending->upload->file < 0)
+        return mount_only(sending, &retry, sent, err);
     while ((rc = try_once(sending, err)) < 0) {
         count_progress(sending, &retry);
         if (!sending->may_pass ||

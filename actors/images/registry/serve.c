@@ -219,7 +219,7 @@ static int take_file(struct request *request, struct error *err)
 static int answer_upload(struct request *request, const struct registry_caller *caller,
                          struct error *err)
 {
-    static const char *const words[] = { "nothing", "mounted", "bytes" };
+    static const char *const words[] = { "nothing", "mounted", "bytes", "wanted" };
     struct registry_upload upload = { .digest = request->ask.name,
                                       .size = request->ask.size,
                                       .mount = request->ask.mount,
@@ -229,7 +229,7 @@ static int answer_upload(struct request *request, const struct registry_caller *
                                       .ctx = request };
     enum registry_sent sent;
 
-    if (take_file(request, err) < 0)
+    if (!request->ask.look && take_file(request, err) < 0)
         return -1;
     upload.file = request->file;
     if (registry_upload(request->service->registry, caller, &upload, &sent, err) < 0)

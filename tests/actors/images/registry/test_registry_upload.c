@@ -230,6 +230,35 @@ static void a_repository_to_mount_from_must_be_one(void **state)
     assert_int_equal(server_count(server, NULL), 0);
 }
 
+static void without_a_file_it_is_only_seen_what_goes_without(void **state)
+{
+    static const struct {
+        int head, post;
+        const char *mount;
+        enum registry_sent sent;
+        size_t requests;
+    } cases[] = {
+        { 200, 0, "other", SENT_NOTHING, 1 },
+        { 404, 201, "other", SENT_MOUNTED, 2 },
+        { 404, 202, "other", SENT_WANTED, 3 }, /* and the session is given up */
+        { 404, 0, NULL, SENT_WANTED, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        struct registry_upload upload = upload_of();
+
+        upload.file = -1;
+        upload.mount = cases[i].mount;
+        reply(server, path, cases[i].head, NULL);
+        reply(server, UPLOADS, cases[i].post, "Location: one\r\n");
+        reply(server, SESSION, 204, NULL);
+        must_send(registry, &upload, cases[i].sent);
+        assert_int_equal(server_count(server, NULL), cases[i].requests);
+    }
+}
+
 /* ---- where it goes, and as whom ----------------------------------------------------------- */
 
 #define SECRET "Basic dXNlcjpwYXNz" /* user:pass */
@@ -697,6 +726,7 @@ int main(void)
         cmocka_unit_test(a_mount_that_is_not_done_becomes_an_upload),
         cmocka_unit_test(a_mount_that_is_refused_becomes_an_upload),
         cmocka_unit_test(a_repository_to_mount_from_must_be_one),
+        cmocka_unit_test(without_a_file_it_is_only_seen_what_goes_without),
         cmocka_unit_test(credentials_do_not_follow_to_another_host),
         cmocka_unit_test(another_hosts_401_is_not_answered),
         cmocka_unit_test(a_location_that_is_none_is_an_error),
