@@ -2,7 +2,7 @@
  * channel — packets between two processes of ours on one machine.
  *
  * A channel has two ends; what is sent at one comes out at the other whole and in order, or
- * not at all.  A packet may carry the end of another channel with it: so whoever has one way
+ * not at all.  A packet may carry the end of another channel with it, or an open file: so whoever has one way
  * to a process can open any number of them, and need not sort what comes back.  An end that is
  * closed, or whose process has died, is seen at the other at once.  Ends are file descriptors,
  * closed with file_close(), close-on-exec; child_options.channel makes one a child's stdin.
@@ -25,7 +25,7 @@ struct channel_packet {
     size_t head_size;
     const void *body; /* may be NULL */
     size_t size;
-    int pass; /* the end of a channel that goes along; 0: none */
+    int pass; /* the end of a channel, or an open file, that goes along; 0: none */
 };
 
 /* Waits at most so long for room (-1: for ever).  UNAVAILABLE: the other end is closed, or
@@ -41,7 +41,7 @@ enum channel_news {
 struct channel_heard {
     enum channel_news news;
     size_t size;
-    int passed; /* a channel that came along, now ours; -1: none */
+    int passed; /* what came along, now ours; -1: nothing */
 };
 
 /* The next packet; waits at most so long for it (-1: for ever).  What does not fit into

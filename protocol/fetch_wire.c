@@ -48,11 +48,25 @@ int fetch_packet_read(enum fetch_packet kind, const void *packet, size_t size, v
     return record_unpack(table_of(kind), RECORD_STRICT, bytes + 1, size - 1, out, arena, err);
 }
 
+static void head_write(enum fetch_packet kind, uint64_t number, char head[FETCH_DATA_HEAD])
+{
+    head[0] = (char)kind;
+    for (int i = 0; i < 8; i++)
+        head[1 + i] = (char)(number >> (56 - 8 * i));
+}
+
+static uint64_t head_number(const unsigned char *head)
+{
+    uint64_t number = 0;
+
+    for (int i = 0; i < 8; i++)
+        number = number << 8 | head[1 + i];
+    return number;
+}
+
 void fetch_data_head(uint64_t at, char head[FETCH_DATA_HEAD])
 {
-    head[0] = FETCH_DATA;
-    for (int i = 0; i < 8; i++)
-        head[1 + i] = (char)(at >> (56 - 8 * i));
+    head_write(FETCH_DATA, at, head);
 }
 
 int fetch_data_read(const void *packet, size_t size, uint64_t *at, struct bin *bytes,
@@ -62,9 +76,22 @@ int fetch_data_read(const void *packet, size_t size, uint64_t *at, struct bin *b
 
     if (size <= FETCH_DATA_HEAD || head[0] != FETCH_DATA)
         return error_set(err, ERROR_INVALID_ARGUMENT, "packet is no data");
-    *at = 0;
-    for (int i = 0; i < 8; i++)
-        *at = *at << 8 | head[1 + i];
+    *at = head_number(head);
     *bytes = (struct bin){ head + FETCH_DATA_HEAD, size - FETCH_DATA_HEAD };
+    return 0;
+}
+
+void fetch_sent_head(uint64_t done, char head[FETCH_DATA_HEAD])
+{
+    head_write(FETCH_SENT, done, head);
+}
+
+int fetch_sent_read(const void *packet, size_t size, uint64_t *done, struct error *err)
+{
+    const unsigned char *head = packet;
+
+    if (size != FETCH_DATA_HEAD || head[0] != FETCH_SENT)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "packet does not say what was sent");
+    *done = head_number(head);
     return 0;
 }

@@ -3,13 +3,16 @@
  *
  * Two kinds of channels (platform/channel.h).  On the first, gantry-fetch's stdin, the daemon says
  * OPEN once and then ASK for every request, each with a channel of its own; when it is closed
- * the program ends.  On a request's channel only gantry-fetch speaks: DATA and NOTE, any number,
- * and END.  To cancel is to close that channel.  So neither side sorts anything, a request that
- * nobody reads from waits alone, and what is under way ends with either process.
+ * the program ends.  On a request's channel gantry-fetch speaks: DATA, SENT and NOTE, any number,
+ * and END; the daemon only where something is to be sent: FILE, once, and the open file comes with
+ * it, so that no byte of it passes through the daemon.  To cancel is to close that channel.  So
+ * neither side sorts anything, a request that nobody reads from waits alone, and what is under way
+ * ends with either process.
  *
  * A packet is a byte that tells its kind, then: a record (OPEN, ASK, END; schema/fetch.def), a
  * sentence (NOTE), or the place of the first byte as 8 bytes, big end first, and the bytes
- * (DATA).  The daemon takes every packet for a stranger's: gantry-fetch has listened to one.
+ * (DATA), or how much was sent as 8 such bytes (SENT), or nothing (FILE).  The daemon takes every
+ * packet for a stranger's: gantry-fetch has listened to one.
  */
 #ifndef PROTOCOL_FETCH_WIRE_H
 #define PROTOCOL_FETCH_WIRE_H
@@ -21,6 +24,8 @@ enum fetch_packet {
     FETCH_ASK = 'A',
     FETCH_DATA = 'D',
     FETCH_NOTE = 'N',
+    FETCH_FILE = 'F',
+    FETCH_SENT = 'S',
     FETCH_END = 'E',
 };
 
@@ -47,5 +52,9 @@ void fetch_data_head(uint64_t at, char head[FETCH_DATA_HEAD]);
    none. */
 int fetch_data_read(const void *packet, size_t size, uint64_t *at, struct bin *bytes,
                     struct error *err);
+
+/* The same for a SENT packet, which is a head alone. */
+void fetch_sent_head(uint64_t done, char head[FETCH_DATA_HEAD]);
+int fetch_sent_read(const void *packet, size_t size, uint64_t *done, struct error *err);
 
 #endif

@@ -86,12 +86,23 @@ void fetcher_stop(struct fetcher *fetcher)
     child_drop(&fetcher->child);
 }
 
-int fetcher_ask(const struct fetcher *fetcher, const struct fetch_ask *ask, int *channel,
+static int pass_file(const struct fetcher *fetcher, int channel, int file, struct error *err)
+{
+    const char kind = FETCH_FILE;
+    const struct channel_packet packet = { .head = &kind, .head_size = 1, .pass = file };
+
+    if (channel_send(channel, &packet, SEND_MS, err) == 0)
+        return 0;
+    return err->code == ERROR_UNAVAILABLE ? fetcher_gone(fetcher, err) : -1;
+}
+
+int fetcher_ask(const struct fetcher *fetcher, const struct fetch_ask *ask, int file, int *channel,
                 struct error *err)
 {
     CLEANUP(file_close) int there = -1;
 
-    if (channel_pair(channel, &there, err) < 0)
+    if (channel_pair(channel, &there, err) < 0 ||
+        (file >= 0 && pass_file(fetcher, *channel, file, err) < 0))
         return -1;
     return say(fetcher, FETCH_ASK, ask, there, err);
 }

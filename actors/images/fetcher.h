@@ -23,8 +23,9 @@ int fetcher_start(struct fetcher *fetcher, const struct registry_options *option
 /* Kills and reaps it; one that never started is fine. */
 void fetcher_stop(struct fetcher *fetcher);
 
-/* Sends a request; its answer comes over `channel`, the caller's to close.  Any thread may. */
-int fetcher_ask(const struct fetcher *fetcher, const struct fetch_ask *ask, int *channel,
+/* Sends a request, and the open file that it is about (-1: none); its answer comes over `channel`,
+   the caller's to close.  Any thread may. */
+int fetcher_ask(const struct fetcher *fetcher, const struct fetch_ask *ask, int file, int *channel,
                 struct error *err);
 
 /* After it went silent: sets the error that says how it ended.  Always -1; may wait a second. */

@@ -7,7 +7,8 @@
  *      owns     the images_* tables
  *
  * A name points to a target, an index or a manifest, which is content like any
- * other.  Pulling is a job (pull.c); so is unpacking (layers.c).
+ * other.  Pulling is a job (pull.c); so are unpacking (layers.c), pushing
+ * (push.c) and copying (copy.c).
  */
 #ifndef ACTORS_IMAGES_IMAGES_H
 #define ACTORS_IMAGES_IMAGES_H
@@ -48,6 +49,12 @@ extern const struct actor images_actor; /* self: struct images, zeroed but for c
 extern const struct db_schema images_schema;
 
 int on_images_pull(void *self, struct request *request, struct error *err);    /* pull.c */
+int on_images_push(void *self, struct request *request, struct error *err);    /* push.c */
+int on_images_copy(void *self, struct request *request, struct error *err);    /* copy.c */
+int on_images_tags(void *self, struct request *request, struct error *err);    /* ask.c */
+int on_images_manifest(void *self, struct request *request, struct error *err);
+int on_images_forget(void *self, struct request *request, struct error *err);
+int on_images_referrers(void *self, struct request *request, struct error *err); /* referrers.c */
 int on_images_login(void *self, struct request *request, struct error *err);   /* login.c */
 int on_images_inspect(void *self, struct request *request, struct error *err); /* inspect.c */
 int on_images_unpack(void *self, struct request *request, struct error *err);

@@ -10,6 +10,7 @@
 #include "actors/images/images.h"
 #include "actors/images/kept.h"
 #include "actors/images/layers.h"
+#include "actors/images/push.h"
 #include "actors/images/registry.h"
 #include "actors/images/verify.h"
 #include "platform/scope.h"
@@ -34,8 +35,7 @@ static int open_registry(const struct images_config *config, const struct images
     return registry_open(registry, &options, err);
 }
 
-/* The document behind the tag becomes content at once: what follows reads it from there. */
-static int resolve(struct source *source, const struct reference *reference,
+int target_resolve(struct source *source, const struct reference *reference,
                    struct descriptor *target, struct error *err)
 {
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
@@ -133,7 +133,7 @@ static int bring(struct source *source, const struct images_pull_request *want,
         open_registry(images->config, want, reference, &registry, err) < 0)
         return -1;
     source->registry = registry;
-    if (resolve(source, reference, &target, err) < 0 ||
+    if (target_resolve(source, reference, &target, err) < 0 ||
         image_verify(source->job, name, &target, err) < 0 || /* before any layer is fetched */
         (found = find_variant(source, want, &target, &platform, &variant, err)) < 0 ||
         (found == 0 && layers_take(source, images->config, driver, source->driver == NULL, &variant, err) < 0))

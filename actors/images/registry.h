@@ -1,5 +1,6 @@
 /*
- * registry — one repository of one registry, as a job asks it (distribution-spec, pull side).
+ * registry — one repository of one registry, as a job asks it (distribution-spec, the client's
+ * side).
  *
  * Every call waits: these are for job threads, never for a service's loop.  A
  * `struct registry` may be used by several threads at once; the connections they
@@ -43,11 +44,11 @@ struct registry_options {
     const char *identity_token; /* instead of both, to the token service: OAuth's refresh token */
     const char *registry_token; /* instead of everything: sent to `host` as it is */
 
-    const char *ca_file;      /* PEM: believed instead of the system's authorities */
-    const char *client_cert;  /* PEM, for registries that want one */
-    const char *client_key;   /* PEM [inside client_cert] */
-    bool skip_verify;         /* believe any certificate */
-    const char *user_agent;   /* [gantry/VERSION] */
+    const char *ca_file;     /* PEM: believed instead of the system's authorities */
+    const char *client_cert; /* PEM, for registries that want one */
+    const char *client_key;  /* PEM [inside client_cert] */
+    bool skip_verify;        /* believe any certificate */
+    const char *user_agent;  /* [gantry/VERSION] */
 
     unsigned tries;       /* without progress between them [5] */
     unsigned backoff_ms;  /* before the second try; doubles up to 30 s, jittered [500] */
@@ -62,7 +63,7 @@ struct registry_caller {
     /* Asked about ten times a second while waiting: -1 ends the call with that error. */
     int (*check)(void *ctx, struct error *err); /* may be NULL */
     /* A sentence for the log: a try that failed, a registry's Warning. */
-    void (*note)(void *ctx, const char *text);  /* may be NULL */
+    void (*note)(void *ctx, const char *text); /* may be NULL */
     void *ctx;
 };
 
@@ -80,7 +81,7 @@ const char *registry_host(const struct registry *registry);
 struct registry_document {
     char *bytes; /* exactly as received, and a NUL behind them */
     size_t size;
-    char media_type[128];          /* Content-Type without parameters, lower case; "" when not said */
+    char media_type[128]; /* Content-Type without parameters, lower case; "" when not said */
     char digest[DIGEST_TEXT_SIZE]; /* of the bytes, verified */
 };
 void registry_document_free(struct registry_document *document); /* for CLEANUP() */
@@ -134,5 +135,77 @@ struct registry_blob {
  */
 int registry_blob(struct registry *registry, const struct registry_caller *caller,
                   const struct registry_blob *blob, struct error *err);
+
+/* ---- sending ------------------------------------------------------------------------ */
+
+/*
+ * Larger blobs go in chunks, where the registry takes them: then a broken connection never costs
+ * more than one.  Measured with docker-registry on loopback, 512 MiB: chunks of 64 MiB take 6 to 35
+ * hundredths longer than one PUT, of 16 MiB half as long again.  Proxies that bound a body mostly
+ * do so at 100 MB.
+ */
+#define REGISTRY_BIG   (512ull << 20)
+#define REGISTRY_CHUNK (64ull << 20)
+
+/* A blob that the registry shall have. */
+struct registry_upload {
+    const char *digest;
+    uint64_t size;
+    int file; /* open for reading, the blob from its beginning; -1: only see what goes without */
+    const char *mount;   /* a repository of the same registry that may have it; NULL: none known */
+    uint64_t big, chunk; /* [REGISTRY_BIG, REGISTRY_CHUNK] */
+    void (*progress)(void *ctx, uint64_t done); /* about ten times a second; may be NULL */
+    void *ctx;
+};
+
+enum registry_sent {
+    SENT_NOTHING, /* it has it */
+    SENT_MOUNTED, /* it has taken it from the other repository */
+    SENT_BYTES,
+    SENT_WANTED /* it has it not, and there is no file */
+};
+
+/*
+ * Sees to it that the repository has the blob.  A cut connection is resumed where the registry says
+ * it broke.  Errors as registry_manifest, and what the registry says of a blob that it does not
+ * take: DATA_LOSS (another digest arrived), PERMISSION_DENIED, RESOURCE_EXHAUSTED.
+ */
+int registry_upload(struct registry *registry, const struct registry_caller *caller,
+                    const struct registry_upload *upload, enum registry_sent *sent,
+                    struct error *err);
+
+/* A document that the registry shall keep under manifests/. */
+struct registry_put {
+    const char *name;       /* tag or digest */
+    const char *digest;     /* of the bytes */
+    const char *media_type; /* its Content-Type */
+    uint64_t size;
+    int file;          /* as above */
+    bool only_missing; /* by digest: not if it is there */
+};
+
+/* `subject`: the registry says that it lists the document among its subject's referrers
+ * (OCI-Subject). */
+int registry_put(struct registry *registry, const struct registry_caller *caller,
+                 const struct registry_put *put, bool *subject, struct error *err);
+
+/* ---- lists, and removing ------------------------------------------------------------ */
+
+struct registry_list {
+    const char *subject;       /* a digest: what refers to it; NULL: the repository's tags */
+    const char *artifact_type; /* of those alone, where the registry can; NULL: all */
+};
+
+/*
+ * All pages as one document: {"tags": [...]}, or an index of referrers.  NOT_FOUND: no such
+ * repository, or the registry knows nothing of referrers.  RESOURCE_EXHAUSTED: over 4 MiB.
+ */
+int registry_list(struct registry *registry, const struct registry_caller *caller,
+                  const struct registry_list *list, struct registry_document *out,
+                  struct error *err);
+
+/* Removes a tag or a manifest.  UNIMPLEMENTED: the registry does not do that. */
+int registry_delete(struct registry *registry, const struct registry_caller *caller,
+                    const char *tag_or_digest, struct error *err);
 
 #endif

@@ -29,7 +29,7 @@ static bool is_host(const char *text)
 }
 
 /* Segments of letters and digits with single separators between, never two dots. */
-static bool is_repository(const char *text)
+bool registry_is_repository(const char *text)
 {
     size_t size = strlen(text);
 
@@ -76,7 +76,7 @@ int registry_options_check(const struct registry_options *options, struct error 
     if (options->host == NULL || !is_host(options->host))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a registry",
                          options->host != NULL ? options->host : "");
-    if (options->repository != NULL && !is_repository(options->repository))
+    if (options->repository != NULL && !registry_is_repository(options->repository))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a repository",
                          options->repository);
     if (options->username != NULL && strchr(options->username, ':') != NULL)
@@ -118,6 +118,45 @@ int registry_blob_check(const struct registry_blob *blob, struct error *err)
         return error_set(err, ERROR_OUT_OF_RANGE, "blob %s: there are %llu bytes of %llu",
                          blob->digest, (unsigned long long)blob->offset,
                          (unsigned long long)blob->size);
+    return 0;
+}
+
+int registry_upload_check(const struct registry_upload *upload, struct error *err)
+{
+    const struct registry_blob blob = { .digest = upload->digest, .size = upload->size };
+
+    if (registry_blob_check(&blob, err) < 0)
+        return -1;
+    if (upload->mount != NULL && !registry_is_repository(upload->mount))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a repository",
+                         upload->mount);
+    return 0;
+}
+
+bool registry_is_media_type(const char *text)
+{
+    size_t size = strlen(text);
+
+    for (size_t i = 0; i < size; i++)
+        if (text[i] <= ' ' || text[i] > '~' || (text[i] >= 'A' && text[i] <= 'Z'))
+            return false;
+    return size < sizeof(((struct registry_document *)NULL)->media_type);
+}
+
+int registry_put_check(const struct registry_put *put, struct error *err)
+{
+    if (!digest_is_usable(put->name) && !registry_is_tag(put->name))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is neither tag nor digest",
+                         put->name);
+    if (!digest_is_usable(put->digest))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "\"%.140s\" is no digest that can be verified", put->digest);
+    if (put->size > REGISTRY_DOCUMENT_MAX)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s: the document is larger than %u MiB",
+                         put->digest, REGISTRY_DOCUMENT_MAX >> 20);
+    if (!registry_is_media_type(put->media_type) || *put->media_type == '\0')
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s: \"%.100s\" is no media type",
+                         put->digest, put->media_type);
     return 0;
 }
 

@@ -19,6 +19,12 @@ bool registry_has_secret(const struct registry_options *options);
 /* INVALID_ARGUMENT, OUT_OF_RANGE: what is asked for cannot be. */
 int registry_blob_check(const struct registry_blob *blob, struct error *err);
 
+int registry_upload_check(const struct registry_upload *upload, struct error *err);
+int registry_put_check(const struct registry_put *put, struct error *err);
+/* Lower case, printable, no blanks: fit for a header. */
+bool registry_is_media_type(const char *text);
+bool registry_is_repository(const char *text);
+
 /* Grammar of the distribution-spec. */
 bool registry_is_tag(const char *text);
 

@@ -114,6 +114,9 @@ class Gantry(Engine):
     def forget(self, image):
         return self.do("rmi", image)
 
+    def push_command(self, image, reference):
+        return self.command("push", image, reference)
+
     def run_command(self, image, *argv, id=None):
         return self.command("run", "--rm", "--name", id or self.new_id(), "--runtime", self.runtime, image, *argv)
 
@@ -177,6 +180,9 @@ class Containerd(Engine):
 
     def forget(self, image):
         return self.do("images", "rm", "--sync", image)
+
+    def push_command(self, image, reference):
+        return self.command("images", "push", "--plain-http", reference, image)
 
     def run_command(self, image, *argv, id=None):
         return self.command("run", "--rm", *self.snapshots, image, id or self.new_id(), *argv)

@@ -28,6 +28,8 @@ struct seen {
     struct seen *next;
     char *path;
     char *head; /* request line and headers, as they came */
+    char *body;
+    size_t size;
 };
 
 struct connection {
@@ -79,7 +81,8 @@ static char *copy_text(const char *text)
 
 /* ---- requests -------------------------------------------------------------------- */
 
-static void remember(struct registry_server *server, const char *path, const char *head)
+static void remember(struct registry_server *server, const char *path, const char *head, char *body,
+                     size_t size)
 {
     struct seen **end = &server->seen;
     struct seen *seen = calloc(1, sizeof(*seen));
@@ -87,6 +90,8 @@ static void remember(struct registry_server *server, const char *path, const cha
     must(seen != NULL, "no memory");
     seen->path = copy_text(path);
     seen->head = copy_text(head);
+    seen->body = body;
+    seen->size = size;
     while (*end != NULL)
         end = &(*end)->next;
     *end = seen;
@@ -119,16 +124,29 @@ static const struct server_reply *next_reply(struct registry_server *server, con
     return first != NULL ? &first->reply : NULL;
 }
 
-static const struct server_reply *take_request(struct registry_server *server, const char *path,
-                                               const char *head)
+static const struct server_reply *reply_for(struct registry_server *server, const char *path)
 {
     const struct server_reply *reply;
 
     pthread_mutex_lock(&server->lock);
-    remember(server, path, head);
     reply = next_reply(server, path);
     pthread_mutex_unlock(&server->lock);
     return reply;
+}
+
+/* Its body is read as the reply wants it, then it counts as asked. */
+static bool take_request(struct connection *connection, const char *path, const char *head,
+                         const struct server_reply *reply)
+{
+    struct registry_server *server = connection->server;
+    char *body;
+    size_t size;
+    bool whole = wire_read_body(&connection->wire, head, reply, &body, &size);
+
+    pthread_mutex_lock(&server->lock);
+    remember(server, path, head, body, size);
+    pthread_mutex_unlock(&server->lock);
+    return whole;
 }
 
 static bool is_welcome(const struct server_reply *reply, const char *head)
@@ -158,13 +176,18 @@ static bool serve_one(struct connection *connection)
     if (head == NULL)
         return false;
     path = head_path(head);
-    reply = take_request(connection->server, path, head);
+    reply = reply_for(connection->server, path);
+    if (!take_request(connection, path, head, reply)) {
+        free(path);
+        free(head);
+        return false;
+    }
     if (reply != NULL && reply->gate)
         wait_at_gate(connection->server);
     if (reply == NULL) {
-        goes_on = wire_not_found(&connection->wire);
+        goes_on = wire_not_found(&connection->wire, head);
     } else if (!is_welcome(reply, head)) {
-        goes_on = wire_challenge(&connection->wire, reply);
+        goes_on = wire_challenge(&connection->wire, reply, head);
     } else {
         goes_on = wire_reply(&connection->wire, reply, head);
     }
@@ -330,6 +353,7 @@ void server_stop(struct registry_server **pointer)
 
         free(server->seen->path);
         free(server->seen->head);
+        free(server->seen->body);
         free(server->seen);
         server->seen = next;
     }
@@ -427,13 +451,28 @@ const char *server_seen(struct registry_server *server, const char *path, size_t
     pthread_mutex_lock(&server->lock);
     for (const struct seen *seen = server->seen; seen != NULL && value == NULL; seen = seen->next)
         if ((path == NULL || strcmp(seen->path, path) == 0) && k-- == 0) {
-            value = head_value(seen->head, header);
+            value = strcmp(header, "body") == 0 ? copy(seen->body, seen->size)
+                                                : head_value(seen->head, header);
             break;
         }
     pthread_mutex_unlock(&server->lock);
     snprintf(out, sizeof(values[0]), "%s", value != NULL ? value : "");
     free(value);
     return out;
+}
+
+const void *server_body(struct registry_server *server, const char *path, size_t k, size_t *size)
+{
+    const void *body = NULL;
+
+    pthread_mutex_lock(&server->lock);
+    for (const struct seen *seen = server->seen; seen != NULL && body == NULL; seen = seen->next)
+        if ((path == NULL || strcmp(seen->path, path) == 0) && k-- == 0) {
+            body = seen->body;
+            *size = seen->size;
+        }
+    pthread_mutex_unlock(&server->lock);
+    return body;
 }
 
 void server_wait(struct registry_server *server, const char *path, size_t count)

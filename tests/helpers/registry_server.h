@@ -34,15 +34,17 @@ struct server_reply {
     const char *headers; /* lines, each with \r\n at its end; NULL: none */
     const void *body;    /* copied */
     size_t size;
-    bool ranges;         /* understands Range: 206 with Content-Range, 416 */
-    bool chunked;        /* no Content-Length */
-    bool cut;            /* the connection is closed after `cut_after` bytes of the body */
-    bool reset;          /* ... by a reset */
-    bool hold;           /* ... is not closed then, only silent, until the client goes */
+    bool ranges;  /* understands Range: 206 with Content-Range, 416 */
+    bool chunked; /* no Content-Length */
+    bool cut;     /* the connection is closed after `cut_after` bytes of the body */
+    bool reset;   /* ... by a reset */
+    bool hold;    /* ... is not closed then, only silent, until the client goes */
     size_t cut_after;
-    bool gate;           /* nothing is said before server_release() */
-    const char *raw; /* sent instead of everything above, then the connection is closed */
-    size_t raw_size; /* 0: strlen(raw) */
+    size_t take; /* of what the client sends only so much is read, then the connection is closed */
+    bool early;  /* ... nothing of it is, and it is closed behind the reply */
+    bool gate;   /* nothing is said before server_release() */
+    const char *raw;       /* sent instead of everything above, then the connection is closed */
+    size_t raw_size;       /* 0: strlen(raw) */
     const char *wants;     /* Authorization that must come, else 401 ... */
     const char *challenge; /* ... with this value of WWW-Authenticate; several lines by \n */
 };
@@ -60,6 +62,9 @@ size_t server_connections(struct registry_server *server);
    was not sent or there was no such request.  Valid for the next few calls of this thread. */
 const char *server_seen(struct registry_server *server, const char *path, size_t k,
                         const char *header);
+/* What the k-th request for the path sent, as far as it was read; NULL: there was no such request.
+ */
+const void *server_body(struct registry_server *server, const char *path, size_t k, size_t *size);
 /* How many requests for any path came with that header. */
 size_t server_count_with(struct registry_server *server, const char *header);
 /* Returns when so many requests for the path have come. */

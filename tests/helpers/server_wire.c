@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #define HEAD_MAX (64 << 10)
+#define BODY_MAX (64u << 20)
 
 static char *copy(const char *data, size_t size)
 {
@@ -18,11 +19,6 @@ static char *copy(const char *data, size_t size)
         abort();
     memcpy(out, data, size);
     return out;
-}
-
-static char *copy_text(const char *text)
-{
-    return copy(text, strlen(text));
 }
 
 /* ---- bytes --------------------------------------------------------------------- */
@@ -53,28 +49,7 @@ static ssize_t get(struct wire *wire, void *data, size_t room)
     return recv(wire->socket, data, room, 0);
 }
 
-/* Behind the head, as far as Content-Length says; what is too long ends the connection. */
-static char *read_body(struct wire *wire, char *head)
-{
-    char *text = head_value(head, "content-length");
-    size_t size = text != NULL ? strtoul(text, NULL, 10) : 0, used = strlen(head),
-           end = used + size;
-
-    free(text);
-    while (end <= HEAD_MAX && used < end) {
-        ssize_t got = get(wire, head + used, end - used);
-
-        if (got <= 0)
-            break;
-        used += (size_t)got;
-    }
-    if (used == end)
-        return head;
-    free(head);
-    return NULL;
-}
-
-/* Until the empty line, and the body of a POST behind it. */
+/* Until the empty line. */
 char *wire_read_head(struct wire *wire)
 {
     char *head = calloc(1, HEAD_MAX + 1);
@@ -89,10 +64,58 @@ char *wire_read_head(struct wire *wire)
             break;
         }
         if (used >= 4 && memcmp(head + used - 4, "\r\n\r\n", 4) == 0)
-            return read_body(wire, head);
+            return head;
     }
     free(head);
     return NULL;
+}
+
+static void set_reset(struct wire *wire)
+{
+    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    setsockopt(wire->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+static size_t body_size(const char *head)
+{
+    char *text = head_value(head, "content-length");
+    size_t size = text != NULL ? strtoul(text, NULL, 10) : 0;
+
+    free(text);
+    if (size > BODY_MAX)
+        abort();
+    return size;
+}
+
+bool wire_read_body(struct wire *wire, const char *head, const struct server_reply *reply,
+                    char **body, size_t *size)
+{
+    size_t length = body_size(head), wanted = length;
+    bool cut = reply != NULL && reply->take > 0 && reply->take < length;
+    char *expects = head_value(head, "expect");
+
+    *size = 0;
+    *body = calloc(1, length + 1);
+    if (*body == NULL)
+        abort();
+    if (reply != NULL && reply->early)
+        wanted = 0;
+    else if (expects != NULL)
+        put(wire, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    free(expects);
+    if (cut)
+        wanted = reply->take;
+    while (*size < wanted) {
+        ssize_t got = get(wire, *body + *size, wanted - *size);
+
+        if (got <= 0)
+            return false;
+        *size += (size_t)got;
+    }
+    if (cut && reply->reset)
+        set_reset(wire);
+    return !cut;
 }
 
 char *head_path(const char *head)
@@ -112,8 +135,6 @@ char *head_value(const char *head, const char *name)
 
     if (strcmp(name, "method") == 0)
         return copy(head, strcspn(head, " "));
-    if (strcmp(name, "body") == 0)
-        return copy_text(strstr(head, "\r\n\r\n") + 4);
     if (strcmp(name, "target") == 0) {
         const char *start = strchr(head, ' ');
 
@@ -139,7 +160,13 @@ static bool put_head(struct wire *wire, int status, const char *headers, const c
            (headers == NULL || put(wire, headers, strlen(headers))) && put(wire, "\r\n", 2);
 }
 
-bool wire_not_found(struct wire *wire)
+/* What is asked for by HEAD has no body, whatever its length. */
+static bool wants_body(const char *head)
+{
+    return strncmp(head, "HEAD ", 5) != 0;
+}
+
+bool wire_not_found(struct wire *wire, const char *head)
 {
     static const char body[] = "{\"errors\":[{\"code\":\"NAME_UNKNOWN\","
                                "\"message\":\"repository name not known to registry\"}]}";
@@ -147,10 +174,10 @@ bool wire_not_found(struct wire *wire)
 
     snprintf(more, sizeof(more), "Content-Type: application/json\r\nContent-Length: %zu\r\n",
              strlen(body));
-    return put_head(wire, 404, NULL, more) && put(wire, body, strlen(body));
+    return put_head(wire, 404, NULL, more) && (!wants_body(head) || put(wire, body, strlen(body)));
 }
 
-bool wire_challenge(struct wire *wire, const struct server_reply *reply)
+bool wire_challenge(struct wire *wire, const struct server_reply *reply, const char *head)
 {
     static const char body[] = "{\"errors\":[{\"code\":\"UNAUTHORIZED\","
                                "\"message\":\"authentication required\"}]}";
@@ -164,7 +191,7 @@ bool wire_challenge(struct wire *wire, const struct server_reply *reply)
         at += size + (at[size] == '\n');
     }
     snprintf(more, sizeof(more), "Content-Length: %zu\r\n", strlen(body));
-    return put_head(wire, 401, lines, more) && put(wire, body, strlen(body));
+    return put_head(wire, 401, lines, more) && (!wants_body(head) || put(wire, body, strlen(body)));
 }
 
 void wire_wait_for_end(struct wire *wire)
@@ -173,13 +200,6 @@ void wire_wait_for_end(struct wire *wire)
 
     while (get(wire, &byte, 1) > 0)
         ;
-}
-
-static void set_reset(struct wire *wire)
-{
-    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-
-    setsockopt(wire->socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
 static bool put_body(struct wire *wire, const struct server_reply *reply, const char *body,
@@ -236,5 +256,6 @@ bool wire_reply(struct wire *wire, const struct server_reply *reply, const char 
     else
         snprintf(more + strlen(more), 60, "Content-Length: %zu\r\n", size - first);
     return put_head(wire, status, reply->headers, more) &&
-           put_body(wire, reply, body + first, size - first);
+           (!wants_body(head) || put_body(wire, reply, body + first, size - first)) &&
+           !reply->early;
 }

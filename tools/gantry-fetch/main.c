@@ -1,7 +1,7 @@
 /*
  * gantry-fetch — asks registries, so that the daemon need not listen to them.
  *
- * One process per pull.  It alone links an HTTP and TLS library.  It answers the daemon's
+ * One process per pull or push.  It alone links an HTTP and TLS library.  It answers the daemon's
  * requests over the channel that is its stdin until that is closed.  What it is told, passwords
  * among it, stands neither in its arguments nor in its environment.
  */

@@ -83,11 +83,12 @@ typedef int cli_each_do(struct cli *cli, const struct args *args, const char *op
                         struct error *err);
 int cli_each(struct cli *cli, const struct args *args, cli_each_do *each);
 
-command_run command_actors, command_attach, command_check, command_completion, command_create,
+command_run command_actors, command_attach, command_check, command_completion, command_copy, command_create,
     command_events, command_exec, command_gc, command_help, command_images, command_info,
     command_inspect, command_import, command_kill, command_load, command_login, command_logout,
     command_logs, command_names, command_namespace_create,
-    command_namespace_ls, command_namespace_rm, command_ps, command_pull, command_rm, command_rmi,
-    command_run_, command_save, command_start, command_stop, command_tag, command_version, command_wait;
+    command_namespace_ls, command_namespace_rm, command_ps, command_manifest_delete, command_manifest_inspect, command_pull, command_push, command_referrers,
+    command_rm, command_rmi,
+    command_run_, command_save, command_start, command_stop, command_tag, command_tags_ls, command_version, command_wait;
 
 #endif

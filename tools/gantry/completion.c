@@ -119,6 +119,22 @@ static void print_first_words(void)
     }
 }
 
+/* The first words that another follows, with blanks around each. */
+static void print_group_names(void)
+{
+    const char *last = "";
+
+    putchar(' ');
+    for (const struct command *at = commands; at->name != NULL; at++) {
+        size_t length = strcspn(at->name, " ");
+
+        if (at->name[length] == '\0' || at->hidden || strncmp(last, at->name, length + 1) == 0)
+            continue;
+        printf("%.*s ", (int)length, at->name);
+        last = at->name;
+    }
+}
+
 static void print_options_with_value(void)
 {
     printf("        ");
@@ -159,7 +175,9 @@ static void print_script(void)
            "        *)\n"
            "            if [ -z \"$command\" ]; then\n"
            "                command=${COMP_WORDS[i]}\n"
-           "            elif [ \"$command\" = namespace ]; then\n"
+           "            elif [[ '");
+    print_group_names();
+    printf("' == *\" $command \"* ]]; then\n"
            "                command=\"$command ${COMP_WORDS[i]}\"\n"
            "            else\n"
            "                break\n"

@@ -123,6 +123,8 @@ static const char *stage_text(const char *stage)
     } known[] = {
         { "resolve", "Resolving" }, { "download", "Downloading" }, { "unpack", "Unpacking" },
         { "commit", "Committing" }, { "wait", "Waiting" },         { "done", "Done" },
+        { "upload", "Uploading" },  { "uploaded", "Uploaded" },    { "present", "There already" },
+        { "mounted", "Mounted" },
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)

@@ -160,6 +160,35 @@ static const struct option pull_options[] = {
     END,
 };
 
+static const struct option push_options[] = {
+    TEXT(0, "platform", "OS/ARCH", "Only this variant"),
+    FLAG(0, "all-platforms", "The index with all its variants, or fail"),
+    FLAG('q', "quiet", "Print the name alone, no progress"),
+    TEXT(0, "username", "NAME", "For the registry, instead of who is logged in there"),
+    FLAG(0, "password-stdin", "Read the password from standard input"),
+    END,
+};
+
+static const struct option copy_options[] = {
+    TEXT(0, "platform", "OS/ARCH", "Only this variant; all when absent"),
+    FLAG('q', "quiet", "Print the name alone, no progress"),
+    TEXT(0, "username", "NAME", "For the registry of DESTINATION, instead of who is logged in there"),
+    FLAG(0, "password-stdin", "Read the password from standard input"),
+    END,
+};
+
+#define WHO_OPTIONS                                                                               \
+    TEXT(0, "username", "NAME", "For the registry, instead of who is logged in there"),          \
+    FLAG(0, "password-stdin", "Read the password from standard input")
+
+static const struct option ask_options[] = { WHO_OPTIONS, END };
+
+static const struct option referrers_options[] = {
+    TEXT(0, "artifact-type", "TYPE", "Only those of this type"),
+    WHO_OPTIONS,
+    END,
+};
+
 static const struct option login_options[] = {
     TEXT('u', "username", "NAME", "Who; asked for when absent"),
     FLAG(0, "password-stdin", "Read the password from standard input, to its end; else it is asked for"),
@@ -282,13 +311,37 @@ const struct command commands[] = {
       .more = "IMAGE is written as usual: busybox, redis:7, registry.example:5000/a/b@sha256:... An "
               "interrupted pull (Ctrl-C) keeps nothing but what a later pull of the same image takes up again. "
               "For private images: see login." },
+    { .name = "push", .operands = "IMAGE [REFERENCE]", .least = 1, .most = 2,
+      .complete = COMPLETE_IMAGES, .options = push_options, .run = command_push,
+      .doc = "Send an image to a registry",
+      .more = "IMAGE goes to where its name says, or to REFERENCE: registry.example:5000/a/b:tag. What the registry has "
+              "is not sent, nor what it has in another repository that it was pulled from or pushed to. An image for "
+              "several platforms goes as a whole when all of it is here. Where only one variant is (as after a pull "
+              "of one platform), that variant's manifest goes alone, and it is said; where there are "
+              "several but not all, choose one with --platform (or pull --all-platforms). Documents are sent as they are: digests do not "
+              "change. The last line is docker's: TAG: digest: DIGEST size: BYTES." },
+    { .name = "copy", .operands = "SOURCE DESTINATION", .least = 2, .most = 2,
+      .options = copy_options, .run = command_copy,
+      .doc = "Bring an image from one registry to another",
+      .more = "With all its variants, and without a name or an unpacked file system here. The digest stays the same." },
+    { .name = "tags ls", .operands = "REPOSITORY", .least = 1, .most = 1, .options = ask_options,
+      .run = command_tags_ls, .doc = "List the tags of a registry's repository" },
+    { .name = "manifest inspect", .operands = "IMAGE", .least = 1, .most = 1, .options = ask_options,
+      .run = command_manifest_inspect, .doc = "Print an image's manifest or index as its registry has it",
+      .more = "Byte for byte, if not to a terminal: gantry manifest inspect IMAGE | sha256sum" },
+    { .name = "manifest delete", .operands = "IMAGE", .least = 1, .most = 1, .options = ask_options,
+      .run = command_manifest_delete, .doc = "Have a registry remove an image",
+      .more = "By its digest (NAME@sha256:...) with all its tags; by a tag only where the registry can do that. What is "
+              "here stays." },
+    { .name = "referrers", .operands = "IMAGE", .least = 1, .most = 1, .options = referrers_options,
+      .run = command_referrers, .doc = "List what refers to an image in its registry: signatures and the like" },
     { .name = "login", .operands = "[REGISTRY]", .most = 1,
       .complete = COMPLETE_REGISTRIES, .options = login_options, .run = command_login,
       .doc = "Log in to a registry: verify a name and password there and keep them",
       .more = "REGISTRY is host or host:port; Docker Hub when absent. They are kept where docker keeps them: by the "
               "credential helper that ~/.docker/config.json names (credHelpers, credsStore), else in that file, which "
               "only you can read; DOCKER_CONFIG is another folder. A registry's token service may give a token "
-              "that is kept instead of the password. pull, run and create send along what is kept there, or what "
+              "that is kept instead of the password. pull, push, run and create send along what is kept there, or what "
               "docker, podman and skopeo have kept (REGISTRY_AUTH_FILE, containers/auth.json); the daemon keeps "
               "nothing of it. Where neither name nor password is given, what is kept already is verified." },
     { .name = "logout", .operands = "[REGISTRY]", .most = 1, .complete = COMPLETE_REGISTRIES,

@@ -45,6 +45,7 @@ struct auth_request {
     const struct credential *refused; /* what the 401 came in answer to; NULL: nothing */
     const char *challenges;           /* WWW-Authenticate, one a line */
     const char *scopes;               /* needed, where the challenge does not say */
+    bool scopes_too;                  /* ... and also where it says less: what comes next needs them */
     bool offline;                     /* and a token for the next time is welcome */
 };
 

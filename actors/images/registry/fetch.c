@@ -6,11 +6,12 @@
 
 #include <curl/curl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "actors/images/registry/redirect.h"
 #include "actors/images/registry/scopes.h"
 
-#define URL_SIZE 1024
+#define URL_SIZE 2048
 
 /* REG-19: shown once, no action. */
 static void tell_warning(struct registry *registry, const struct http_answer *answer,
@@ -64,19 +65,37 @@ static struct errand errand_of(const struct registry *registry, const struct fet
                             .by_token = get->bearer != NULL };
 }
 
-static void address(const struct registry *registry, const struct fetch *fetch, char url[URL_SIZE],
-                    char scopes[SCOPES_SIZE])
+void fetch_home(const struct registry *registry, char out[HOST_TEXT_SIZE + 16])
 {
-    const char *scheme = registry->options.plain_http ? "http" : "https";
+    snprintf(out, HOST_TEXT_SIZE + 16, "%s://%s/", registry->options.plain_http ? "http" : "https",
+             registry->host);
+}
+
+static void scopes_of(const struct registry *registry, const struct fetch *fetch,
+                      char scopes[SCOPES_SIZE])
+{
+    int used;
 
     scopes[0] = '\0';
-    if (fetch->kind == NULL) {
-        snprintf(url, URL_SIZE, "%s://%s/v2/", scheme, registry->host);
+    if (fetch->kind == NULL)
         return;
-    }
-    snprintf(url, URL_SIZE, "%s://%s/v2/%s/%s/%s", scheme, registry->host,
-             registry->options.repository, fetch->kind, fetch->name);
-    snprintf(scopes, SCOPES_SIZE, "repository:%s:pull", registry->options.repository);
+    used = snprintf(scopes, SCOPES_SIZE, "repository:%s:%s", registry->options.repository,
+                    fetch->actions != NULL ? fetch->actions : "pull");
+    if (fetch->also != NULL && (size_t)used + strlen(fetch->also) + 20 < SCOPES_SIZE)
+        snprintf(scopes + used, SCOPES_SIZE - (size_t)used, " repository:%s:pull", fetch->also);
+}
+
+static void address(const struct registry *registry, const struct fetch *fetch, char url[URL_SIZE])
+{
+    char home[HOST_TEXT_SIZE + 16];
+
+    fetch_home(registry, home);
+    if (fetch->kind == NULL)
+        snprintf(url, URL_SIZE, "%sv2/", home);
+    else
+        snprintf(url, URL_SIZE, "%sv2/%s/%s/%s%s%s", home, registry->options.repository,
+                 fetch->kind, fetch->name, fetch->query != NULL ? "?" : "",
+                 fetch->query != NULL ? fetch->query : "");
 }
 
 int fetch_try(struct line *line, const struct fetch *fetch, const struct registry_caller *caller,
@@ -84,7 +103,10 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
 {
     struct registry *registry = line->registry;
     const struct http_answer *answer = http_answer(line->http);
-    struct http_get get = { .accept = fetch->accept,
+    bool elsewhere = fetch->place != NULL && fetch->place->elsewhere;
+    struct http_get get = { .method = fetch->method,
+                            .body = fetch->body,
+                            .accept = fetch->accept,
                             .from = fetch->from,
                             .begin = fetch->begin,
                             .data = fetch->data,
@@ -94,15 +116,18 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
     *may_pass = false;
     if (fetch->kind != NULL && registry->options.repository == NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "%s: no repository was named", fetch->what);
-    address(registry, fetch, url, scopes);
-    get.url = url;
+    address(registry, fetch, url);
+    scopes_of(registry, fetch, scopes);
+    get.url = fetch->place != NULL ? fetch->place->url : url;
     for (bool challenged = false;; challenged = true) {
-        const struct credential *credential = auth_current(&registry->auth, scopes);
+        const struct credential *credential =
+            elsewhere ? NULL : auth_current(&registry->auth, scopes);
         struct errand errand;
         struct auth_request request = { .options = &registry->options,
                                         .errand = &errand,
                                         .refused = credential,
                                         .scopes = scopes,
+                                        .scopes_too = fetch->actions != NULL,
                                         .offline = fetch->offline };
         enum http_fate fate;
         bool at_home;
@@ -110,6 +135,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
         credential_use(credential, &registry->options, &get);
         errand = errand_of(registry, fetch, credential, &get);
         fate = http_follow(line->http, &get, &at_home, caller, err);
+        at_home = at_home && !elsewhere;
         errand.redirected = !at_home;
         if (fate == HTTP_STOPPED)
             return -1;

@@ -15,6 +15,8 @@
 #define CHECK_MS         100
 #define HEADER_BYTES_MAX (128u << 10)
 #define RECEIVE_BYTES    (128L << 10)
+#define SEND_BYTES       (256L << 10)
+#define PATIENCE         10 /* times longer than for bytes: a registry hashes and copies what it got */
 
 struct http {
     CURLM *multi;
@@ -27,8 +29,10 @@ struct http {
     struct error *err;
     size_t header_bytes;
     bool begun;
-    bool stopped; /* err says why */
-    bool enough;  /* of a body that nobody waits for */
+    bool stopped;    /* err says why */
+    bool enough;     /* of a body that nobody waits for */
+    uint64_t sent;   /* of the body */
+    bool is_patient; /* all is sent: the registry may think it over */
     int64_t checked;
 };
 
@@ -66,6 +70,11 @@ void http_close(struct http **http)
 const struct http_answer *http_answer(const struct http *http)
 {
     return &http->answer;
+}
+
+uint64_t http_sent(const struct http *http)
+{
+    return http->sent;
 }
 
 /* ---- what curl calls ------------------------------------------------------ */
@@ -131,10 +140,43 @@ static size_t on_body(char *data, size_t one, size_t count, void *ctx)
         return CURL_WRITEFUNC_ERROR;
     if (!is_wanted(&http->answer))
         return text_add(http, data, size);
-    if (http->get->data(http->get->ctx, data, size, http->err) == 0)
+    if (http->get->data == NULL || http->get->data(http->get->ctx, data, size, http->err) == 0)
         return size;
     http->stopped = true;
     return CURL_WRITEFUNC_ERROR;
+}
+
+/* What is to be sent, from wherever the last call ended. */
+static size_t on_send(char *room, size_t one, size_t count, void *ctx)
+{
+    struct http *http = ctx;
+    const struct http_body *body = http->get->body;
+    uint64_t left = body->size - http->sent;
+    size_t part = left < one * count ? (size_t)left : one * count;
+    int64_t got;
+
+    if (part == 0)
+        return 0;
+    got = file_read_at(body->file, room, part, body->from + http->sent, http->err);
+    if (got > 0) {
+        http->sent += (uint64_t)got;
+        return (size_t)got;
+    }
+    http->stopped = true;
+    if (got == 0)
+        error_set(http->err, ERROR_DATA_LOSS, "what is to be sent is shorter than it should be");
+    return CURL_READFUNC_ABORT;
+}
+
+/* Back to the beginning, when a kept connection turns out to be closed. */
+static int on_seek(void *ctx, curl_off_t at, int origin)
+{
+    struct http *http = ctx;
+
+    if (origin != SEEK_SET || at < 0 || (uint64_t)at > http->get->body->size)
+        return CURL_SEEKFUNC_CANTSEEK;
+    http->sent = (uint64_t)at;
+    return CURL_SEEKFUNC_OK;
 }
 
 /* ---- one transfer ---------------------------------------------------------- */
@@ -165,16 +207,63 @@ static void set_connection(struct http *http)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->skip_verify ? 0L : 2L);
 }
 
-static struct curl_slist *header_list(const struct http_get *get)
+static struct curl_slist *header_add(struct curl_slist *list, const char *name, const char *value)
 {
-    struct curl_slist *list = NULL;
     char line[1024];
 
-    if (get->accept == NULL)
-        return NULL;
-    snprintf(line, sizeof(line), "Accept: %s", get->accept);
-    list = curl_slist_append(list, line);
-    return list;
+    if (value == NULL)
+        return list;
+    snprintf(line, sizeof(line), "%s: %s", name, value);
+    return curl_slist_append(list, line);
+}
+
+static struct curl_slist *header_list(const struct http_get *get)
+{
+    struct curl_slist *list = header_add(NULL, "Accept", get->accept);
+
+    if (get->body == NULL)
+        return list;
+    /* curl would say that an empty body is a form */
+    list = get->body->type != NULL ? header_add(list, "Content-Type", get->body->type)
+                                   : curl_slist_append(list, "Content-Type:");
+    return header_add(list, "Content-Range", get->body->range);
+}
+
+static void set_body(struct http *http, const struct http_get *get)
+{
+    const struct http_body *body = get->body;
+    CURL *easy = http->easy;
+
+    if (body->size == 0) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 0L);
+        return;
+    }
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
+    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)body->size);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
+    curl_easy_setopt(easy, CURLOPT_READDATA, http);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, http);
+}
+
+static void set_method(struct http *http, const struct http_get *get)
+{
+    CURL *easy = http->easy;
+
+    if (get->form != NULL) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, get->form); /* not copied */
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)strlen(get->form));
+    }
+    if (get->body != NULL)
+        set_body(http, get);
+    if (get->method == NULL)
+        return;
+    if (strcmp(get->method, "HEAD") == 0)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    else
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, get->method);
 }
 
 static void set_request(struct http *http, const struct http_get *get, struct curl_slist *headers)
@@ -183,10 +272,7 @@ static void set_request(struct http *http, const struct http_get *get, struct cu
     char range[32];
 
     curl_easy_setopt(easy, CURLOPT_URL, get->url);
-    if (get->form != NULL) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, get->form); /* not copied */
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)strlen(get->form));
-    }
+    set_method(http, get);
     curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->answer.reason);
@@ -215,12 +301,13 @@ static void answer_reset(struct http *http, const struct http_get *get)
     free(answer->location);
     memset(answer, 0, sizeof(*answer));
     answer->length = -1;
-    answer->method = get->form != NULL ? "POST" : "GET";
+    answer->method = get->method != NULL ? get->method : get->form != NULL ? "POST" : "GET";
     snprintf(answer->url, sizeof(answer->url), "%s", get->url);
     answer->url[strcspn(answer->url, "?#")] = '\0'; /* queries hold signatures */
     http->get = get;
     http->header_bytes = 0;
-    http->begun = http->stopped = http->enough = false;
+    http->sent = 0;
+    http->begun = http->stopped = http->enough = http->is_patient = false;
 }
 
 static int ask(struct http *http, const struct registry_caller *caller, struct error *err)
@@ -231,6 +318,17 @@ static int ask(struct http *http, const struct registry_caller *caller, struct e
         return 0;
     http->checked = now;
     return caller->check(caller->ctx, err);
+}
+
+/* Between the last byte and the answer nothing moves, and that is no broken connection yet. */
+static void have_patience(struct http *http)
+{
+    const struct http_body *body = http->get->body;
+
+    if (http->is_patient || body == NULL || http->sent < body->size)
+        return;
+    http->is_patient = true;
+    curl_easy_setopt(http->easy, CURLOPT_LOW_SPEED_TIME, (long)http->options->slow_s * PATIENCE);
 }
 
 static CURLcode perform(struct http *http, const struct registry_caller *caller)
@@ -248,6 +346,7 @@ static CURLcode perform(struct http *http, const struct registry_caller *caller)
         }
         if (curl_multi_perform(http->multi, &running) != CURLM_OK)
             return CURLE_OUT_OF_MEMORY;
+        have_patience(http);
         if (running > 0)
             curl_multi_poll(http->multi, NULL, 0, CHECK_MS, NULL);
     }

@@ -1,5 +1,5 @@
 /*
- * http — one GET on a kept connection, or the POST of a form.
+ * http — one request on a kept connection: a GET, the POST of a form, or bytes of a file sent.
  *
  * Knows curl and nothing of registries.  The idea: a transfer is a loop we own
  * (perform, ask the caller, poll), not a call that returns when it likes, so a
@@ -32,36 +32,50 @@ enum http_fate {
 };
 
 struct http_answer {
-    char url[512];   /* asked, without its query; for messages */
+    char url[512]; /* asked, without its query; for messages */
     const char *method;
-    int status;      /* 0 before there is one */
-    int64_t length;  /* Content-Length; -1: not said */
-    bool has_range;  /* a Content-Range was there and is sane */
+    int status;     /* 0 before there is one */
+    int64_t length; /* Content-Length; -1: not said */
+    bool has_range; /* a Content-Range was there and is sane */
     uint64_t range_first, range_last;
     int64_t range_total;           /* -1: not said */
     char type[128];                /* Content-Type without parameters, lower case */
     char digest[DIGEST_TEXT_SIZE]; /* Docker-Content-Digest; "" when absent or too long for one */
     char retry_after[64];
     char warning[256];
-    char *location;                /* NULL when absent */
-    char challenges[4096];         /* WWW-Authenticate, one a line */
-    char text[HTTP_TEXT_MAX + 1];  /* the body's beginning, unless the status is 2xx */
+    char range[64];                 /* Range: how far an upload is, as the registry says it */
+    char chunk_min[32];             /* OCI-Chunk-Min-Length */
+    char subject[DIGEST_TEXT_SIZE]; /* OCI-Subject */
+    char link[2048];                /* Link */
+    char *location;                 /* NULL when absent */
+    char challenges[4096];          /* WWW-Authenticate, one a line */
+    char text[HTTP_TEXT_MAX + 1];   /* the body's beginning, unless the status is 2xx */
     size_t text_size;
-    int curl;                      /* CURLcode */
-    char reason[256];              /* curl's words for it */
+    int curl;         /* CURLcode */
+    char reason[256]; /* curl's words for it */
+};
+
+/* What is sent along: a part of a file.  A try that is repeated sends it again. */
+struct http_body {
+    int file;
+    uint64_t from, size;
+    const char *type;  /* Content-Type */
+    const char *range; /* Content-Range; NULL: none */
 };
 
 struct http_get {
     const char *url;
-    const char *form;     /* POSTed there; NULL: a GET */
-    const char *accept;   /* NULL: anything */
-    const char *bearer;   /* a token, or NULL */
-    const char *username; /* Basic, or NULL */
+    const char *method;           /* NULL: GET, or POST of `form` */
+    const char *form;             /* POSTed there; NULL: none */
+    const struct http_body *body; /* for methods that send something; NULL: nothing is sent */
+    const char *accept;           /* NULL: anything */
+    const char *bearer;           /* a token, or NULL */
+    const char *username;         /* Basic, or NULL */
     const char *password;
-    uint64_t from;        /* first byte wanted; 0: no Range is sent */
+    uint64_t from; /* first byte wanted; 0: no Range is sent */
     /* For status 2xx: `begin` once, before the first byte and also when there is none. */
     int (*begin)(void *ctx, const struct http_answer *answer, struct error *err);
-    int (*data)(void *ctx, const void *data, size_t size, struct error *err);
+    int (*data)(void *ctx, const void *data, size_t size, struct error *err); /* NULL: dropped */
     void *ctx;
 };
 
@@ -70,6 +84,9 @@ void http_close(struct http **http);
 
 /* The answer to the last http_get, until the next. */
 const struct http_answer *http_answer(const struct http *http);
+
+/* So many bytes of the body were handed to the connection; they may be lost yet. */
+uint64_t http_sent(const struct http *http);
 
 /* One attempt; waits.  Sets the error for HTTP_STOPPED alone. */
 enum http_fate http_get(struct http *http, const struct http_get *get,

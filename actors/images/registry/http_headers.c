@@ -86,6 +86,21 @@ static void begin_anew(struct http_answer *answer)
     answer->has_range = false;
     answer->type[0] = answer->digest[0] = answer->retry_after[0] = '\0';
     answer->warning[0] = answer->challenges[0] = '\0';
+    answer->range[0] = answer->chunk_min[0] = answer->subject[0] = answer->link[0] = '\0';
+}
+
+/* What registries say where something is sent to them, and of lists. */
+static void keep_of_upload(struct http_answer *answer, const char *line, size_t name,
+                           const char *value, size_t size)
+{
+    if (is_name("range", line, name))
+        keep(answer->range, sizeof(answer->range), value, size);
+    else if (is_name("oci-chunk-min-length", line, name))
+        keep(answer->chunk_min, sizeof(answer->chunk_min), value, size);
+    else if (is_name("oci-subject", line, name))
+        keep(answer->subject, sizeof(answer->subject), value, size);
+    else if (is_name("link", line, name))
+        keep(answer->link, sizeof(answer->link), value, size);
 }
 
 void http_headers_add(struct http_answer *answer, const char *line, size_t size)
@@ -123,6 +138,8 @@ void http_headers_add(struct http_answer *answer, const char *line, size_t size)
         keep(answer->warning, sizeof(answer->warning), value, size);
     else if (is_name("www-authenticate", line, name))
         keep_challenge(answer, value, size);
+    else
+        keep_of_upload(answer, line, name, value, size);
 }
 
 /* A decimal number below 2^63; the text behind it, or NULL. */
@@ -139,6 +156,29 @@ static const char *number(const char *text, uint64_t *out)
     }
     *out = value;
     return text;
+}
+
+int upload_range_parse(const char *value, uint64_t *done)
+{
+    uint64_t first, last;
+
+    if (strlen(value) > 6 && is_name("bytes=", value, 6))
+        value += 6;
+    value = number(value, &first);
+    if (value == NULL || *value != '-' || first != 0)
+        return -1;
+    value = number(value + 1, &last);
+    if (value == NULL || *value != '\0')
+        return -1;
+    *done = last > 0 ? last + 1 : 0; /* an upload without bytes has the range 0-0, too */
+    return 0;
+}
+
+bool header_number(const char *value, uint64_t *out)
+{
+    const char *end = number(value, out);
+
+    return end != NULL && *end == '\0';
 }
 
 int content_range_parse(const char *value, uint64_t *first, uint64_t *last, int64_t *total)

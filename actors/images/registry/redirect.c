@@ -14,6 +14,14 @@ static bool is_redirect(int status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+/* 301 to 303 may turn a POST into a GET (RFC 9110, 15.4): that is not what was asked for. */
+static bool is_followed(const struct http_get *get, int status)
+{
+    bool reads = get->form == NULL && (get->method == NULL || strcmp(get->method, "HEAD") == 0);
+
+    return is_redirect(status) && (reads || status == 307 || status == 308);
+}
+
 static void url_drop(CURLU **url)
 {
     curl_url_cleanup(*url);
@@ -102,7 +110,7 @@ enum http_fate http_follow(struct http *http, const struct http_get *get, bool *
         }
         next.url = url;
         fate = http_get(http, &next, caller, err);
-        if (fate != HTTP_ANSWERED || !is_redirect(http_answer(http)->status))
+        if (fate != HTTP_ANSWERED || !is_followed(get, http_answer(http)->status))
             return fate;
         if (step(here, http_answer(http)->location, err) < 0)
             return astray(http, err);
@@ -113,4 +121,33 @@ enum http_fate http_follow(struct http *http, const struct http_get *get, bool *
     }
     error_set(err, ERROR_UNKNOWN, "it redirects in circles");
     return astray(http, err);
+}
+
+/* ---- where an upload goes on ------------------------------------------------------------ */
+
+void place_drop(struct place *place)
+{
+    curl_free(place->url);
+    place->url = NULL;
+}
+
+int place_take(struct place *place, const struct http *http, const char *location, const char *home,
+               struct error *err)
+{
+    const struct http_answer *answer = http_answer(http);
+    CLEANUP(url_drop) CURLU *own = curl_url();
+    CLEANUP(url_drop) CURLU *here = curl_url();
+    char host[HOST_TEXT_SIZE], *url = NULL;
+
+    if (curl_url_set(own, CURLUPART_URL, home, 0) != CURLUE_OK ||
+        curl_url_set(here, CURLUPART_URL, answer->url, 0) != CURLUE_OK)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.200s is no web address", answer->url);
+    if (step(here, location, err) < 0)
+        return error_wrap(err, "%.100s", host_text(answer->url, host));
+    if (curl_url_get(here, CURLUPART_URL, &url, 0) != CURLUE_OK)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for an address");
+    place_drop(place);
+    place->url = url;
+    place->elsewhere = place->elsewhere || !is_same_host(own, here);
+    return 0;
 }

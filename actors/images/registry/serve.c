@@ -24,7 +24,9 @@ struct request {
     int channel;
     struct fetch_ask ask;
     struct arena *arena;
-    uint64_t at; /* where the first of the gathered bytes belongs */
+    int file;            /* what is to be sent; -1: nothing */
+    uint64_t done, told; /* bytes of it sent */
+    uint64_t at;         /* where the first of the gathered bytes belongs */
     size_t used;
     char bytes[FETCH_DATA_MAX];
 };
@@ -34,6 +36,7 @@ static void request_drop(struct request **request)
     if (*request == NULL)
         return;
     file_close(&(*request)->channel);
+    file_close(&(*request)->file);
     arena_free((*request)->arena);
     free(*request);
 }
@@ -80,6 +83,24 @@ static int gather(void *ctx, uint64_t at, const void *data, size_t size, struct 
     return 0;
 }
 
+static int tell_sent(struct request *request, struct error *err)
+{
+    char head[FETCH_DATA_HEAD];
+    const struct channel_packet packet = { .head = head, .head_size = sizeof(head) };
+
+    if (request->done == request->told)
+        return 0;
+    request->told = request->done;
+    fetch_sent_head(request->done, head);
+    return channel_send(request->channel, &packet, -1, err);
+}
+
+/* The progress of registry_upload(). */
+static void count_sent(void *ctx, uint64_t done)
+{
+    ((struct request *)ctx)->done = done;
+}
+
 /* Asked about ten times a second: what came slowly goes out now. */
 static int check(void *ctx, struct error *err)
 {
@@ -87,7 +108,7 @@ static int check(void *ctx, struct error *err)
 
     if (channel_is_closed(request->channel))
         return error_set(err, ERROR_CANCELLED, "nobody waits any more");
-    return flush(request, err);
+    return tell_sent(request, err) < 0 ? -1 : flush(request, err);
 }
 
 static void note(void *ctx, const char *text)
@@ -181,20 +202,107 @@ static int answer_login(struct request *request, const struct registry_caller *c
     return 0;
 }
 
+/* The open file lies in the channel since before the question. */
+static int take_file(struct request *request, struct error *err)
+{
+    struct channel_heard heard;
+    char kind[2];
+
+    if (channel_receive(request->channel, kind, sizeof(kind), true, 0, &heard, err) < 0)
+        return -1;
+    request->file = heard.passed;
+    if (heard.news != CHANNEL_PACKET || kind[0] != FETCH_FILE || heard.passed < 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "there is no file to be sent");
+    return 0;
+}
+
+static int answer_upload(struct request *request, const struct registry_caller *caller,
+                         struct error *err)
+{
+    static const char *const words[] = { "nothing", "mounted", "bytes", "wanted" };
+    struct registry_upload upload = { .digest = request->ask.name,
+                                      .size = request->ask.size,
+                                      .mount = request->ask.mount,
+                                      .big = request->ask.big,
+                                      .chunk = request->ask.chunk,
+                                      .progress = count_sent,
+                                      .ctx = request };
+    enum registry_sent sent;
+
+    if (!request->ask.look && take_file(request, err) < 0)
+        return -1;
+    upload.file = request->file;
+    if (registry_upload(request->service->registry, caller, &upload, &sent, err) < 0)
+        return -1;
+    say_end(request, &(struct fetch_end){ .sent = words[sent] });
+    return 0;
+}
+
+static int answer_put(struct request *request, const struct registry_caller *caller,
+                      struct error *err)
+{
+    const struct fetch_ask *ask = &request->ask;
+    struct registry_put put = { .name = ask->name,
+                                .digest = ask->digest != NULL ? ask->digest : "",
+                                .media_type = ask->media_type != NULL ? ask->media_type : "",
+                                .size = ask->size,
+                                .only_missing = ask->only_missing };
+    bool subject;
+
+    if (take_file(request, err) < 0)
+        return -1;
+    put.file = request->file;
+    if (registry_put(request->service->registry, caller, &put, &subject, err) < 0)
+        return -1;
+    say_end(request, &(struct fetch_end){ SET(subject, subject) });
+    return 0;
+}
+
+static int answer_list(struct request *request, const struct registry_caller *caller,
+                       struct error *err)
+{
+    CLEANUP(registry_document_free) struct registry_document document = { 0 };
+    const struct registry_list list = {
+        .subject = strcmp(request->ask.name, "tags") == 0 ? NULL : request->ask.name,
+        .artifact_type = request->ask.artifact_type,
+    };
+
+    if (registry_list(request->service->registry, caller, &list, &document, err) < 0 ||
+        gather(request, 0, document.bytes, document.size, err) < 0)
+        return -1;
+    say_end(request, &(struct fetch_end){ 0 });
+    return 0;
+}
+
+static int answer_delete(struct request *request, const struct registry_caller *caller,
+                         struct error *err)
+{
+    if (registry_delete(request->service->registry, caller, request->ask.name, err) < 0)
+        return -1;
+    say_end(request, &(struct fetch_end){ 0 });
+    return 0;
+}
+
 static int answer(struct request *request, struct error *err)
 {
+    static const struct {
+        const char *what;
+        int (*give)(struct request *request, const struct registry_caller *caller,
+                    struct error *err);
+    } answers[] = {
+        { "manifest", answer_manifest }, { "blob", answer_blob }, { "login", answer_login },
+        { "upload", answer_upload },     { "put", answer_put },   { "list", answer_list },
+        { "delete", answer_delete },
+    };
     const struct registry_caller caller = { .check = check, .note = note, .ctx = request };
 
     if (request->service->registry == NULL) {
         *err = request->service->refused;
         return -1;
     }
-    if (strcmp(request->ask.what, "login") == 0)
-        return answer_login(request, &caller, err);
-    if (strcmp(request->ask.what, "manifest") == 0)
-        return answer_manifest(request, &caller, err);
-    if (strcmp(request->ask.what, "blob") == 0)
-        return answer_blob(request, &caller, err);
+    for (size_t i = 0; i < COUNT_OF(answers); i++)
+        if (strcmp(request->ask.what, answers[i].what) == 0)
+            return answers[i].give(request, &caller, err);
     return error_set(err, ERROR_UNIMPLEMENTED, "gantry-fetch does not know %.40s",
                      request->ask.what);
 }
@@ -271,6 +379,7 @@ static int take_ask(struct service *service, int channel, const char *packet, si
     }
     request->service = service;
     request->channel = channel;
+    request->file = -1;
     request->arena = arena_new();
     if (fetch_packet_read(FETCH_ASK, packet, size, &request->ask, request->arena, err) < 0 ||
         thread_detach(request_run, started, err) < 0)

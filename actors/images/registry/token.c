@@ -94,16 +94,27 @@ static int not_in_clear(const struct auth_request *request, const char *realm, s
     return error_hint(err, "that service must be reached by https, or be on the registry's host");
 }
 
+/* What the challenge says; what the request says where it says nothing, and both where both fit. */
+static bool scopes_of(const struct auth_request *request, const struct challenge *challenge,
+                      char out[SCOPES_SIZE])
+{
+    char both[2 * SCOPES_SIZE];
+
+    snprintf(both, sizeof(both), "%s %s", challenge->scope, request->scopes);
+    if (request->scopes_too && scopes_sort(both, out))
+        return true;
+    return scopes_sort(*challenge->scope != '\0' ? challenge->scope : request->scopes, out);
+}
+
 int token_place(struct token_place *place, const struct auth_request *request,
                 const struct challenge *challenge, struct error *err)
 {
     CLEANUP(url_drop) CURLU *url = curl_url();
     CLEANUP(curl_text_drop) char *text = NULL;
-    const char *scopes = *challenge->scope != '\0' ? challenge->scope : request->scopes;
 
     if (realm_set(url, challenge->realm, request->options->plain_http) < 0 ||
         curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK ||
-        strlen(text) >= sizeof(place->realm) || !scopes_sort(scopes, place->scopes))
+        strlen(text) >= sizeof(place->realm) || !scopes_of(request, challenge, place->scopes))
         return nowhere(request, err);
     if (registry_has_secret(request->options) && !may_know(url, request->options))
         return not_in_clear(request, text, err);

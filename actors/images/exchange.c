@@ -1,0 +1,178 @@
+/* Packets of gantry-fetch, each taken for a stranger's: see exchange.h. */
+#include "actors/images/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/channel.h"
+#include "platform/scope.h"
+#include "protocol/oci/shown.h"
+
+#define CHECK_MS  100
+#define NOTES_MAX 1000 /* per request; a sentence too many is dropped */
+
+void exchange_drop(struct exchange *exchange)
+{
+    file_close(&exchange->channel);
+    free(exchange->packet);
+    arena_drop(&exchange->arena);
+}
+
+static int nonsense(const struct exchange *exchange, struct error *err)
+{
+    struct shown why;
+
+    return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch says nonsense: %s", exchange->what,
+                     shown(err->text, &why));
+}
+
+static void take_note(struct exchange *exchange, size_t size)
+{
+    const struct registry_caller *caller = exchange->caller;
+    char text[480];
+
+    if (caller == NULL || caller->note == NULL || exchange->notes++ >= NOTES_MAX)
+        return;
+    caller->note(caller->ctx, plain_text(exchange->packet + 1, size - 1, text, sizeof(text)));
+}
+
+static int take_data(struct exchange *exchange, size_t size, struct error *err)
+{
+    struct bin bytes;
+    uint64_t at;
+
+    if (fetch_data_read(exchange->packet, size, &at, &bytes, err) < 0)
+        return nonsense(exchange, err);
+    return exchange->data(exchange->ctx, at, &bytes, err);
+}
+
+/* Its words are a stranger's, or as good as. */
+static int failed(const struct failure *failure, struct error *err)
+{
+    const char *hint = failure->hint != NULL ? failure->hint : "";
+    char text[sizeof(err->text)], way[sizeof(err->hint)];
+
+    error_set(err, error_code_of_name(failure->code), "%s",
+              plain_text(failure->message, strlen(failure->message), text, sizeof(text)));
+    err->os = failure->has_os ? (int)failure->os : 0;
+    err->retry_ms = failure->has_retry_ms ? failure->retry_ms : 0;
+    if (*hint != '\0')
+        error_hint(err, "%s", plain_text(hint, strlen(hint), way, sizeof(way)));
+    return -1;
+}
+
+static int take_end(struct exchange *exchange, size_t size, struct error *err)
+{
+    if (fetch_packet_read(FETCH_END, exchange->packet, size, &exchange->end, exchange->arena, err) <
+        0)
+        return nonsense(exchange, err);
+    exchange->ended = true;
+    return exchange->end.failure != NULL ? failed(exchange->end.failure, err) : 0;
+}
+
+static int take_sent(struct exchange *exchange, size_t size, struct error *err)
+{
+    uint64_t done;
+
+    if (fetch_sent_read(exchange->packet, size, &done, err) < 0)
+        return nonsense(exchange, err);
+    if (exchange->sent != NULL)
+        exchange->sent(exchange->ctx, done);
+    return 0;
+}
+
+static int take_packet(struct exchange *exchange, size_t size, struct error *err)
+{
+    switch (exchange->packet[0]) {
+    case FETCH_DATA:
+        return take_data(exchange, size, err);
+    case FETCH_SENT:
+        return take_sent(exchange, size, err);
+    case FETCH_NOTE:
+        take_note(exchange, size);
+        return 0;
+    default:
+        return take_end(exchange, size, err);
+    }
+}
+
+static int ask_caller(struct exchange *exchange, struct error *err)
+{
+    const struct registry_caller *caller = exchange->caller;
+    int64_t now = clock_monotonic();
+
+    if (caller == NULL || caller->check == NULL ||
+        now - exchange->checked < CHECK_MS / 2 * INT64_C(1000000))
+        return 0;
+    exchange->checked = now;
+    return caller->check(caller->ctx, err);
+}
+
+static int hear(struct exchange *exchange, struct error *err)
+{
+    struct channel_heard heard;
+
+    if (ask_caller(exchange, err) < 0)
+        return -1;
+    if (channel_receive(exchange->channel, exchange->packet, FETCH_PACKET_MAX, false, CHECK_MS,
+                        &heard, err) < 0)
+        return err->code == ERROR_INVALID_ARGUMENT ? nonsense(exchange, err) : -1;
+    if (heard.news == CHANNEL_QUIET)
+        return 0;
+    if (heard.news == CHANNEL_PACKET)
+        return take_packet(exchange, heard.size, err);
+    fetcher_gone(&exchange->registry->fetcher, err);
+    return error_wrap(err, "%s", exchange->what);
+}
+
+int converse(struct exchange *exchange, const struct fetch_ask *ask, struct error *err)
+{
+    exchange->arena = arena_new();
+    exchange->packet = malloc(FETCH_PACKET_MAX);
+    if (exchange->packet == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s: no memory for it", exchange->what);
+    if (fetcher_ask(&exchange->registry->fetcher, ask, exchange->sends ? exchange->file : -1,
+                    &exchange->channel, err) < 0)
+        return error_wrap(err, "%s", exchange->what);
+    while (!exchange->ended)
+        if (hear(exchange, err) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- what bytes go to ----------------------------------------------------------------- */
+
+void intake_drop(struct intake *intake)
+{
+    free(intake->bytes);
+}
+
+int on_document(void *ctx, uint64_t at, const struct bin *bytes, struct error *err)
+{
+    struct intake *intake = ctx;
+    size_t room = intake->room;
+    char *more;
+
+    if (at != intake->used || bytes->size > intake->most - intake->used)
+        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch sends bytes that are not its",
+                         intake->what);
+    while (room <= intake->used + bytes->size)
+        room = room > 0 ? 2 * room : 4096;
+    if (room > intake->room) {
+        more = realloc(intake->bytes, room);
+        if (more == NULL)
+            return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s: no memory for it", intake->what);
+        intake->bytes = more;
+        intake->room = room;
+    }
+    memcpy(intake->bytes + intake->used, bytes->data, bytes->size);
+    intake->used += bytes->size;
+    return 0;
+}
+
+int on_nothing(void *ctx, uint64_t at, const struct bin *bytes, struct error *err)
+{
+    (void)at, (void)bytes;
+    return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch sends bytes that nobody wants",
+                     (const char *)ctx);
+}

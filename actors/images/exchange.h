@@ -1,0 +1,59 @@
+/*
+ * exchange — one request to gantry-fetch and all that comes in answer.
+ *
+ * The happy path is: ask -> DATA to who wants it -> END.  Possible failures are: END with
+ * an error (the registry's, in its words), the process ends (fetcher.h), it says what
+ * nobody could have meant (more bytes than there are, from the wrong place, another digest,
+ * a packet that is none), the caller gives up.  Whatever it is, the channel is closed, and with
+ * it ends what is left of the request there.
+ */
+#ifndef ACTORS_IMAGES_EXCHANGE_H
+#define ACTORS_IMAGES_EXCHANGE_H
+
+#include "actors/images/fetcher.h"
+
+struct registry {
+    struct fetcher fetcher;
+    char host[280];       /* spoken to */
+    char repository[560]; /* with the host, for messages */
+};
+
+struct exchange {
+    struct registry *registry;
+    const struct registry_caller *caller;
+    const char *what; /* for messages: "blob sha256:2cf2... of docker.io/library/busybox" */
+    int (*data)(void *ctx, uint64_t at, const struct bin *bytes, struct error *err);
+    void (*sent)(void *ctx, uint64_t done); /* NULL: nothing is sent */
+    void *ctx;
+    bool sends;
+    int file; /* what is sent, where something `sends` */
+
+    int channel;
+    char *packet; /* FETCH_PACKET_MAX */
+    int64_t checked;
+    unsigned notes;
+    struct arena *arena; /* of `end` */
+    bool ended;
+    struct fetch_end end;
+};
+
+void exchange_drop(struct exchange *exchange); /* for CLEANUP() */
+
+/* 0: all was heard and is in exchange->end.  `channel` of the exchange is -1 before. */
+int converse(struct exchange *exchange, const struct fetch_ask *ask, struct error *err);
+
+/* A document that comes, in memory. */
+struct intake {
+    const char *what;
+    uint64_t most;
+    char *bytes; /* there is room for a NUL behind them */
+    size_t used, room;
+};
+void intake_drop(struct intake *intake); /* for CLEANUP() */
+/* A `data`; its ctx is the intake. */
+int on_document(void *ctx, uint64_t at, const struct bin *bytes, struct error *err);
+
+/* A `data` for those that no bytes come to; its ctx is what the error begins with. */
+int on_nothing(void *ctx, uint64_t at, const struct bin *bytes, struct error *err);
+
+#endif

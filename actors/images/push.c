@@ -1,0 +1,371 @@
+/*
+ * Push: what the image consists of -> blobs, a few at a time -> documents -> the tag.
+ *
+ * A registry names nothing before it has all of it, so the tag is put last, and a push that fails
+ * leaves there nothing that anybody sees.  Documents go as they are stored, byte for byte.  A blob
+ * that came from, or went to, another repository of the same registry is not sent at all: the label
+ * containerd.io/distribution.source.HOST remembers which, and the registry is asked to take it from
+ * there.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "actors/images/images.h"
+#include "actors/images/push.h"
+#include "actors/images/referrers.h"
+#include "actors/images/registry.h"
+#include "actors/images/registry_options.h"
+#include "platform/platform.h"
+#include "platform/scope.h"
+#include "protocol/oci/name.h"
+
+#define UPLOADS 3 /* blobs at once */
+#define SOURCE  "containerd.io/distribution.source."
+
+struct push {
+    const struct destination *destination;
+    struct parts parts;
+};
+
+/* One blob, for a child job. */
+struct upload {
+    const struct push *push;
+    const struct descriptor *blob;
+    struct job *job;
+    enum registry_sent sent;
+};
+
+/* ---- where else the registry has it ------------------------------------------------------- */
+
+/* The repositories of a label's value, with commas between. */
+static const char *next_source(const char **at, struct arena *arena)
+{
+    size_t size = strcspn(*at, ",");
+    const char *out = arena_printf(arena, "%.*s", (int)size, *at);
+
+    *at += size + ((*at)[size] == ',');
+    return out;
+}
+
+static const char *sources_of(const struct content_info *blob, const char *key)
+{
+    for (size_t i = 0; i < blob->labels.count; i++)
+        if (strcmp(blob->labels.entries[i].key, key) == 0)
+            return blob->labels.entries[i].value;
+    return "";
+}
+
+static size_t common(const char *a, const char *b)
+{
+    size_t size = 0;
+
+    while (a[size] != '\0' && a[size] == b[size])
+        size++;
+    return size;
+}
+
+/* The repository most like ours, which the same people likely may read; NULL when none is known. */
+static const char *mount_source(const char *sources, const char *ours, struct arena *arena)
+{
+    const char *best = NULL;
+
+    while (*sources != '\0') {
+        const char *one = next_source(&sources, arena);
+
+        if (!registry_is_repository(one) || strcmp(one, ours) == 0)
+            continue; /* whoever sets labels may set any */
+        if (best == NULL || common(one, ours) > common(best, ours))
+            best = one;
+    }
+    return best;
+}
+
+static bool is_source(const char *sources, const char *ours, struct arena *arena)
+{
+    while (*sources != '\0')
+        if (strcmp(next_source(&sources, arena), ours) == 0)
+            return true;
+    return false;
+}
+
+/* The registry has it here, too: the next push to another of its repositories need not send it. */
+static int remember(struct job *job, const struct descriptor *blob, const char *key,
+                    const char *sources, const char *ours, struct error *err)
+{
+    struct arena *arena = job_arena(job);
+    struct map_entry label = { key, ours };
+    const struct content_label_request want = { .digest = blob->digest, .labels = { 1, &label } };
+
+    if (is_source(sources, ours, arena))
+        return 0;
+    if (*sources != '\0' && strlen(key) + strlen(ours) + 1 + strlen(sources) <= LABEL_MAX)
+        label.value = arena_printf(arena, "%s,%s", ours, sources);
+    return call(job, &op_content_label, &want, NULL, err);
+}
+
+/* ---- blobs ---------------------------------------------------------------------------------- */
+
+static void report(const struct upload *upload, const char *stage, uint64_t done)
+{
+    const struct progress progress = { .stage = stage,
+                                       .item = upload->blob->digest,
+                                       SET(done, done),
+                                       SET(total, upload->blob->size),
+                                       .unit = "bytes" };
+
+    job_report(upload->job, &progress);
+}
+
+static void on_progress(void *ctx, uint64_t done)
+{
+    report(ctx, "upload", done);
+}
+
+static int missing(const struct descriptor *blob, struct error *err)
+{
+    if (err->code == ERROR_NOT_FOUND) {
+        error_set(err, ERROR_FAILED_PRECONDITION, "blob %.19s is not here", blob->digest);
+        return error_hint(err, "pull the image again");
+    }
+    return error_wrap(err, "blob %.19s", blob->digest);
+}
+
+int blob_offer(struct job *job, const struct destination *destination,
+               const struct descriptor *blob, struct error *err)
+{
+    struct registry_caller caller = caller_of(job);
+    const struct registry_upload want = {
+        .digest = blob->digest, .size = blob->size, .file = -1, .mount = destination->mount
+    };
+    enum registry_sent sent;
+
+    if (registry_upload(destination->registry, &caller, &want, &sent, err) < 0)
+        return -1;
+    return sent != SENT_WANTED;
+}
+
+/* What a copy has found to be there is not here. */
+static int offer(struct job *job, struct upload *upload, struct error *err)
+{
+    struct error absent = *err;
+    int there = absent.code == ERROR_NOT_FOUND
+                    ? blob_offer(job, upload->push->destination, upload->blob, err)
+                    : 0;
+
+    if (there < 0)
+        return -1;
+    *err = absent;
+    if (there == 0)
+        return missing(upload->blob, err);
+    upload->sent = SENT_NOTHING;
+    report(upload, "present", upload->blob->size);
+    return 0;
+}
+
+static int upload_blob(struct job *job, const void *in, void *out, struct error *err)
+{
+    static const char *const stages[] = { "present", "mounted", "uploaded", "wait" };
+    struct upload *upload = (struct upload *)(uintptr_t)in;
+    const struct destination *destination = upload->push->destination;
+    const struct content_stat_request stat = { .digest = upload->blob->digest };
+    struct registry_caller caller = caller_of(job);
+    const char *key = arena_printf(job_arena(job), SOURCE "%s", destination->to->host), *sources;
+    struct registry_upload want = { .digest = upload->blob->digest,
+                                    .progress = on_progress,
+                                    .ctx = upload };
+    CLEANUP(file_close) int file = -1;
+    struct content_info info;
+
+    (void)out;
+    upload->job = job;
+    report(upload, "upload", 0);
+    if (call(job, &op_content_stat, &stat, &info, err) < 0)
+        return offer(job, upload, err);
+    if (file_open_read(info.path, &file, err) < 0)
+        return missing(upload->blob, err);
+    sources = sources_of(&info, key);
+    want.size = info.size;
+    want.file = file;
+    want.mount = mount_source(sources, destination->to->repository, job_arena(job));
+    if (registry_upload(destination->registry, &caller, &want, &upload->sent, err) < 0)
+        return -1;
+    report(upload, stages[upload->sent], info.size);
+    return remember(job, upload->blob, key, sources, destination->to->repository, err);
+}
+
+static int upload_blobs(struct job *job, const struct push *push, struct images_push_reply *reply,
+                        struct error *err)
+{
+    size_t count = push->parts.blob_count;
+    struct upload *uploads = arena_alloc(job_arena(job), count * sizeof(*uploads));
+
+    for (size_t i = 0; i < count; i++)
+        uploads[i] = (struct upload){ .push = push, .blob = &push->parts.blobs[i] };
+    if (job_each(job, upload_blob, uploads, count, sizeof(*uploads), UPLOADS, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        reply->sent += uploads[i].sent == SENT_BYTES ? uploads[i].blob->size : 0;
+        reply->mounted += uploads[i].sent == SENT_MOUNTED;
+        reply->present += uploads[i].sent == SENT_NOTHING;
+    }
+    return 0;
+}
+
+/* ---- documents --------------------------------------------------------------------------------
+ */
+
+int document_put(struct job *job, struct registry *registry, const struct descriptor *blob,
+                 const char *name, bool only_missing, bool *listed, struct error *err)
+{
+    const struct content_stat_request stat = { .digest = blob->digest };
+    struct registry_caller caller = caller_of(job);
+    struct registry_put put = { .name = name,
+                                .digest = blob->digest,
+                                .media_type = blob->media_type,
+                                .size = blob->size,
+                                .only_missing = only_missing };
+    CLEANUP(file_close) int file = -1;
+    struct content_info info;
+
+    if (call(job, &op_content_stat, &stat, &info, err) < 0 ||
+        file_open_read(info.path, &file, err) < 0)
+        return missing(blob, err);
+    put.file = file;
+    return registry_put(registry, &caller, &put, listed, err);
+}
+
+/* By this name; and whom it is about is told, if the registry does not see to that. */
+static int put_one(struct job *job, const struct push *push, const struct document_part *document,
+                   const char *name, struct error *err)
+{
+    bool listed, known_by_digest = strcmp(name, document->blob.digest) == 0;
+
+    if (document_put(job, push->destination->registry, &document->blob, name,
+                     known_by_digest && document->subject == NULL, &listed, err) < 0)
+        return -1;
+    return document->subject == NULL || listed
+               ? 0
+               : referrers_add(job, push->destination->registry, document, err);
+}
+
+/* The last is the target: its tag makes the registry keep it under its digest as well, if it is of
+   the algorithm that registries choose. */
+static int put_documents(struct job *job, const struct push *push, struct error *err)
+{
+    const struct parts *parts = &push->parts;
+    const char *tag = push->destination->to->tag;
+
+    for (size_t i = 0; i < parts->document_count; i++) {
+        const struct document_part *document = &parts->documents[i];
+        const char *digest = document->blob.digest;
+        bool tagged = i + 1 == parts->document_count && *tag != '\0';
+
+        if (!(tagged && strncmp(digest, "sha256:", 7) == 0) &&
+            put_one(job, push, document, digest, err) < 0)
+            return -1;
+        if (tagged && put_one(job, push, document, tag, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- the image ----------------------------------------------------------------------------------
+ */
+
+int registry_for(const struct images_config *config, const struct reference *to,
+                 const struct registry_user *user, struct registry **registry, struct error *err)
+{
+    const struct registry_options options = {
+        .host = to->host,
+        .repository = to->repository,
+        .plain_http = host_is_plain(config, to->host),
+        .username = user->username,
+        .password = user->password,
+        .identity_token = user->identity_token,
+        .registry_token = user->registry_token,
+        .backoff_ms = config->backoff_ms,
+        .slow_s = config->slow_s,
+    };
+
+    return registry_open(registry, &options, err);
+}
+
+/* Which document is to be sent. */
+static int choose(struct job *job, const struct images_push_request *want,
+                  const struct image_info *image, struct descriptor *target, bool *alone,
+                  struct error *err)
+{
+    struct source source = { .job = job };
+    struct platform platform;
+    struct variant variant;
+
+    *alone = false;
+    if (want->platform == NULL)
+        return parts_choose(job, image->target, want->has_all_platforms && want->all_platforms,
+                            target, alone, err);
+    if (want->has_all_platforms && want->all_platforms)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "either one platform or all of them");
+    if (platform_wanted(want->platform, &platform, err) < 0 ||
+        variant_find(&source, image->target, &platform, &variant, err) < 0)
+        return -1;
+    *target = variant.manifest_blob;
+    return 0;
+}
+
+int image_send(struct job *job, const struct destination *destination,
+               const struct descriptor *target, struct images_push_reply *reply, struct error *err)
+{
+    struct push push = { .destination = destination };
+
+    if (parts_find(job, target, &push.parts, err) < 0 || upload_blobs(job, &push, reply, err) < 0)
+        return -1;
+    return put_documents(job, &push, err);
+}
+
+/* A name with a digest is one for that document alone. */
+int destination_check(const struct reference *to, const struct descriptor *target,
+                      struct error *err)
+{
+    if (to->digest[0] == '\0' || strcmp(to->digest, target->digest) == 0)
+        return 0;
+    return error_set(err, ERROR_INVALID_ARGUMENT, "what is to be sent has the digest %s",
+                     target->digest);
+}
+
+static int push(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct images *images = job_self(job);
+    const struct images_push_request *want = in;
+    const struct images_get_request get = { .name = want->name };
+    const struct registry_user user = { want->username, want->password, want->identity_token,
+                                        want->registry_token };
+    struct images_push_reply *reply = out;
+    struct descriptor *target = arena_alloc(job_arena(job), sizeof(*target));
+    char text[REFERENCE_TEXT_SIZE];
+    struct image_info image;
+    struct reference to;
+    struct destination destination = { .to = &to };
+    CLEANUP(registry_close) struct registry *registry = NULL;
+    bool alone;
+
+    if (call(job, &op_images_get, &get, &image, err) < 0 ||
+        reference_parse(want->reference != NULL ? want->reference : image.name, &to, err) < 0)
+        return -1;
+    if (choose(job, want, &image, target, &alone, err) < 0 ||
+        destination_check(&to, target, err) < 0 ||
+        registry_for(images->config, &to, &user, &registry, err) < 0)
+        return error_wrap(err, "push %.100s", want->name);
+    destination.registry = registry;
+    if (image_send(job, &destination, target, reply, err) < 0)
+        return error_wrap(err, "push %.100s", want->name);
+    reply->reference = arena_str(job_arena(job), reference_text(&to, text));
+    reply->target = target;
+    reply->alone = reply->has_alone = alone;
+    return 0;
+}
+
+int on_images_push(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    return request_run(request, push, err);
+}

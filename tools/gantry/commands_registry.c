@@ -1,0 +1,101 @@
+/* Commands about what registries have: tags ls, manifest inspect, manifest delete, referrers. */
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/terminal.h"
+#include "tools/gantry/at_registry.h"
+#include "tools/gantry/text.h"
+
+/* The one operand, and who asks. */
+static int ask(struct cli *cli, const struct args *args, const struct op *op, const char *type,
+               void *reply, struct error *err)
+{
+    struct images_ask_request want = { .reference = args->operands.items[0],
+                                       .artifact_type = type };
+    struct at_registry who;
+
+    if (at_registry_who(cli, args, want.reference, &who, err) < 0)
+        return -1;
+    want.username = who.username;
+    want.password = who.password;
+    want.identity_token = who.identity_token;
+    want.registry_token = who.registry_token;
+    return at_registry_call(cli, &who, true, op, &want, reply, err);
+}
+
+int command_tags_ls(struct cli *cli, const struct args *args, struct error *err)
+{
+    struct images_tags_reply reply;
+
+    if (ask(cli, args, &op_images_tags, NULL, &reply, err) < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(images_tags_reply_record(), &reply);
+    else
+        for (size_t i = 0; i < reply.tags.count; i++)
+            puts(printable(reply.tags.items[i], cli->arena));
+    return 0;
+}
+
+/* For a person, who may not see what terminals take for commands. */
+static void show_document(const char *text, struct arena *arena)
+{
+    json_t *json = json_loads(text, 0, NULL);
+
+    if (json != NULL)
+        json_print(json);
+    else
+        puts(printable(text, arena));
+    json_decref(json);
+}
+
+/* To a file or a pipe as it is: its digest can be verified there. */
+int command_manifest_inspect(struct cli *cli, const struct args *args, struct error *err)
+{
+    struct images_manifest_reply reply;
+
+    if (ask(cli, args, &op_images_manifest, NULL, &reply, err) < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(images_manifest_reply_record(), &reply);
+    else if (terminal_is(OUTPUT_FD))
+        show_document(reply.document, cli->arena);
+    else
+        fputs(reply.document, stdout);
+    return 0;
+}
+
+int command_manifest_delete(struct cli *cli, const struct args *args, struct error *err)
+{
+    struct images_forget_reply reply;
+
+    if (ask(cli, args, &op_images_forget, NULL, &reply, err) < 0)
+        return -1;
+    if (cli->json)
+        cli_print_json(images_forget_reply_record(), &reply);
+    else
+        printf("Removed: %s\n", printable(reply.reference, cli->arena));
+    return 0;
+}
+
+int command_referrers(struct cli *cli, const struct args *args, struct error *err)
+{
+    struct table *table = table_new(cli->arena, "DIGEST", "ARTIFACT TYPE", "SIZE", NULL);
+    struct images_referrers_reply reply;
+    const struct image_referrer *items;
+    char size[16];
+
+    if (ask(cli, args, &op_images_referrers, args_text(args, "artifact-type"), &reply, err) < 0)
+        return -1;
+    if (cli->json) {
+        cli_print_json(images_referrers_reply_record(), &reply);
+        return 0;
+    }
+    items = reply.referrers.items;
+    for (size_t i = 0; i < reply.referrers.count; i++)
+        table_row(table, items[i].blob->digest,
+                  items[i].artifact_type != NULL ? items[i].artifact_type : "",
+                  size_text(items[i].blob->size, size));
+    table_print(table, stdout);
+    return 0;
+}
