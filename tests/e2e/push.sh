@@ -117,6 +117,7 @@ is "it runs" hello "$out"
 step "a cut connection: the registry is asked how far it is, and gets what it has not"
 registry_stop
 registry_start "$work/cut"
+rm -f "$work/port" # an old one must not be taken for it
 /usr/bin/python3 "$source_folder/tests/helpers/cutting_proxy.py" "$registry" 12000000 "$work/passed" >"$work/port" &
 wait_until "the proxy listens" grep -q . "$work/port"
 proxy=127.0.0.1:$(<"$work/port")
@@ -137,6 +138,7 @@ step "a token service: a token for the whole push, and one more for what is moun
 registry_stop
 : >"$work/asked"
 registry_auth_token "$work" x >"$work/.out"
+rm -f "$work/port"
 /usr/bin/python3 "$source_folder/tests/helpers/token_service.py" "$work/token.key" "$work/token.crt" "$work/asked" \
     >"$work/port" &
 wait_until "the token service listens" grep -q . "$work/port"
@@ -172,6 +174,7 @@ has "its tags went with it" "not found" "$errors"
 
 step "copy"
 source_index=$(manifest_of many three | sha256sum)
+rm -f "$work/port" # an old one must not be taken for it
 /usr/bin/python3 "$source_folder/tests/helpers/cutting_proxy.py" "$registry" 1000000000 "$work/copied" >"$work/port" &
 wait_until "the proxy listens" grep -q . "$work/port"
 proxy=127.0.0.1:$(<"$work/port")

@@ -80,6 +80,17 @@ static int take_place(struct sending *sending, struct error *err)
 
 /* ---- the session -------------------------------------------------------------------- */
 
+/* What the answer to HEAD says of the blob; a store that the registry redirects to may know GET
+ * alone. */
+static bool says_nothing(const struct sending *sending)
+{
+    const struct http_answer *answer = http_answer(sending->line->http);
+    bool elsewhere = strncmp(answer->url, sending->home, strlen(sending->home)) != 0;
+
+    return answer->status == 404 || answer->status == 405 ||
+           (elsewhere && answer->status >= 400 && answer->status < 500);
+}
+
 /* 1: the registry has the blob. */
 static int look(struct sending *sending, struct error *err)
 {
@@ -87,8 +98,7 @@ static int look(struct sending *sending, struct error *err)
 
     if (request(sending, &head, err) == 0)
         return 1;
-    /* one that does not know HEAD is told nothing new by the upload */
-    return status_of(sending) == 404 || status_of(sending) == 405 ? 0 : -1;
+    return says_nothing(sending) ? 0 : -1;
 }
 
 static void take_chunk_size(struct sending *sending)

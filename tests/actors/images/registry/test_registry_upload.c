@@ -1,4 +1,5 @@
-/* test_registry_upload — REG-13, REG-14, REG-15: what is sent whole, mounted, in chunks, cut, led elsewhere, refused. */
+/* test_registry_upload — REG-13, REG-14, REG-15: what is sent whole, mounted, in chunks, cut, led
+ * elsewhere, refused. */
 #include "tests/actors/images/registry/registry_fixture.h"
 
 #include <sys/mman.h>
@@ -98,6 +99,24 @@ static void a_blob_that_is_there_is_not_sent(void **state)
     must_send(registry, &upload, SENT_NOTHING);
     assert_string_equal(server_seen(server, path, 0, "method"), "HEAD");
     assert_int_equal(server_count(server, NULL), 1);
+}
+
+static void a_store_that_knows_no_head_says_nothing(void **state)
+{
+    CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
+    CLEANUP(server_stop) struct registry_server *store = server_start(SERVER_HTTP);
+    CLEANUP(registry_close) struct registry *registry = open_fast(server);
+    const struct registry_upload upload = upload_of();
+    char location[200];
+
+    (void)state;
+    snprintf(location, sizeof(location), "Location: http://%s/x\r\n", server_host(store));
+    reply(server, path, 307, location);
+    reply(store, "/x", 403, NULL);
+    reply(server, UPLOADS, 202, "Location: one\r\n");
+    reply(server, SESSION, 201, NULL);
+    must_send(registry, &upload, SENT_BYTES);
+    assert_string_equal(server_seen(store, "/x", 0, "method"), "HEAD");
 }
 
 static void a_blob_goes_in_one_put_to_where_the_answer_leads(void **state)
@@ -719,6 +738,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blob_that_is_there_is_not_sent),
+        cmocka_unit_test(a_store_that_knows_no_head_says_nothing),
         cmocka_unit_test(a_blob_goes_in_one_put_to_where_the_answer_leads),
         cmocka_unit_test(an_empty_blob_can_be_sent),
         cmocka_unit_test(how_much_was_sent_is_told),
