@@ -11,6 +11,7 @@
 #include "actors/images/layers.h"
 #include "actors/images/push.h"
 #include "actors/images/registry.h"
+#include "actors/images/supply.h"
 #include "actors/images/verify.h"
 #include "platform/scope.h"
 
@@ -68,21 +69,23 @@ static int fetch_all(struct passage *passage, const struct images_copy_request *
 {
     struct source *source = &passage->source;
     const struct images *images = job_self(source->job);
-    const struct registry_user user = { want->source_username, want->source_password,
-                                        want->source_identity_token, want->source_registry_token };
-    CLEANUP(registry_close) struct registry *registry = NULL;
+    const struct images_pull_request user = { .username = want->source_username,
+                                              .password = want->source_password,
+                                              .identity_token = want->source_identity_token,
+                                              .registry_token = want->source_registry_token };
+    CLEANUP(supply_close) struct supply *supply = NULL;
     struct descriptor found;
     char name[REFERENCE_TEXT_SIZE];
     int result;
 
-    if (registry_for(images->config, from, &user, &registry, err) < 0)
+    if (supply_open(&supply, source->job, images->config, from, &user, err) < 0)
         return -1;
-    source->registry = registry;
+    source->supply = supply;
     result = target_resolve(source, from, &found, err) < 0 ||
                      image_verify(source->job, reference_text(from, name), &found, err) < 0
                  ? -1
                  : fetch(passage, want, &found, target, err);
-    source->registry = NULL;
+    source->supply = NULL;
     return result;
 }
 

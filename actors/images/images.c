@@ -4,6 +4,7 @@
 #include "actors/base/job.h"
 #include "actors/base/page.h"
 #include "actors/base/writer.h"
+#include "actors/images/health.h"
 #include "actors/images/verify.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -369,6 +370,7 @@ static void images_close(void *self)
     struct images *images = self;
 
     claims_free(images);
+    health_free(images);
     recent_free(&images->recent);
     db_close(&images->db);
 }
@@ -387,6 +389,10 @@ static const struct route routes[] = {
     { &op_images_pull, on_images_pull },  { &op_images_inspect, on_images_inspect },
     { &op_images_unpack, on_images_unpack }, { &op_images_claim, on_images_claim },
     { &op_images_release, on_images_release }, { &op_images_adopt, on_images_adopt },
+    { &op_images_hosts, on_images_hosts },
+    { &op_images_host_enter, on_images_host_enter },
+    { &op_images_host_leave, on_images_host_leave },
+    { &op_images_host_health, on_images_host_health },
     { 0 },
 };
 

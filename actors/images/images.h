@@ -22,6 +22,7 @@ struct images_config {
     const char *database;
     const char *default_driver;
     const char *const *plain_http; /* hosts that are spoken to without TLS; ends with NULL */
+    const char *const *hosts;      /* folders that say who is asked (hosts.h); ends with NULL */
     unsigned downloads;            /* layers of one pull at once */
     uint64_t unpack_max_bytes;     /* of one layer, uncompressed; 0: no limit */
     const char *verifiers; /* folder of programs that say what may come in; NULL or "": none */
@@ -30,11 +31,13 @@ struct images_config {
 };
 
 struct claim;
+struct health;
 
 struct images {
     const struct images_config *config;
     struct db *db; /* read-only */
     struct claim *claims;
+    struct health *health; /* of hosts */
     struct recent recent;
 };
 
@@ -56,6 +59,7 @@ int on_images_manifest(void *self, struct request *request, struct error *err);
 int on_images_forget(void *self, struct request *request, struct error *err);
 int on_images_referrers(void *self, struct request *request, struct error *err); /* referrers.c */
 int on_images_login(void *self, struct request *request, struct error *err);   /* login.c */
+int on_images_hosts(void *self, struct request *request, struct error *err);   /* explain.c */
 int on_images_inspect(void *self, struct request *request, struct error *err); /* inspect.c */
 int on_images_unpack(void *self, struct request *request, struct error *err);
 int on_images_adopt(void *self, struct request *request, struct error *err);

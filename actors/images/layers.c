@@ -106,7 +106,7 @@ static int take_claimed(struct job *job, struct work *work, unsigned tries, stru
                                              SET(size, blob->size) };
     struct content_ingest_reply place;
 
-    if (work->source->registry == NULL)
+    if (work->source->supply == NULL)
         return take_present(job, work, err);
     if (call(job, &op_content_ingest, &ingest, &place, err) < 0)
         return -1;
@@ -127,7 +127,7 @@ static int layer_job(struct job *job, const void *in, void *out, struct error *e
     int result;
 
     (void)out;
-    if (work->source->registry == NULL && !work->unpack)
+    if (work->source->supply == NULL && !work->unpack)
         return 0; /* nothing is asked for that is not here */
     work_report(job, "wait", work, 0);
     if (work->unpack && !work->prepared && snapshot_prepare(job, work, err) < 0)

@@ -14,7 +14,7 @@
 
 /*
  * Brings the variant's layers here, and its snapshots unless `no_unpack`.  With no
- * registry in the source, blobs must be here already.
+ * supply in the source, blobs must be here already.
  */
 int layers_take(struct source *source, const struct images_config *config, const char *driver,
                 bool no_unpack, struct variant *variant, struct error *err);

@@ -4,20 +4,30 @@
  * The daemon keeps none of them: whoever asks keeps what is to be kept, and sends it along with
  * each pull.  This only is done here because the daemon has the way to registries.
  */
+#include "actors/images/hosts.h"
 #include "actors/images/images.h"
 #include "actors/images/layers.h"
 #include "actors/images/registry.h"
 #include "platform/scope.h"
-#include "protocol/oci/name.h"
 
-bool host_is_plain(const struct images_config *config, const char *host)
+/* As the operator describes this very host, mirrors aside. */
+static int find_options(const struct images_config *config, const char *registry,
+                        struct arena *arena, struct registry_options *out, struct error *err)
 {
-    if (host_is_loopback(host))
-        return true;
-    for (const char *const *plain = config->plain_http; plain != NULL && *plain != NULL; plain++)
-        if (strcmp(*plain, host) == 0)
-            return true;
-    return false;
+    struct host_list hosts;
+
+    if (hosts_find(config, registry, arena, &hosts, err) < 0)
+        return -1;
+    for (size_t i = 0; i < hosts.count; i++)
+        if (!hosts.items[i].mirror) {
+            host_options(&hosts.items[i], registry, config, arena, out);
+            return 0;
+        }
+    *out = (struct registry_options){ .host = registry,
+                                      .plain_http = host_is_plain(config, registry),
+                                      .backoff_ms = config->backoff_ms,
+                                      .slow_s = config->slow_s };
+    return 0;
 }
 
 static int login(struct job *job, const void *in, void *out, struct error *err)
@@ -28,17 +38,14 @@ static int login(struct job *job, const void *in, void *out, struct error *err)
     struct registry_caller caller = caller_of(job);
     CLEANUP(registry_close) struct registry *registry = NULL;
     CLEANUP(registry_login_free) struct registry_login login = { 0 };
-    const struct registry_options options = {
-        .host = want->registry,
-        .plain_http = host_is_plain(images->config, want->registry),
-        .username = want->username,
-        .password = want->password,
-        .identity_token = want->identity_token,
-        .registry_token = want->registry_token,
-        .backoff_ms = images->config->backoff_ms,
-        .slow_s = images->config->slow_s,
-    };
+    struct registry_options options;
 
+    if (find_options(images->config, want->registry, job_arena(job), &options, err) < 0)
+        return -1;
+    options.username = want->username;
+    options.password = want->password;
+    options.identity_token = want->identity_token;
+    options.registry_token = want->registry_token;
     if (registry_open(&registry, &options, err) < 0 ||
         registry_login(registry, &caller, &login, err) < 0)
         return -1;

@@ -12,42 +12,23 @@
 #include "actors/images/layers.h"
 #include "actors/images/push.h"
 #include "actors/images/registry.h"
+#include "actors/images/supply.h"
 #include "actors/images/verify.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
-
-static int open_registry(const struct images_config *config, const struct images_pull_request *want,
-                         const struct reference *reference, struct registry **registry,
-                         struct error *err)
-{
-    const struct registry_options options = {
-        .host = reference->host,
-        .repository = reference->repository,
-        .plain_http = host_is_plain(config, reference->host),
-        .username = want->username,
-        .password = want->password,
-        .identity_token = want->identity_token,
-        .registry_token = want->registry_token,
-        .backoff_ms = config->backoff_ms,
-        .slow_s = config->slow_s,
-    };
-
-    return registry_open(registry, &options, err);
-}
 
 int target_resolve(struct source *source, const struct reference *reference,
                    struct descriptor *target, struct error *err)
 {
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
-    struct registry_caller caller = caller_of(source->job);
     struct arena *arena = job_arena(source->job);
     const struct map none = { 0 };
     struct bin bytes;
     const struct progress progress = { .stage = "resolve" };
 
     job_report(source->job, &progress);
-    if (registry_manifest(source->registry, &caller, reference_object(reference), 0, &document,
-                          err) < 0)
+    if (supply_manifest(source->supply, source->job, reference_object(reference), 0, &document,
+                        err) < 0)
         return -1;
     *target = (struct descriptor){
         .media_type = arena_str(arena, document.media_type),
@@ -112,27 +93,22 @@ static int find_variant(struct source *source, const struct images_pull_request 
     return all && err->code == ERROR_NOT_FOUND && want->platform == NULL ? 1 : -1;
 }
 
-static void registry_drop(struct registry **registry)
-{
-    registry_close(registry);
-}
-
 /* With the lease held: everything that is made here hangs on it. */
 static int bring(struct source *source, const struct images_pull_request *want,
                  const struct reference *reference, const char *name, const char *driver,
                  struct images_pull_reply *reply, struct error *err)
 {
     const struct images *images = job_self(source->job);
-    CLEANUP(registry_drop) struct registry *registry = NULL;
+    CLEANUP(supply_close) struct supply *supply = NULL;
     struct platform platform;
     struct descriptor target;
     struct variant variant = { 0 };
     int found;
 
     if (platform_wanted(want->platform, &platform, err) < 0 ||
-        open_registry(images->config, want, reference, &registry, err) < 0)
+        supply_open(&supply, source->job, images->config, reference, want, err) < 0)
         return -1;
-    source->registry = registry;
+    source->supply = supply;
     if (target_resolve(source, reference, &target, err) < 0 ||
         image_verify(source->job, name, &target, err) < 0 || /* before any layer is fetched */
         (found = find_variant(source, want, &target, &platform, &variant, err)) < 0 ||

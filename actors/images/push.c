@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/images/hosts.h"
 #include "actors/images/images.h"
 #include "actors/images/push.h"
 #include "actors/images/referrers.h"
@@ -272,21 +273,37 @@ static int put_documents(struct job *job, const struct push *push, struct error 
 /* ---- the image ----------------------------------------------------------------------------------
  */
 
+/* The registry itself, or the first host that is trusted with what is sent there. */
+static const struct host *receiver_of(const struct host_list *hosts)
+{
+    for (size_t i = 0; i < hosts->count; i++)
+        if (hosts->items[i].capabilities & HOST_PUSH)
+            return &hosts->items[i];
+    return NULL;
+}
+
 int registry_for(const struct images_config *config, const struct reference *to,
                  const struct registry_user *user, struct registry **registry, struct error *err)
 {
-    const struct registry_options options = {
-        .host = to->host,
-        .repository = to->repository,
-        .plain_http = host_is_plain(config, to->host),
-        .username = user->username,
-        .password = user->password,
-        .identity_token = user->identity_token,
-        .registry_token = user->registry_token,
-        .backoff_ms = config->backoff_ms,
-        .slow_s = config->slow_s,
-    };
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct registry_options options;
+    const struct host *host;
+    struct host_list hosts;
 
+    if (hosts_find(config, to->host, arena, &hosts, err) < 0)
+        return -1;
+    host = receiver_of(&hosts);
+    if (host == NULL)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "%s: none of its hosts may be sent to (%s)",
+                         to->host, hosts.items[0].origin);
+    host_options(host, to->host, config, arena, &options);
+    options.repository = to->repository;
+    if (!host->mirror) { /* another host has credentials of its own */
+        options.username = user->username;
+        options.password = user->password;
+        options.identity_token = user->identity_token;
+        options.registry_token = user->registry_token;
+    }
     return registry_open(registry, &options, err);
 }
 

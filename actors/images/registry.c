@@ -25,7 +25,7 @@ int registry_open(struct registry **registry, const struct registry_options *opt
     if (self == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a registry");
     snprintf(self->host, sizeof(self->host), "%s", registry_host_of(options->host));
-    snprintf(self->repository, sizeof(self->repository), "%s/%s", options->host,
+    snprintf(self->repository, sizeof(self->repository), "%s/%s", registry_named(options),
              options->repository != NULL ? options->repository : "");
     if (fetcher_start(&self->fetcher, options, err) < 0) {
         free(self);

@@ -37,6 +37,10 @@ struct registry_options {
     const char *host;       /* as in references: docker.io, quay.io, localhost:5000, [::1]:5000 */
     const char *repository; /* library/busybox; NULL: the registry itself, to log in alone */
     bool plain_http;        /* the user allowed it for this host; else https */
+    const char *path;       /* of the API [/v2] */
+    const char *named;      /* `host` is a mirror of this registry, and is told so (?ns=) [host] */
+    const char *headers;    /* "Name: value", one a line: sent to `host` alone */
+    const char *proxy;      /* whatever the environment says [what it says] */
 
     /* Sent to `host`, or to the token service that it names, and only after it asked. */
     const char *username; /* [anonymous] */
@@ -44,11 +48,11 @@ struct registry_options {
     const char *identity_token; /* instead of both, to the token service: OAuth's refresh token */
     const char *registry_token; /* instead of everything: sent to `host` as it is */
 
-    const char *ca_file;     /* PEM: believed instead of the system's authorities */
-    const char *client_cert; /* PEM, for registries that want one */
-    const char *client_key;  /* PEM [inside client_cert] */
-    bool skip_verify;        /* believe any certificate */
-    const char *user_agent;  /* [gantry/VERSION] */
+    const char *ca_file;      /* PEM, several one a line: believed besides the system's authorities */
+    const char *client_cert;  /* PEM, for registries that want one */
+    const char *client_key;   /* PEM [inside client_cert] */
+    bool skip_verify;         /* believe any certificate */
+    const char *user_agent;   /* [gantry/VERSION] */
 
     unsigned tries;       /* without progress between them [5] */
     unsigned backoff_ms;  /* before the second try; doubles up to 30 s, jittered [500] */
@@ -91,7 +95,8 @@ void registry_document_free(struct registry_document *document); /* for CLEANUP(
  * there is none.  Asked by digest, the bytes must have that digest; asked by tag, the one
  * the registry names (sha256 when it names none).  `out` is freed by the caller.
  * Errors: NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED (over
- * 4 MiB, or too many requests: then with retry_ms), UNAVAILABLE, DATA_LOSS (another digest
+ * 4 MiB, or too many requests: then with retry_ms), UNAVAILABLE (with os where there was no
+ * connection: another request would hear the same), DATA_LOSS (another digest
  * or size), INVALID_ARGUMENT (neither tag nor digest), and whatever check says.
  */
 int registry_manifest(struct registry *registry, const struct registry_caller *caller,

@@ -76,6 +76,9 @@ int registry_options_check(const struct registry_options *options, struct error 
     if (options->host == NULL || !is_host(options->host))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a registry",
                          options->host != NULL ? options->host : "");
+    if (options->named != NULL && !is_host(options->named))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a registry",
+                         options->named);
     if (options->repository != NULL && !registry_is_repository(options->repository))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a repository",
                          options->repository);
@@ -95,6 +98,11 @@ int registry_options_check(const struct registry_options *options, struct error 
 bool registry_has_secret(const struct registry_options *options)
 {
     return options->username != NULL || options->identity_token != NULL;
+}
+
+const char *registry_named(const struct registry_options *options)
+{
+    return options->named != NULL ? options->named : options->host;
 }
 
 /* Docker Hub is named one way and reached another. */

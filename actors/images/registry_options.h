@@ -28,6 +28,9 @@ bool registry_is_repository(const char *text);
 /* Grammar of the distribution-spec. */
 bool registry_is_tag(const char *text);
 
+/* What messages call the registry: the one in the image's name, whoever is asked for it. */
+const char *registry_named(const struct registry_options *options);
+
 /* Docker Hub is named one way and reached another. */
 const char *registry_host_of(const char *host);
 

@@ -7,6 +7,7 @@
 #include "actors/images/variant.h"
 
 #include "actors/images/registry.h"
+#include "actors/images/supply.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 
@@ -23,16 +24,15 @@ int platform_wanted(const char *text, struct platform *out, struct error *err)
 static int take_document(struct source *source, const struct descriptor *blob, struct bin *out, struct error *err)
 {
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
-    struct registry_caller caller = caller_of(source->job);
     struct error missing = { 0 };
 
     if (digest_require(blob->digest, err) < 0)
         return -1;
     if (blob_get(source->job, blob, MANIFEST_BYTES_MAX, out, &missing) == 0)
         return 0;
-    if (source->registry == NULL || missing.code == ERROR_CANCELLED || missing.code == ERROR_DEADLINE_EXCEEDED)
+    if (source->supply == NULL || missing.code == ERROR_CANCELLED || missing.code == ERROR_DEADLINE_EXCEEDED)
         return *err = missing, -1;
-    if (registry_manifest(source->registry, &caller, blob->digest, blob->size, &document, err) < 0)
+    if (supply_manifest(source->supply, source->job, blob->digest, blob->size, &document, err) < 0)
         return -1;
     *out = (struct bin){ arena_copy(job_arena(source->job), document.bytes, document.size), document.size };
     source->downloaded += document.size;
@@ -53,9 +53,24 @@ static int to_memory(void *ctx, uint64_t at, const void *data, size_t size, stru
     return 0;
 }
 
+/* From hosts in turn, until one sends what was asked for. */
+static int fetch_config(struct source *source, const struct registry_blob *want, struct into_memory *memory,
+                        struct error *err)
+{
+    struct supply_trip trip;
+
+    do {
+        memory->buffer.size = 0;
+        if (supply_blob(source->supply, source->job, want, &trip, err) < 0)
+            return -1;
+        if (digest_verify(want->digest, memory->buffer.data, memory->buffer.size, err) == 0)
+            return 0;
+    } while (supply_distrust(source->supply, &trip));
+    return -1;
+}
+
 static int take_config(struct source *source, const struct descriptor *blob, struct bin *out, struct error *err)
 {
-    struct registry_caller caller = caller_of(source->job);
     struct into_memory memory = { 0 };
     struct registry_blob want = { .digest = blob->digest, .size = blob->size, .sink = to_memory, .ctx = &memory };
     struct error missing = { 0 };
@@ -68,11 +83,9 @@ static int take_config(struct source *source, const struct descriptor *blob, str
                          (unsigned long long)blob->size, IMAGE_CONFIG_BYTES_MAX);
     if (blob_get(source->job, blob, IMAGE_CONFIG_BYTES_MAX, out, &missing) == 0)
         return 0;
-    if (source->registry == NULL || missing.code == ERROR_CANCELLED || missing.code == ERROR_DEADLINE_EXCEEDED)
+    if (source->supply == NULL || missing.code == ERROR_CANCELLED || missing.code == ERROR_DEADLINE_EXCEEDED)
         return *err = missing, -1;
-    result = registry_blob(source->registry, &caller, &want, err);
-    if (result == 0)
-        result = digest_verify(blob->digest, memory.buffer.data, memory.buffer.size, err);
+    result = fetch_config(source, &want, &memory, err);
     if (result == 0) {
         *out = (struct bin){ arena_copy(job_arena(source->job), memory.buffer.data, memory.buffer.size), memory.buffer.size };
         source->downloaded += memory.buffer.size;
@@ -107,7 +120,7 @@ static int store_index(struct source *source, const struct descriptor *blob, con
 {
     struct map labels = labels_new(source, 1);
 
-    if (source->registry == NULL)
+    if (source->supply == NULL)
         return 0; /* it came from the store */
     add_label(&labels, arena_printf(job_arena(source->job), REF_CONTENT "m.%zu", (size_t)(chosen - index->entries)),
               chosen->blob.digest);
@@ -120,7 +133,7 @@ static int store_variant(struct source *source, const struct variant *variant, s
     struct arena *arena = job_arena(source->job);
     struct map labels = labels_new(source, variant->layer_count + 1), config = labels_new(source, 1);
 
-    if (source->registry == NULL)
+    if (source->supply == NULL)
         return 0;
     if (source->driver != NULL && variant->is_image && variant->layer_count > 0)
         add_label(&config, arena_printf(arena, "containerd.io/gc.ref.snapshot.%s", source->driver),

@@ -14,12 +14,12 @@
 #include "protocol/oci/manifest.h"
 #include "protocol/oci/media.h"
 
-struct registry;
+struct supply;
 
 /* Where documents come from. */
 struct source {
     struct job *job;
-    struct registry *registry;   /* NULL: only from here */
+    struct supply *supply;       /* NULL: only from here */
     const char *origin;          /* label containerd.io/distribution.source.<host>, its host; NULL: none */
     const char *repository;      /* its value */
     const char *driver;          /* the config leads to snapshots of this driver; NULL: to none */

@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#define TOML_EXCEPTIONS 1
-#include <toml++/toml.h>
+#include "actors/base/toml.hpp"
 
 extern "C" {
 #include "actors/supervisor/config.h"
@@ -209,11 +208,24 @@ bool is_host(const std::string &text)
     return !text.empty() && text.size() <= 255 && text.find_first_of("/@ ") == std::string::npos;
 }
 
+/* As containerd's config_path: /a, or /a:/b */
+bool is_folders(const std::string &text)
+{
+    for (size_t at = 0; at <= text.size(); at = text.find(':', at) + 1) {
+        if (at >= text.size() || text[at] != '/')
+            return false;
+        if (text.find(':', at) == std::string::npos)
+            return true;
+    }
+    return false;
+}
+
 const demand demands[] = {
     { "root", is_folder, "an absolute path" },
     { "state", is_short_folder, "an absolute path of at most 80 bytes" },
     { "listen", is_endpoint, "a list of one endpoint or more, ipc:///PATH of at most 107 bytes" },
     { "group", is_group, "the name of a group, or \"\" for root alone" },
+    { "registries.hosts", is_folders, "a list of absolute paths" },
     { "verifiers.folder", is_folder_or_none, "an absolute path, or \"\" for none" },
     { "registries.plain_http", is_host, "a list of registries, host or host:port" },
 };
@@ -431,6 +443,8 @@ int load(holder &config, const char *path, bool must_exist, config_warning *warn
         return error_set(err, ERROR_INVALID_ARGUMENT, "%s:%u: %s", path,
                          static_cast<unsigned>(problem.source().begin.line),
                          std::string(problem.description()).c_str());
+    } catch (const std::logic_error &problem) {
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s: %s", path, problem.what());
     }
 }
 

@@ -137,6 +137,7 @@ static void configure_services(struct engine *engine)
         .database = engine->database,
         .default_driver = config->snapshotter,
         .plain_http = config->plain_http,
+        .hosts = config->hosts,
         .downloads = (unsigned)config->downloads,
         .unpack_max_bytes = config->layer_size,
         .verifiers = config->verifiers,

@@ -6,6 +6,7 @@
 #
 #   registry_start FOLDER [AUTH [TLS]]   sets `registry` to host:port and `registry_pid`; data and log in
 #                            FOLDER.  AUTH and TLS are lines of its configuration:
+#                            `registry_probe`: options with which curl is let in there
 #   registry_auth_basic FOLDER    prints AUTH: the user "user" with the password "secret"
 #   registry_auth_token FOLDER REALM   prints AUTH: tokens of REALM, signed with FOLDER/token.key
 #   registry_stop           ends it; harmless when there is none
@@ -63,7 +64,7 @@ CONFIG
         docker-registry serve "$folder/config.yml" >"$folder/log" 2>&1 </dev/null &
         registry_pid=$!
         for _ in $(seq 1000); do
-            status=$(curl -sk -o "$folder/answer" -w '%{http_code}' "$scheme://127.0.0.1:$port/v2/" || true)
+            status=$(curl -sk ${registry_probe:-} -o "$folder/answer" -w '%{http_code}' "$scheme://127.0.0.1:$port/v2/" || true)
             if [ "$status" = 200 ] || [ "$status" = 401 ]; then
                 registry=127.0.0.1:$port
                 return 0

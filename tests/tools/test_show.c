@@ -269,6 +269,7 @@ static void completion_knows_commands_options_and_values(void **state)
     } cases[] = {
         { "gantry im", 1, "images import " },
         { "gantry namespace c", 2, "create " },
+        { "gantry registry e", 2, "explain " },
         { "gantry manifest in", 2, "inspect " },
         { "gantry tags ls --user", 3, "--username " },
         { "gantry -n x run --memory-s", 4, "--memory-swap " },

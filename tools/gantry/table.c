@@ -347,6 +347,13 @@ const struct command commands[] = {
     { .name = "logout", .operands = "[REGISTRY]", .most = 1, .complete = COMPLETE_REGISTRIES,
       .run = command_logout,
       .doc = "Forget the name and password that login has kept" },
+    { .name = "registry explain", .operands = "IMAGE", .least = 1, .most = 1, .complete = COMPLETE_IMAGES,
+      .run = command_registry_explain,
+      .doc = "Show which hosts are asked for an image, in which order, and how they are",
+      .more = "The daemon's setting registries.hosts names folders with containerd's hosts.toml and with docker's "
+              "certificates (/etc/gantry/certs.d). Shown is what is in force now: each host with what it is trusted "
+              "with (pull: by digest; resolve: what a tag means; push), the file and line that say so, under which "
+              "name it is asked, and its health: a host that fails is left out for a while that grows." },
     { .name = "images", .operands = "", .options = images_options, .run = command_images,
       .doc = "List images" },
     { .name = "rmi", .operands = "IMAGE...", .least = 1, .most = -1,

@@ -65,6 +65,21 @@ static struct errand errand_of(const struct registry *registry, const struct fet
                             .by_token = get->bearer != NULL };
 }
 
+/* A mirror may stand for several registries: it is told whose images are asked for, as containerd
+   tells it. */
+static void add_name(const char *named, char url[URL_SIZE])
+{
+    size_t at = strlen(url);
+
+    if (named == NULL)
+        return;
+    snprintf(url + at, URL_SIZE - at, "%cns=", strchr(url, '?') != NULL ? '&' : '?');
+    for (at += 4; *named != '\0' && at + 4 < URL_SIZE; named++)
+        at += (size_t)snprintf(url + at, URL_SIZE - at,
+                               strchr(":[]", *named) != NULL ? "%%%02X" : "%c",
+                               (unsigned char)*named);
+}
+
 void fetch_home(const struct registry *registry, char out[HOST_TEXT_SIZE + 16])
 {
     snprintf(out, HOST_TEXT_SIZE + 16, "%s://%s/", registry->options.plain_http ? "http" : "https",
@@ -87,15 +102,16 @@ static void scopes_of(const struct registry *registry, const struct fetch *fetch
 
 static void address(const struct registry *registry, const struct fetch *fetch, char url[URL_SIZE])
 {
-    char home[HOST_TEXT_SIZE + 16];
+    const char *scheme = registry->options.plain_http ? "http" : "https";
 
-    fetch_home(registry, home);
-    if (fetch->kind == NULL)
-        snprintf(url, URL_SIZE, "%sv2/", home);
-    else
-        snprintf(url, URL_SIZE, "%sv2/%s/%s/%s%s%s", home, registry->options.repository,
-                 fetch->kind, fetch->name, fetch->query != NULL ? "?" : "",
-                 fetch->query != NULL ? fetch->query : "");
+    if (fetch->kind == NULL) {
+        snprintf(url, URL_SIZE, "%s://%s%s/", scheme, registry->host, registry->options.path);
+        return;
+    }
+    snprintf(url, URL_SIZE, "%s://%s%s/%s/%s/%s%s%s", scheme, registry->host,
+             registry->options.path, registry->options.repository, fetch->kind, fetch->name,
+             fetch->query != NULL ? "?" : "", fetch->query != NULL ? fetch->query : "");
+    add_name(registry->options.named, url);
 }
 
 int fetch_try(struct line *line, const struct fetch *fetch, const struct registry_caller *caller,
@@ -107,6 +123,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
     struct http_get get = { .method = fetch->method,
                             .body = fetch->body,
                             .accept = fetch->accept,
+                            .headers = elsewhere ? NULL : registry->options.headers,
                             .from = fetch->from,
                             .begin = fetch->begin,
                             .data = fetch->data,

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/images/registry/authorities.h"
 #include "actors/images/registry/http_headers.h"
 #include "platform/platform.h"
 
 #define CHECK_MS         100
 #define HEADER_BYTES_MAX (128u << 10)
 #define RECEIVE_BYTES    (128L << 10)
+#define HEADER_MAX       8192 /* of one that the operator adds */
 #define SEND_BYTES       (256L << 10)
 #define PATIENCE         10 /* times longer than for bytes: a registry hashes and copies what it got */
 
@@ -23,6 +25,7 @@ struct http {
     CURL *easy;
     const struct registry_options *options; /* the registry's; outlives this */
     struct http_answer answer;
+    char *authorities; /* all files of them, where there are several; NULL: at most one */
 
     /* of the transfer under way */
     const struct http_get *get;
@@ -49,6 +52,11 @@ int http_open(struct http **http, const struct registry_options *options, struct
         http_close(&self);
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a connection");
     }
+    if (options->ca_file != NULL && strchr(options->ca_file, '\n') != NULL &&
+        authorities_read(options->ca_file, &self->authorities, err) < 0) {
+        http_close(&self);
+        return -1;
+    }
     curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, 4L);
     *http = self;
     return 0;
@@ -64,6 +72,7 @@ void http_close(struct http **http)
     curl_easy_cleanup(self->easy);
     curl_multi_cleanup(self->multi);
     free(self->answer.location);
+    free(self->authorities);
     free(self);
 }
 
@@ -181,6 +190,19 @@ static int on_seek(void *ctx, curl_off_t at, int origin)
 
 /* ---- one transfer ---------------------------------------------------------- */
 
+/* Besides those of the system: curl reads its folder of them (CURLOPT_CAPATH) either way. */
+static void set_authorities(struct http *http)
+{
+    struct curl_blob blob = { .data = http->authorities, .flags = CURL_BLOB_NOCOPY };
+
+    if (http->authorities != NULL) {
+        blob.len = strlen(http->authorities);
+        curl_easy_setopt(http->easy, CURLOPT_CAINFO_BLOB, &blob);
+    } else if (http->options->ca_file != NULL) {
+        curl_easy_setopt(http->easy, CURLOPT_CAINFO, http->options->ca_file);
+    }
+}
+
 static void set_connection(struct http *http)
 {
     const struct registry_options *options = http->options;
@@ -197,14 +219,30 @@ static void set_connection(struct http *http)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_ms);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)options->slow_bytes);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)options->slow_s);
-    if (options->ca_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+    set_authorities(http);
+    if (options->proxy != NULL) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    }
     if (options->client_cert != NULL)
         curl_easy_setopt(easy, CURLOPT_SSLCERT, options->client_cert);
     if (options->client_key != NULL)
         curl_easy_setopt(easy, CURLOPT_SSLKEY, options->client_key);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->skip_verify ? 0L : 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->skip_verify ? 0L : 2L);
+}
+
+static struct curl_slist *add_headers(struct curl_slist *list, const char *lines)
+{
+    char line[HEADER_MAX];
+
+    for (size_t size; lines != NULL && *lines != '\0'; lines += size + (lines[size] == '\n')) {
+        size = strcspn(lines, "\n");
+        snprintf(line, sizeof(line), "%.*s", (int)size, lines);
+        list = curl_slist_append(list, line);
+        memory_wipe(line, sizeof(line));
+    }
+    return list;
 }
 
 static struct curl_slist *header_add(struct curl_slist *list, const char *name, const char *value)
@@ -221,6 +259,7 @@ static struct curl_slist *header_list(const struct http_get *get)
 {
     struct curl_slist *list = header_add(NULL, "Accept", get->accept);
 
+    list = add_headers(list, get->headers);
     if (get->body == NULL)
         return list;
     /* curl would say that an empty body is a form */

@@ -69,6 +69,7 @@ struct http_get {
     const char *form;             /* POSTed there; NULL: none */
     const struct http_body *body; /* for methods that send something; NULL: nothing is sent */
     const char *accept;           /* NULL: anything */
+    const char *headers;          /* others, one a line; NULL: none */
     const char *bearer;           /* a token, or NULL */
     const char *username;         /* Basic, or NULL */
     const char *password;

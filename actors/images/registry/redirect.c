@@ -116,7 +116,7 @@ enum http_fate http_follow(struct http *http, const struct http_get *get, bool *
             return astray(http, err);
         if (!is_same_host(home, here)) {
             *at_home = false;
-            next.bearer = next.username = next.password = NULL;
+            next.bearer = next.username = next.password = next.headers = NULL;
         }
     }
     error_set(err, ERROR_UNKNOWN, "it redirects in circles");

@@ -3,7 +3,8 @@
  * told.
  *
  * Done by hand, because what may follow a redirect is the question: never
- * credentials once another host (name, port or scheme) was asked, not even back home;
+ * credentials, nor headers that are for the first host, once another (name, port or
+ * scheme) was asked, not even back home;
  * never from https to http; not more than ten times.  What sends something is repeated only where
  * the answer says that it should be (307, 308).
  */

@@ -42,6 +42,8 @@ static void set_defaults(struct registry_options *options)
 {
     if (options->user_agent == NULL)
         options->user_agent = "gantry/" GANTRY_VERSION;
+    if (options->path == NULL)
+        options->path = "/v2";
     set_default(&options->tries, 5);
     set_default(&options->backoff_ms, 500);
     set_default(&options->wait_max_ms, 60000);
@@ -54,7 +56,8 @@ static void set_defaults(struct registry_options *options)
     {                                                                                         \
         &(options)->host, &(options)->repository, &(options)->username, &(options)->password, \
             &(options)->ca_file, &(options)->client_cert, &(options)->client_key,             \
-            &(options)->user_agent, &(options)->identity_token, &(options)->registry_token    \
+            &(options)->user_agent, &(options)->identity_token, &(options)->registry_token,   \
+            &(options)->path, &(options)->named, &(options)->headers, &(options)->proxy       \
     }
 
 /* All of them, or NULL in the place of those that did not fit into memory. */
@@ -73,7 +76,8 @@ static void drop_strings(struct registry_options *options)
 {
     const char **strings[] = STRINGS(options);
 
-    const char *secrets[] = { options->password, options->identity_token, options->registry_token };
+    const char *secrets[] = { options->password, options->identity_token, options->registry_token,
+                              options->headers };
 
     for (size_t i = 0; i < COUNT_OF(secrets); i++)
         if (secrets[i] != NULL)

@@ -152,8 +152,8 @@ int registry_blob(struct registry *registry, const struct registry_caller *calle
         return -1;
     if (blob->offset == blob->size)
         return 0;
-    snprintf(what, sizeof(what), "blob %.19s of %s/%s", blob->digest, registry->options.host,
-             registry->options.repository);
+    snprintf(what, sizeof(what), "blob %.19s of %s/%s", blob->digest,
+             registry_named(&registry->options), registry->options.repository);
     if (line_take(registry, &line, err) < 0)
         return -1;
     while (try_once(&transfer, &line, caller, &may_pass, err) < 0) {

@@ -5,6 +5,7 @@
 #include "actors/images/registry/registry_errors.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -205,6 +206,7 @@ static int tls_failed(const struct errand *errand, const struct http_answer *ans
     plain_text(answer->reason, strlen(answer->reason), reason, sizeof(reason));
     error_set(err, ERROR_UNAVAILABLE, "%s: no secure connection to %s: %s", errand->what, host,
               reason);
+    err->os = EPROTO;
     if (answer->curl == CURLE_PEER_FAILED_VERIFICATION)
         return error_hint(err, "have this machine trust the authority that signed its certificate");
     if (answer->curl == CURLE_SSL_CONNECT_ERROR)
@@ -225,6 +227,19 @@ static int no_http(const struct errand *errand, const struct http_answer *answer
     return -1;
 }
 
+/* A number for programs: whoever asks this host, for whatever, will hear the same. */
+static int number_of(int curl)
+{
+    switch (curl) {
+    case CURLE_COULDNT_CONNECT:
+        return ECONNREFUSED;
+    case CURLE_OPERATION_TIMEDOUT:
+        return ETIMEDOUT;
+    default:
+        return EHOSTUNREACH;
+    }
+}
+
 int registry_unanswered(const struct errand *errand, const struct http_answer *answer,
                         struct error *err)
 {
@@ -241,6 +256,8 @@ int registry_unanswered(const struct errand *errand, const struct http_answer *a
     plain_text(answer->reason, strlen(answer->reason), reason, sizeof(reason));
     error_set(err, ERROR_UNAVAILABLE, "%s: %s %s: %s", errand->what,
               connected ? "the connection broke to" : "cannot reach", host, reason);
+    if (!connected)
+        err->os = number_of(answer->curl);
     /* Perhaps a handshake that nobody answers; curl 8.14 does not tell that from no connection. */
     if (!connected && answer->curl == CURLE_OPERATION_TIMEDOUT && !errand->plain_http)
         hint_plain_http(errand, err);

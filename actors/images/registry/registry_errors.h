@@ -35,7 +35,8 @@ struct errand {
 int registry_refused(const struct errand *errand, const struct http_answer *answer,
                      struct error *err);
 
-/* The same for an attempt that ended without an answer (BROKEN, UNREACHED, FAILED). */
+/* The same for an attempt that ended without an answer (BROKEN, UNREACHED, FAILED).  err->os is set
+   where there was no connection. */
 int registry_unanswered(const struct errand *errand, const struct http_answer *answer,
                         struct error *err);
 

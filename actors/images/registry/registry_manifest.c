@@ -154,7 +154,7 @@ int registry_manifest(struct registry *registry, const struct registry_caller *c
     if (!by_digest && !registry_is_tag(tag_or_digest))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is neither tag nor digest",
                          tag_or_digest);
-    snprintf(what, sizeof(what), "image %s/%s%s%s", registry->options.host,
+    snprintf(what, sizeof(what), "image %s/%s%s%s", registry_named(&registry->options),
              registry->options.repository, by_digest ? "@" : ":", tag_or_digest);
     intake.what = what;
     if (size > REGISTRY_DOCUMENT_MAX)

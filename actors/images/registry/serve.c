@@ -324,6 +324,10 @@ static void open_registry(struct service *service, const struct fetch_open *open
         .host = open->host,
         .repository = open->repository,
         .plain_http = open->plain_http,
+        .path = open->path,
+        .named = open->named,
+        .headers = open->headers,
+        .proxy = open->proxy,
         .username = open->username,
         .password = open->password,
         .identity_token = open->identity_token,
@@ -362,6 +366,7 @@ static int take_open(struct service *service, char *packet, size_t size, struct 
     secret_wipe(open.password);
     secret_wipe(open.identity_token);
     secret_wipe(open.registry_token);
+    secret_wipe(open.headers);
     memory_wipe(packet, size);
     return 0;
 }
