@@ -95,8 +95,8 @@ groups() { find /sys/fs/cgroup -type d -path "*$prefix*" 2>/dev/null || true; }
 
 remove_groups() {
     local group left
-    for _ in 1 2 3; do # who is still in them
-        left=$(own_processes)
+    for _ in 1 2 3; do # who is still in them; a container's processes carry no mark of ours but that
+        left=$({ own_processes; find /sys/fs/cgroup -path "*$prefix*" -name cgroup.procs -exec cat {} +; } 2>/dev/null | sort -u)
         [ -n "$left" ] || break
         kill -9 $left 2>/dev/null || true
     done

@@ -14,6 +14,7 @@ run_for 0 gantry create --name fresh "$busybox" echo fresh
 
 step "the host goes down: no process is left, and nothing of the folder for run-time state"
 pids=$(gantry ps -q | xargs -n 1 "$GANTRY_BIN/gantry" --host "ipc://$work/s/gantry.sock" inspect | jq '.[0].pid')
+ids=$(gantry ps -q --no-trunc)
 daemon_kill
 for pid in $(own_processes); do
     if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q gantry-shim; then kill -9 "$pid"; fi
@@ -21,6 +22,7 @@ done
 for pid in $pids; do kill -9 "$pid" 2>/dev/null || true; done
 for pid in $pids; do wait_until "process $pid ends" eval "! kill -0 $pid 2>/dev/null"; done
 rm -rf "${work:?}/s"
+for id in $ids; do find /sys/fs/cgroup -depth -type d -name "$id" -exec rmdir {} +; done
 
 step "and comes up"
 export GANTRY_TEST_BOOT_ID=the-second-boot
