@@ -117,6 +117,17 @@ static void redirect_own(int from, int to)
     dup2(from, to); /* clears close-on-exec of `to` */
 }
 
+/* A process that was only forked has no thread of the sanitizer's, which its work would wait for. */
+static int begin_anew(const char *const *words UNUSED, struct error *err UNUSED)
+{
+#ifdef __SANITIZE_THREAD__
+    execv("/proc/self/exe", (char **)(uintptr_t)words);
+    return error_sys(err, errno, "start our own program again");
+#else
+    return 0;
+#endif
+}
+
 /*
  * In the child: what posix_spawn() does for a program.  It ends with the shim, as a command that
  * was killed with it would; the container's first process, its child, does not.
@@ -149,7 +160,7 @@ static int native_main(const char *const *argv, const struct ends *ends, pid_t s
     prctl(PR_SET_NAME, "gantry-oci");
     for (; argv[argc] != NULL; argc++)
         self[argc + 2] = argv[argc];
-    if (self_begin((char **)(uintptr_t)self, &err) < 0) {
+    if (self_begin((char **)(uintptr_t)self, &err) < 0 || begin_anew(self, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
