@@ -203,10 +203,14 @@ struct child_words {
     char *output; /* room for `room` bytes; gets a NUL behind its end */
     size_t room;
     size_t output_size;
+    bool all; /* its stderr is part of the output, and of too much the beginning is enough */
     int wait_ms; /* at most */
+    int (*check)(void *ctx, struct error *err); /* asked some times a second: -1 ends it; may be NULL */
+    void *ctx;
 };
-/* Starts it, hands it the input, takes its output, waits for its end; its stderr is ours.
-   DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED ("it ..."): it was killed.  `path` as for child_start(). */
+/* Starts it, hands it the input, takes its output, waits for its end.  Its stderr is ours, unless
+   `all` is wanted.  DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED ("it ..."), what check says: it was killed,
+   with what it has started.  `path` as for child_start(). */
 int child_ask(const char *const *argv, const char *path, struct child_words *words, int *status,
               struct error *err);
 

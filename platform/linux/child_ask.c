@@ -2,9 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
@@ -26,31 +24,11 @@ static void asking_drop(struct asking *asking)
     child_drop(&asking->child);
 }
 
-/* A reader who has gone is no reason to die: the signal that tells of it is taken back. */
-static ssize_t write_quietly(int file, const void *data, size_t size)
-{
-    const struct timespec at_once = { 0 };
-    sigset_t pipe_signal, before;
-    ssize_t written;
-    int failure;
-
-    sigemptyset(&pipe_signal);
-    sigaddset(&pipe_signal, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-    written = write(file, data, size);
-    failure = errno;
-    if (written < 0 && failure == EPIPE)
-        sigtimedwait(&pipe_signal, NULL, &at_once);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = failure;
-    return written;
-}
-
 static void say(struct asking *asking)
 {
     const struct child_words *words = asking->words;
-    ssize_t written = write_quietly(asking->child.input, (const char *)words->input + asking->sent,
-                                    words->input_size - asking->sent);
+    int64_t written = child_say(&asking->child, (const char *)words->input + asking->sent,
+                                words->input_size - asking->sent);
 
     if (written > 0)
         asking->sent += (size_t)written;
@@ -61,15 +39,19 @@ static void say(struct asking *asking)
 static int hear(struct asking *asking, struct error *err)
 {
     struct child_words *words = asking->words;
-    ssize_t got =
-        read(asking->child.output, words->output + asking->heard, words->room - asking->heard);
+    char rest[4096]; /* what there is no room for */
+    bool is_full = asking->heard == words->room - 1;
+    ssize_t got = is_full ? read(asking->child.output, rest, sizeof(rest))
+                          : read(asking->child.output, words->output + asking->heard,
+                                 words->room - 1 - asking->heard);
 
     if (got < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : error_sys(err, errno, "read from a pipe");
-    asking->heard += (size_t)got;
     if (got == 0)
         file_close(&asking->child.output);
-    if (asking->heard == words->room)
+    if (!is_full)
+        asking->heard += (size_t)got;
+    else if (got > 0 && !words->all)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "it says more than %zu bytes",
                          words->room - 1);
     return 0;
@@ -81,6 +63,8 @@ static int look(struct asking *asking, struct error *err)
                             { .fd = asking->child.output, .events = POLLIN } };
     int ready;
 
+    if (asking->words->check != NULL && asking->words->check(asking->words->ctx, err) < 0)
+        return -1;
     if (clock_monotonic() > asking->end)
         return error_set(err, ERROR_DEADLINE_EXCEEDED, "it does not answer within %d s",
                          asking->words->wait_ms / 1000);
@@ -105,7 +89,12 @@ int child_ask(const char *const *argv, const char *path, struct child_words *wor
               struct error *err)
 {
     const struct child_options options = {
-        .argv = argv, .path = path, .input = true, .output = true, .errors = 2
+        .argv = argv,
+        .path = path,
+        .input = true,
+        .output = true,
+        .errors = words->all ? 1 : 2,
+        .leads = true,
     };
     CLEANUP(asking_drop) struct asking asking = { .words = words };
 

@@ -72,9 +72,9 @@ refuses() { # WORDS
     nothing_is_here
 }
 verifier 30-hangs <<<$'#!/bin/sh\nexec sleep 1000'
-refuses "has not ended in time"
+refuses "does not answer within 2 s"
 verifier 30-hangs-behind <<<$'#!/bin/sh\nsleep 1000 &\nexec >/dev/null 2>&1\nwait'
-refuses "has not ended in time"
+refuses "does not answer within 2 s"
 is "what it started" "" "$(own_processes | xargs -r ps -o comm= -p | grep -x sleep || true)"
 verifier 30-killed <<<$'#!/bin/sh\nkill -9 $$'
 refuses "refused"
