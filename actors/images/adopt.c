@@ -20,25 +20,9 @@ struct adoption {
     size_t manifests; /* that are here */
 };
 
-static int is_here(struct job *job, const struct descriptor *blob, struct error *err)
-{
-    struct content_stat_request stat = { .digest = blob->digest };
-    struct content_info info;
-
-    if (digest_require(blob->digest, err) < 0)
-        return -1;
-    if (call(job, &op_content_stat, &stat, &info, err) < 0)
-        return err->code == ERROR_NOT_FOUND ? 0 : -1;
-    if (info.size != blob->size)
-        return error_set(err, ERROR_DATA_LOSS, "blob %.19s has %llu bytes, %llu were said",
-                         blob->digest, (unsigned long long)info.size,
-                         (unsigned long long)blob->size);
-    return 1;
-}
-
 static int needs(struct job *job, const struct descriptor *blob, struct error *err)
 {
-    int found = is_here(job, blob, err);
+    int found = blob_is_here(job, blob, err);
 
     return found == 0  ? error_set(err, ERROR_NOT_FOUND, "blob %s is missing", blob->digest)
            : found < 0 ? -1
@@ -67,8 +51,14 @@ static int adopt_manifest(struct adoption *adoption, const struct descriptor *bl
     labels.entries[labels.count++] =
         (struct map_entry){ REF_CONTENT "config", manifest.config.blob.digest };
     for (size_t i = 0; i < manifest.layer_count; i++) {
-        if (needs(job, &manifest.layers[i].blob, err) < 0)
+        const struct descriptor *layer = &manifest.layers[i].blob;
+        bool is_foreign = media_of(layer->media_type).foreign; /* is got from where its urls lead */
+        int found = is_foreign ? blob_is_here(job, layer, err) : needs(job, layer, err);
+
+        if (found < 0)
             return -1;
+        if (is_foreign && found == 0)
+            continue;
         labels.entries[labels.count++] =
             (struct map_entry){ arena_printf(arena, REF_CONTENT "l.%zu", i),
                                 manifest.layers[i].blob.digest };
@@ -96,7 +86,7 @@ static int adopt_index(struct adoption *adoption, const struct descriptor *blob,
     labels.entries = arena_alloc(arena, index.count * sizeof(*labels.entries));
     for (size_t i = 0; i < index.count; i++) {
         const struct descriptor *entry = &index.entries[i].blob;
-        int found = is_here(job, entry, err);
+        int found = blob_is_here(job, entry, err);
 
         if (found < 0 || (found == 1 && adopt_document(adoption, entry, depth + 1, err) < 0))
             return -1;
@@ -107,21 +97,14 @@ static int adopt_index(struct adoption *adoption, const struct descriptor *blob,
     return label(job, blob->digest, &labels, err);
 }
 
-/* What is neither index nor manifest by its bytes is somebody's own document, and stays as it is.
- */
 static int adopt_document(struct adoption *adoption, const struct descriptor *blob, unsigned depth,
                           struct error *err)
 {
-    struct descriptor known = *blob;
+    struct descriptor known;
     struct bin bytes;
 
     if (needs(adoption->source.job, blob, err) < 0 ||
-        blob_get(adoption->source.job, blob, MANIFEST_BYTES_MAX, &bytes, err) < 0)
-        return -1;
-    if (media_of(known.media_type).kind != MEDIA_INDEX &&
-        media_of(known.media_type).kind != MEDIA_MANIFEST &&
-        document_media_type(bytes.data, bytes.size, job_arena(adoption->source.job),
-                            &known.media_type, err) < 0)
+        document_get(adoption->source.job, blob, &known, &bytes, err) < 0)
         return -1;
     return media_of(known.media_type).kind == MEDIA_INDEX
                ? adopt_index(adoption, &known, &bytes, depth, err)

@@ -60,6 +60,32 @@ int blob_get(struct job *job, const struct descriptor *blob, size_t limit, struc
     return digest_verify(blob->digest, out->data, out->size, err);
 }
 
+int blob_is_here(struct job *job, const struct descriptor *blob, struct error *err)
+{
+    struct content_stat_request stat = { .digest = blob->digest };
+    struct content_info info;
+
+    if (!digest_is_usable(blob->digest))
+        return 0;
+    if (call(job, &op_content_stat, &stat, &info, err) < 0)
+        return err->code == ERROR_NOT_FOUND ? 0 : -1;
+    if (info.size != blob->size)
+        return error_set(err, ERROR_DATA_LOSS, "blob %.19s has %llu bytes, %llu were said",
+                         blob->digest, (unsigned long long)info.size,
+                         (unsigned long long)blob->size);
+    return 1;
+}
+
+int document_get(struct job *job, const struct descriptor *blob, struct descriptor *known,
+                 struct bin *bytes, struct error *err)
+{
+    *known = *blob;
+    if (digest_require(blob->digest, err) < 0 ||
+        blob_get(job, blob, MANIFEST_BYTES_MAX, bytes, err) < 0)
+        return -1;
+    return document_settle(known, bytes, job_arena(job), err);
+}
+
 static int check(void *ctx, struct error *err)
 {
     return job_check(ctx, err);

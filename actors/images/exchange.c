@@ -1,15 +1,25 @@
 /* Packets of gantry-fetch, each taken for a stranger's: see exchange.h. */
 #include "actors/images/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/images/registry_options.h"
 #include "platform/channel.h"
 #include "platform/scope.h"
 #include "protocol/oci/shown.h"
 
 #define CHECK_MS  100
 #define NOTES_MAX 1000 /* per request; a sentence too many is dropped */
+
+struct exchange exchange_of(struct registry *registry, const struct registry_caller *caller,
+                            const char *what)
+{
+    return (struct exchange){
+        .registry = registry, .caller = caller, .what = what, .file = -1, .channel = -1
+    };
+}
 
 void exchange_drop(struct exchange *exchange)
 {
@@ -43,6 +53,9 @@ static int take_data(struct exchange *exchange, size_t size, struct error *err)
 
     if (fetch_data_read(exchange->packet, size, &at, &bytes, err) < 0)
         return nonsense(exchange, err);
+    if (exchange->data == NULL)
+        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch sends bytes that nobody wants",
+                         exchange->what);
     return exchange->data(exchange->ctx, at, &bytes, err);
 }
 
@@ -131,8 +144,7 @@ int converse(struct exchange *exchange, const struct fetch_ask *ask, struct erro
     exchange->packet = malloc(FETCH_PACKET_MAX);
     if (exchange->packet == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s: no memory for it", exchange->what);
-    if (fetcher_ask(&exchange->registry->fetcher, ask, exchange->sends ? exchange->file : -1,
-                    &exchange->channel, err) < 0)
+    if (fetcher_ask(&exchange->registry->fetcher, ask, exchange->file, &exchange->channel, err) < 0)
         return error_wrap(err, "%s", exchange->what);
     while (!exchange->ended)
         if (hear(exchange, err) < 0)
@@ -170,9 +182,23 @@ int on_document(void *ctx, uint64_t at, const struct bin *bytes, struct error *e
     return 0;
 }
 
-int on_nothing(void *ctx, uint64_t at, const struct bin *bytes, struct error *err)
+void intake_give(struct intake *intake, struct registry_document *out)
 {
-    (void)at, (void)bytes;
-    return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch sends bytes that nobody wants",
-                     (const char *)ctx);
+    out->bytes = intake->bytes;
+    out->size = intake->used;
+    out->bytes[out->size] = '\0';
+    intake->bytes = NULL;
+}
+
+int what_image(const struct registry *registry, const char *tag_or_digest, char what[WHAT_SIZE],
+               struct error *err)
+{
+    bool by_digest = digest_is_usable(tag_or_digest);
+
+    if (!by_digest && !registry_is_tag(tag_or_digest))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is neither tag nor digest",
+                         tag_or_digest);
+    snprintf(what, WHAT_SIZE, "image %s%s%s", registry->repository, by_digest ? "@" : ":",
+             tag_or_digest);
+    return 0;
 }

@@ -22,11 +22,11 @@ struct exchange {
     struct registry *registry;
     const struct registry_caller *caller;
     const char *what; /* for messages: "blob sha256:2cf2... of docker.io/library/busybox" */
+    /* NULL: no bytes are to come. */
     int (*data)(void *ctx, uint64_t at, const struct bin *bytes, struct error *err);
-    void (*sent)(void *ctx, uint64_t done); /* NULL: nothing is sent */
+    void (*sent)(void *ctx, uint64_t done); /* may be NULL */
     void *ctx;
-    bool sends;
-    int file; /* what is sent, where something `sends` */
+    int file; /* what is sent; -1: nothing */
 
     int channel;
     char *packet; /* FETCH_PACKET_MAX */
@@ -37,9 +37,12 @@ struct exchange {
     struct fetch_end end;
 };
 
+/* What is common to all; `what` may be filled in later.  CLEANUP(exchange_drop). */
+struct exchange exchange_of(struct registry *registry, const struct registry_caller *caller,
+                            const char *what);
 void exchange_drop(struct exchange *exchange); /* for CLEANUP() */
 
-/* 0: all was heard and is in exchange->end.  `channel` of the exchange is -1 before. */
+/* 0: all was heard and is in exchange->end. */
 int converse(struct exchange *exchange, const struct fetch_ask *ask, struct error *err);
 
 /* A document that comes, in memory. */
@@ -52,8 +55,13 @@ struct intake {
 void intake_drop(struct intake *intake); /* for CLEANUP() */
 /* A `data`; its ctx is the intake. */
 int on_document(void *ctx, uint64_t at, const struct bin *bytes, struct error *err);
+/* Hands it over; it is not empty. */
+void intake_give(struct intake *intake, struct registry_document *out);
 
-/* A `data` for those that no bytes come to; its ctx is what the error begins with. */
-int on_nothing(void *ctx, uint64_t at, const struct bin *bytes, struct error *err);
+/* A manifest by its tag or digest: "image HOST/NAME:TAG" for messages; INVALID_ARGUMENT: neither.
+ */
+#define WHAT_SIZE 700
+int what_image(const struct registry *registry, const char *tag_or_digest, char what[WHAT_SIZE],
+               struct error *err);
 
 #endif

@@ -62,21 +62,6 @@ static bool has_document(const struct parts *parts, const char *digest)
 
 /* ---- walking --------------------------------------------------------------------------- */
 
-/* The bytes of a document, and what it says it is. */
-static int read_document(struct job *job, const struct descriptor *blob, struct descriptor *known,
-                         struct bin *bytes, struct error *err)
-{
-    *known = *blob;
-    if (digest_require(blob->digest, err) < 0 ||
-        blob_get(job, blob, MANIFEST_BYTES_MAX, bytes, err) < 0)
-        return -1;
-    known->size = bytes->size;
-    if (media_of(known->media_type).kind == MEDIA_INDEX ||
-        media_of(known->media_type).kind == MEDIA_MANIFEST)
-        return 0;
-    return document_media_type(bytes->data, bytes->size, job_arena(job), &known->media_type, err);
-}
-
 static int add_tree(struct job *job, struct parts *parts, const struct descriptor *blob,
                     unsigned depth, struct error *err);
 
@@ -129,7 +114,7 @@ static int add_tree(struct job *job, struct parts *parts, const struct descripto
 
     if (has_document(parts, blob->digest))
         return 0;
-    if (read_document(job, blob, &known, &bytes, err) < 0)
+    if (document_get(job, blob, &known, &bytes, err) < 0)
         return -1;
     if (media_of(known.media_type).kind == MEDIA_INDEX)
         return add_index(job, parts, &known, &bytes, depth, err);
@@ -162,23 +147,14 @@ static void list_add(char list[120], const struct oci_descriptor *entry)
              platform_of_entry(entry, platform));
 }
 
-static int is_here(struct job *job, const struct descriptor *blob, struct error *err)
-{
-    const struct content_stat_request want = { .digest = blob->digest };
-    struct content_info info;
-
-    if (call(job, &op_content_stat, &want, &info, err) == 0)
-        return 1;
-    return err->code == ERROR_NOT_FOUND || err->code == ERROR_INVALID_ARGUMENT ? 0 : -1;
-}
-
 static int incomplete(const char here[120], const char missing[120], struct error *err)
 {
     error_set(err, ERROR_FAILED_PRECONDITION,
               "not all that its index names is here (here: %s; not: %s)", *here ? here : "nothing",
               missing);
-    return *here ? error_hint(err, "choose one of them with --platform, or pull with --all-platforms")
-                 : error_hint(err, "pull the image with --all-platforms");
+    return *here
+               ? error_hint(err, "choose one of them with --platform, or pull with --all-platforms")
+               : error_hint(err, "pull the image with --all-platforms");
 }
 
 int parts_choose(struct job *job, const struct descriptor *target, bool all, struct descriptor *out,
@@ -191,14 +167,14 @@ int parts_choose(struct job *job, const struct descriptor *target, bool all, str
     size_t count = 0;
 
     *alone = false;
-    if (read_document(job, target, out, &bytes, err) < 0)
+    if (document_get(job, target, out, &bytes, err) < 0)
         return -1;
     if (media_of(out->media_type).kind != MEDIA_INDEX)
         return 0;
     if (index_parse(bytes.data, bytes.size, out->media_type, job_arena(job), &index, err) < 0)
         return -1;
     for (size_t i = 0; i < index.count; i++) {
-        int present = is_here(job, &index.entries[i].blob, err);
+        int present = blob_is_here(job, &index.entries[i].blob, err);
 
         if (present < 0)
             return -1;

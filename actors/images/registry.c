@@ -84,24 +84,17 @@ int registry_manifest(struct registry *registry, const struct registry_caller *c
                       struct error *err)
 {
     const struct fetch_ask ask = { .what = "manifest", .name = tag_or_digest, .size = size };
-    bool by_digest = digest_is_usable(tag_or_digest);
-    char what[700];
+    char what[WHAT_SIZE] = "";
     CLEANUP(intake_drop)
     struct intake intake = { .what = what, .most = size > 0 ? size : REGISTRY_DOCUMENT_MAX };
     CLEANUP(exchange_drop)
-    struct exchange exchange = { .registry = registry,
-                                 .caller = caller,
-                                 .what = what,
-                                 .channel = -1,
-                                 .data = on_document,
-                                 .ctx = &intake };
+    struct exchange exchange = exchange_of(registry, caller, what);
 
     memset(out, 0, sizeof(*out));
-    if (!by_digest && !registry_is_tag(tag_or_digest))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is neither tag nor digest",
-                         tag_or_digest);
-    snprintf(what, sizeof(what), "image %s%s%s", registry->repository, by_digest ? "@" : ":",
-             tag_or_digest);
+    exchange.data = on_document;
+    exchange.ctx = &intake;
+    if (what_image(registry, tag_or_digest, what, err) < 0)
+        return -1;
     if (size > REGISTRY_DOCUMENT_MAX)
         return too_large(what, err);
     if (converse(&exchange, &ask, err) < 0 ||
@@ -110,10 +103,7 @@ int registry_manifest(struct registry *registry, const struct registry_caller *c
     if (size > 0 && intake.used != size)
         return error_set(err, ERROR_DATA_LOSS, "%s: %zu bytes came, its descriptor says %llu", what,
                          intake.used, (unsigned long long)size);
-    out->bytes = intake.bytes;
-    out->size = intake.used;
-    out->bytes[out->size] = '\0';
-    intake.bytes = NULL;
+    intake_give(&intake, out);
     return 0;
 }
 
@@ -145,16 +135,13 @@ int registry_blob(struct registry *registry, const struct registry_caller *calle
     const struct fetch_ask ask = {
         .what = "blob", .name = blob->digest, .size = blob->size, SET(offset, blob->offset)
     };
-    char what[700];
+    char what[WHAT_SIZE] = "";
     struct transfer transfer = { .what = what, .blob = blob, .at = blob->offset };
     CLEANUP(exchange_drop)
-    struct exchange exchange = { .registry = registry,
-                                 .caller = caller,
-                                 .what = what,
-                                 .channel = -1,
-                                 .data = on_bytes,
-                                 .ctx = &transfer };
+    struct exchange exchange = exchange_of(registry, caller, what);
 
+    exchange.data = on_bytes;
+    exchange.ctx = &transfer;
     if (registry_blob_check(blob, err) < 0)
         return -1;
     if (blob->offset == blob->size)
@@ -190,14 +177,9 @@ int registry_login(struct registry *registry, const struct registry_caller *call
                    struct registry_login *out, struct error *err)
 {
     const struct fetch_ask ask = { .what = "login", .name = registry->host };
-    char what[320];
+    char what[WHAT_SIZE] = "";
     CLEANUP(exchange_drop)
-    struct exchange exchange = { .registry = registry,
-                                 .caller = caller,
-                                 .what = what,
-                                 .channel = -1,
-                                 .data = on_nothing,
-                                 .ctx = what };
+    struct exchange exchange = exchange_of(registry, caller, what);
 
     *out = (struct registry_login){ 0 };
     snprintf(what, sizeof(what), "login to %.280s", registry->host);

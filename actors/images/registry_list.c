@@ -22,17 +22,14 @@ int registry_list(struct registry *registry, const struct registry_caller *calle
     const struct fetch_ask ask = { .what = "list",
                                    .name = list->subject != NULL ? list->subject : "tags",
                                    .artifact_type = list->artifact_type };
-    char what[700];
+    char what[WHAT_SIZE] = "";
     CLEANUP(intake_drop) struct intake intake = { .what = what, .most = REGISTRY_DOCUMENT_MAX };
     CLEANUP(exchange_drop)
-    struct exchange exchange = { .registry = registry,
-                                 .caller = caller,
-                                 .what = what,
-                                 .channel = -1,
-                                 .data = on_document,
-                                 .ctx = &intake };
+    struct exchange exchange = exchange_of(registry, caller, what);
 
     memset(out, 0, sizeof(*out));
+    exchange.data = on_document;
+    exchange.ctx = &intake;
     if (check_list(list, err) < 0)
         return -1;
     snprintf(what, sizeof(what), "%s of %s", list->subject != NULL ? "referrers" : "tags",
@@ -41,10 +38,7 @@ int registry_list(struct registry *registry, const struct registry_caller *calle
         return -1;
     if (intake.used == 0)
         return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch says nothing", what);
-    out->bytes = intake.bytes;
-    out->size = intake.used;
-    out->bytes[out->size] = '\0';
-    intake.bytes = NULL;
+    intake_give(&intake, out);
     return 0;
 }
 
@@ -52,20 +46,11 @@ int registry_delete(struct registry *registry, const struct registry_caller *cal
                     const char *tag_or_digest, struct error *err)
 {
     const struct fetch_ask ask = { .what = "delete", .name = tag_or_digest };
-    bool by_digest = digest_is_usable(tag_or_digest);
-    char what[700];
+    char what[WHAT_SIZE] = "";
     CLEANUP(exchange_drop)
-    struct exchange exchange = { .registry = registry,
-                                 .caller = caller,
-                                 .what = what,
-                                 .channel = -1,
-                                 .data = on_nothing,
-                                 .ctx = what };
+    struct exchange exchange = exchange_of(registry, caller, what);
 
-    if (!by_digest && !registry_is_tag(tag_or_digest))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is neither tag nor digest",
-                         tag_or_digest);
-    snprintf(what, sizeof(what), "image %s%s%s", registry->repository, by_digest ? "@" : ":",
-             tag_or_digest);
+    if (what_image(registry, tag_or_digest, what, err) < 0)
+        return -1;
     return converse(&exchange, &ask, err);
 }

@@ -20,12 +20,6 @@ static void on_sent(void *ctx, uint64_t done)
         upload->progress(upload->ctx, done < upload->size ? done : upload->size);
 }
 
-static int no_bytes(void *ctx, uint64_t at, const struct bin *bytes, struct error *err)
-{
-    return on_nothing((void *)(uintptr_t)((const struct registry_upload *)ctx)->digest, at, bytes,
-                      err);
-}
-
 static enum registry_sent sent_of(const char *word)
 {
     static const char *const words[] = { "nothing", "mounted", "bytes", "wanted" };
@@ -47,18 +41,13 @@ int registry_upload(struct registry *registry, const struct registry_caller *cal
                                    SET(look, upload->file < 0),
                                    SET(big, upload->big),
                                    SET(chunk, upload->chunk) };
-    char what[700];
+    char what[WHAT_SIZE] = "";
     CLEANUP(exchange_drop)
-    struct exchange exchange = { .registry = registry,
-                                 .caller = caller,
-                                 .what = what,
-                                 .channel = -1,
-                                 .data = no_bytes,
-                                 .sent = on_sent,
-                                 .ctx = (void *)(uintptr_t)upload,
-                                 .sends = upload->file >= 0,
-                                 .file = upload->file };
+    struct exchange exchange = exchange_of(registry, caller, what);
 
+    exchange.sent = on_sent;
+    exchange.ctx = (void *)(uintptr_t)upload;
+    exchange.file = upload->file;
     if (registry_upload_check(upload, err) < 0)
         return -1;
     snprintf(what, sizeof(what), "blob %.19s to %s", upload->digest, registry->repository);
@@ -77,21 +66,13 @@ int registry_put(struct registry *registry, const struct registry_caller *caller
                                    .digest = put->digest,
                                    .media_type = put->media_type,
                                    SET(only_missing, put->only_missing) };
-    char what[700];
+    char what[WHAT_SIZE] = "";
     CLEANUP(exchange_drop)
-    struct exchange exchange = { .registry = registry,
-                                 .caller = caller,
-                                 .what = what,
-                                 .channel = -1,
-                                 .data = on_nothing,
-                                 .ctx = what,
-                                 .sends = true,
-                                 .file = put->file };
+    struct exchange exchange = exchange_of(registry, caller, what);
 
-    if (registry_put_check(put, err) < 0)
+    exchange.file = put->file;
+    if (registry_put_check(put, err) < 0 || what_image(registry, put->name, what, err) < 0)
         return -1;
-    snprintf(what, sizeof(what), "image %s%s%s", registry->repository,
-             digest_is_usable(put->name) ? "@" : ":", put->name);
     if (converse(&exchange, &ask, err) < 0)
         return -1;
     *subject = exchange.end.has_subject && exchange.end.subject;

@@ -248,11 +248,7 @@ static int take_known(struct source *source, const struct descriptor *blob, stru
     *known = *blob;
     if (take_document(source, blob, bytes, err) < 0)
         return -1;
-    if (media_of(known->media_type).kind != MEDIA_INDEX && media_of(known->media_type).kind != MEDIA_MANIFEST &&
-        document_media_type(bytes->data, bytes->size, job_arena(source->job), &known->media_type, err) < 0)
-        return -1;
-    known->size = bytes->size;
-    return 0;
+    return document_settle(known, bytes, job_arena(source->job), err);
 }
 
 static int follow(struct source *source, const struct descriptor *blob, const struct platform *wanted, unsigned depth,

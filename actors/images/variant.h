@@ -55,6 +55,11 @@ int variants_each(struct source *source, const struct descriptor *target, varian
 
 /* Stores bytes whose digest has been verified; what is here already only gets the labels. */
 int blob_put(struct job *job, const char *digest, const struct bin *bytes, const struct map *labels, struct error *err);
+/* 1: it is here, 0: not (nor is one whose digest nobody can verify); DATA_LOSS: with another size. */
+int blob_is_here(struct job *job, const struct descriptor *blob, struct error *err);
+/* A document that is here, and what it is, see document_settle(). */
+int document_get(struct job *job, const struct descriptor *blob, struct descriptor *known, struct bin *bytes,
+                 struct error *err);
 /* NOT_FOUND when it is not here. */
 int blob_get(struct job *job, const struct descriptor *blob, size_t limit, struct bin *out, struct error *err);
 

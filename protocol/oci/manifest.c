@@ -355,3 +355,14 @@ int index_choose(const struct oci_index *index, const struct platform *wanted, s
     return error_set(err, ERROR_NOT_FOUND, "no variant for %s (has: %s)",
                      platform_text(wanted, text), *list ? list : "none");
 }
+
+int document_settle(struct descriptor *known, const struct bin *bytes, struct arena *arena,
+                    struct error *err)
+{
+    enum media_kind kind = media_of(known->media_type).kind;
+
+    known->size = bytes->size;
+    if (kind == MEDIA_INDEX || kind == MEDIA_MANIFEST)
+        return 0;
+    return document_media_type(bytes->data, bytes->size, arena, &known->media_type, err);
+}

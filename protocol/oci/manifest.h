@@ -71,6 +71,11 @@ int manifest_parse(const void *bytes, size_t size, const char *asked, struct are
 int document_media_type(const void *bytes, size_t size, struct arena *arena, const char **out,
                         struct error *err);
 
+/* The same for one whose descriptor is known: its media type stays where it says index or manifest;
+   its size becomes that of the bytes. */
+int document_settle(struct descriptor *known, const struct bin *bytes, struct arena *arena,
+                    struct error *err);
+
 /* It is an image, not another artifact: its config is an image config.  Only then unpack. */
 bool manifest_is_image(const struct oci_manifest *manifest);
 

@@ -60,7 +60,9 @@ static bool remember(struct save *save, const char *digest)
 
 /* ---- blobs ----------------------------------------------------------------------------------- */
 
-static int put_blob(struct save *save, const struct descriptor *blob, struct error *err)
+/* `is_foreign`: a layer that registries need not have, and we neither. */
+static int put_blob(struct save *save, const struct descriptor *blob, bool is_foreign,
+                    struct error *err)
 {
     uint64_t size;
     int found;
@@ -70,6 +72,8 @@ static int put_blob(struct save *save, const struct descriptor *blob, struct err
     if (!remember(save, blob->digest))
         return 0;
     found = remote_blob_size(save->cli, blob->digest, &size, err);
+    if (found == 0 && is_foreign)
+        return 0;
     if (found == 0) {
         error_set(err, ERROR_NOT_FOUND, "blob %s is not here", blob->digest);
         return error_hint(err, "pull the image again");
@@ -87,11 +91,14 @@ static int put_manifest(struct save *save, const struct descriptor *blob, const 
 
     if (manifest_parse(bytes->data, bytes->size, blob->media_type, save->cli->arena, &manifest,
                        err) < 0 ||
-        put_blob(save, &manifest.config.blob, err) < 0)
+        put_blob(save, &manifest.config.blob, false, err) < 0)
         return -1;
-    for (size_t i = 0; i < manifest.layer_count; i++)
-        if (put_blob(save, &manifest.layers[i].blob, err) < 0)
+    for (size_t i = 0; i < manifest.layer_count; i++) {
+        const struct descriptor *layer = &manifest.layers[i].blob;
+
+        if (put_blob(save, layer, media_of(layer->media_type).foreign, err) < 0)
             return -1;
+    }
     return 0;
 }
 
@@ -135,9 +142,7 @@ static int put_document(struct save *save, const struct descriptor *blob, unsign
     if (digest_require(blob->digest, err) < 0 ||
         remote_blob_fetch(save->cli, blob->digest, MANIFEST_BYTES_MAX, &bytes, err) < 0)
         return -1;
-    if (media_of(known.media_type).kind != MEDIA_INDEX &&
-        media_of(known.media_type).kind != MEDIA_MANIFEST &&
-        document_media_type(bytes.data, bytes.size, save->cli->arena, &known.media_type, err) < 0)
+    if (document_settle(&known, &bytes, save->cli->arena, err) < 0)
         return -1;
     if (remember(save, blob->digest) &&
         pack_file(save->pack, name_of(save, blob->digest), bytes.data, bytes.size, err) < 0)
