@@ -3,25 +3,14 @@
 . "$(dirname "$0")/callers.sh"
 command -v containerd >/dev/null && command -v ctr >/dev/null || skip "containerd is not installed"
 
-cat >"$work/containerd.toml" <<CONFIG
-version = 2
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-root = "$work/c"
-state = "$work/cs"
-[grpc]
-address = "$work/c.sock"
-CONFIG
-containerd --config "$work/containerd.toml" --log-level error >"$work/containerd.log" 2>&1 </dev/null &
-caller=$!
+containerd_namespace=$prefix
 end_caller() {
     local id
     for id in $(ctr_here tasks ls -q); do ctr_here tasks rm -f "$id"; done
-    kill "$caller"
-    wait "$caller"
+    containerd_stop
 }
 
 ctr_words=(ctr -a "$work/c.sock" -n "$prefix")
-ctr_here() { "${ctr_words[@]}" "$@"; }
 run_here() { ctr_here run --runc-binary "$work/bin/oci-runtime" --runc-root "$work/state" "$@"; }
 
 has_stopped() { ctr_here tasks ls | grep -q "^$1 .*STOPPED"; }
@@ -44,7 +33,7 @@ ended() {
     ctr_here containers rm "$1"
 }
 
-wait_until "containerd answers" ctr_here version
+containerd_start
 busybox_image "$work/layout"
 tar -C "$work/layout" -cf "$work/layout.tar" .
 run_for 0 ctr_here images import --base-name example.org/box "$work/layout.tar"

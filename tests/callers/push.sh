@@ -8,17 +8,7 @@ for program in skopeo podman conmon umoci containerd ctr; do
 done
 private_home
 
-cat >"$work/containerd.toml" <<CONFIG
-version = 2
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-root = "$work/c"
-state = "$work/cs"
-[grpc]
-address = "$work/c.sock"
-CONFIG
-containerd --config "$work/containerd.toml" --log-level error >"$work/containerd.log" 2>&1 </dev/null &
-caller=$!
-ctr_here() { ctr -a "$work/c.sock" -n "$prefix" "$@"; }
+containerd_namespace=$prefix
 podman_here() {
     podman --root "$work/p" --runroot "$work/pr" --tmpdir "$work/pt" --runtime "$work/bin/oci-runtime" --cgroup-manager cgroupfs \
         --events-backend none --storage-driver vfs "$@"
@@ -26,11 +16,10 @@ podman_here() {
 end_caller() {
     podman_here rm -f -a -t 0
     podman_here rmi -f -a
-    kill "$caller"
-    wait "$caller"
+    containerd_stop
 }
 common=(--network none --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --cgroup-parent "/$prefix" --log-driver k8s-file)
-wait_until "containerd answers" ctr_here version
+containerd_start
 
 digest_at() { skopeo inspect --raw --tls-verify=false "docker://$1" | sha256sum | cut -d' ' -f1; }
 

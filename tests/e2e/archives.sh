@@ -115,19 +115,13 @@ fi
 
 step "containerd imports what is saved, and what it exports is loaded"
 if command -v containerd >/dev/null && command -v ctr >/dev/null; then
-    printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\nroot = "%s"\nstate = "%s"\n[grpc]\naddress = "%s"\n' \
-        "$work/c" "$work/cs" "$work/c.sock" >containerd.toml
-    containerd --config containerd.toml --log-level error >containerd.log 2>&1 </dev/null &
-    containerd=$!
-    ctr_here() { ctr -a "$work/c.sock" -n e2e "$@"; }
-    wait_until "containerd answers" ctr_here version
+    containerd_start
     run_for 0 ctr_here images import one.tar
     run_for 0 ctr_here images ls
     has "its name" docker.io/library/second:2 "$out"
     has "its digest" "$original" "$out"
     run_for 0 ctr_here images export ctr.tar docker.io/library/second:2
-    kill $containerd
-    wait $containerd || true
+    containerd_stop
     run_for 0 gantry load -i ctr.tar
     is "its digest" "$original" "$(digest_of second:2)"
     runs second:2
