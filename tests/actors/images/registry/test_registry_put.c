@@ -1,0 +1,93 @@
+/* REG-15: documents that are sent. */
+#include "tests/actors/images/registry/upload_fixture.h"
+
+/* ---- documents ------------------------------------------------------------------------------ */
+
+static int put_document(struct registry *registry, const char *name, bool only_missing,
+                        bool *subject, struct error *err)
+{
+    struct registry_put put = { .name = name,
+                                .digest = digest,
+                                .media_type = MANIFEST,
+                                .size = SIZE,
+                                .file = file,
+                                .only_missing = only_missing };
+
+    memset(err, 0, sizeof(*err));
+    return registry_put(registry, NULL, &put, subject, err);
+}
+
+static void a_document_goes_as_it_is(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    struct error err;
+    char headers[300];
+    bool subject;
+
+    (void)state;
+    snprintf(headers, sizeof(headers), "Docker-Content-Digest: %s\r\nOCI-Subject: sha256:abc\r\n",
+             digest);
+    reply(server, MANIFESTS "latest", 201, headers);
+    assert_int_equal(put_document(registry, "latest", false, &subject, &err), 0);
+    assert_request(server, MANIFESTS "latest", 0, "PUT", 0, SIZE);
+    assert_string_equal(server_seen(server, MANIFESTS "latest", 0, "content-type"), MANIFEST);
+    assert_true(subject);
+}
+
+static void a_document_that_is_there_is_not_sent(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    struct error err;
+    char at[200];
+    bool subject;
+
+    (void)state;
+    snprintf(at, sizeof(at), MANIFESTS "%s", digest);
+    reply(server, at, 200, NULL);
+    assert_int_equal(put_document(registry, digest, true, &subject, &err), 0);
+    assert_int_equal(server_count(server, NULL), 1);
+    assert_string_equal(server_seen(server, at, 0, "method"), "HEAD");
+}
+
+static void a_document_that_is_refused_is_told_in_the_registrys_words(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    struct error err;
+    bool subject;
+
+    (void)state;
+    refuse(server, MANIFESTS "latest", 400,
+           "{\"errors\":[{\"code\":\"MANIFEST_BLOB_UNKNOWN\",\"message\":\"blob unknown\"}]}");
+    assert_int_equal(put_document(registry, "latest", false, &subject, &err), -1);
+    assert_says(err.text, "MANIFEST_BLOB_UNKNOWN: blob unknown");
+    assert_says(err.text, "app:latest");
+    assert_int_equal(server_count(server, NULL), 1);
+}
+
+static void a_registry_that_makes_something_else_of_it_is_not_believed(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    char other[136], headers[300];
+    struct error err;
+    bool subject;
+
+    (void)state;
+    snprintf(headers, sizeof(headers), "Docker-Content-Digest: %s\r\n",
+             digest_text("other", 5, other));
+    reply(server, MANIFESTS "latest", 201, headers);
+    assert_int_equal(put_document(registry, "latest", false, &subject, &err), -1);
+    assert_code(&err, ERROR_DATA_LOSS);
+    assert_says(err.text, other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_document_goes_as_it_is),
+        cmocka_unit_test(a_document_that_is_there_is_not_sent),
+        cmocka_unit_test(a_document_that_is_refused_is_told_in_the_registrys_words),
+        cmocka_unit_test(a_registry_that_makes_something_else_of_it_is_not_believed),
+    };
+
+    return cmocka_run_group_tests(tests, make_content, NULL);
+}
