@@ -12,15 +12,12 @@
 #include <stdio.h>
 
 #include "actors/images/images.h"
+#include "actors/images/waiters.h"
 
 struct claim {
     struct claim *next;
     char key[CLAIM_KEY_SIZE];
-    struct claim_waiter {
-        struct claim_waiter *next;
-        struct claim *claim;
-        struct request *request;
-    } * waiters;
+    struct waiters waiters;
 };
 
 static struct claim **find_claim(struct images *images, const char *key)
@@ -32,27 +29,10 @@ static struct claim **find_claim(struct images *images, const char *key)
     return at;
 }
 
-static void waiter_remove(struct claim_waiter *waiter)
-{
-    struct claim_waiter **at = &waiter->claim->waiters;
-
-    while (*at != waiter)
-        at = &(*at)->next;
-    *at = waiter->next;
-    free(waiter);
-}
-
-static void waiter_went(void *self, struct request *request, void *arg)
-{
-    (void)self, (void)request;
-    waiter_remove(arg);
-}
-
 int on_images_claim(void *self, struct request *request, struct error *err)
 {
     const struct images_claim_request *in = request_body(request);
     struct claim **at = find_claim(self, in->key);
-    struct claim_waiter *waiter, **last;
 
     if (!request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED, "images.claim is for the daemon itself");
@@ -61,27 +41,21 @@ int on_images_claim(void *self, struct request *request, struct error *err)
         snprintf((*at)->key, sizeof((*at)->key), "%s", in->key);
         return request_reply(request, &(struct nothing){ 0 });
     }
-    waiter = zmalloc(sizeof(*waiter));
-    *waiter = (struct claim_waiter){ NULL, *at, request };
-    for (last = &(*at)->waiters; *last != NULL; last = &(*last)->next)
-        ;
-    *last = waiter;
-    return request_keep(request, waiter_went, waiter);
+    return waiters_add(&(*at)->waiters, request);
 }
 
 int on_images_release(void *self, struct request *request, struct error *err)
 {
     const struct images_claim_request *in = request_body(request);
     struct claim **at = find_claim(self, in->key), *claim = *at;
+    struct request *next;
 
     if (!request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED, "images.release is for the daemon itself");
     if (claim == NULL)
         return error_set(err, ERROR_NOT_FOUND, "nobody has claimed %s", in->key);
-    if (claim->waiters != NULL) {
-        struct request *next = claim->waiters->request;
-
-        waiter_remove(claim->waiters);
+    next = waiters_take(&claim->waiters);
+    if (next != NULL) {
         request_reply(next, &(struct nothing){ 0 });
     } else {
         *at = claim->next;

@@ -5,6 +5,7 @@
 
 #include "actors/base/log.h"
 #include "actors/images/images.h"
+#include "actors/images/waiters.h"
 #include "platform/platform.h"
 
 struct health {
@@ -16,11 +17,7 @@ struct health {
     int64_t time;
     bool looking; /* one request is there to see */
     char problem[280];
-    struct health_waiter {
-        struct health_waiter *next;
-        struct health *health;
-        struct request *request;
-    } * waiters;
+    struct waiters waiters;
 };
 
 int64_t health_while_ms(unsigned failures, int64_t cost_ms, int64_t retry_ms)
@@ -113,31 +110,6 @@ static int keep_out(struct request *request, const struct health *health)
     return request_reply(request, &reply);
 }
 
-static void waiter_remove(struct health_waiter *waiter)
-{
-    struct health_waiter **at = &waiter->health->waiters;
-
-    while (*at != waiter)
-        at = &(*at)->next;
-    *at = waiter->next;
-    free(waiter);
-}
-
-static void waiter_went(void *self, struct request *request, void *arg)
-{
-    (void)self, (void)request;
-    waiter_remove(arg);
-}
-
-static int wait_for_outcome(struct request *request, struct health *health)
-{
-    struct health_waiter *waiter = zmalloc(sizeof(*waiter));
-
-    *waiter = (struct health_waiter){ health->waiters, health, request };
-    health->waiters = waiter;
-    return request_keep(request, waiter_went, waiter);
-}
-
 int on_images_host_enter(void *self, struct request *request, struct error *err)
 {
     const struct images_host_enter_request *in = request_body(request);
@@ -150,7 +122,7 @@ int on_images_host_enter(void *self, struct request *request, struct error *err)
     if (health == NULL || health->failures == 0)
         return let_in(request, false);
     if (in->needed && health->looking)
-        return wait_for_outcome(request, health);
+        return waiters_add(&health->waiters, request);
     if (!in->needed && (health->looking || left_ms(health) > 0))
         return keep_out(request, health);
     health->looking = true;
@@ -164,11 +136,10 @@ int on_images_host_enter(void *self, struct request *request, struct error *err)
    shared: all see for themselves.  Where nothing was found, the next one looks. */
 static void end_look(struct health *health, bool known, bool unreached)
 {
-    health->looking = false;
-    while (health->waiters != NULL) {
-        struct request *request = health->waiters->request;
+    struct request *request;
 
-        waiter_remove(health->waiters);
+    health->looking = false;
+    while ((request = waiters_take(&health->waiters)) != NULL) {
         if (known && health->failures > 0 && unreached) {
             keep_out(request, health);
             continue;
