@@ -66,8 +66,7 @@ static void on_due(void *self, void *arg)
     run_soon(collector);
 }
 
-/* ---- a run ------------------------------------------------------------------------------------
- */
+/* ---- a run ---------------------------------------------------------------------------------- */
 
 static struct request *take_served(struct collector *collector)
 {
@@ -150,8 +149,7 @@ static void begin(struct collector *collector)
     collector->run = NULL;
 }
 
-/* ---- asked for
- * ----------------------------------------------------------------------------------- */
+/* ---- asked for ------------------------------------------------------------------------------ */
 
 static void on_gone(void *self, struct request *request, void *arg)
 {
@@ -180,8 +178,7 @@ static int on_run(void *self, struct request *request, struct error *err)
     return 0;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static int start(void *self, struct loop *loop, struct error *err)
 {

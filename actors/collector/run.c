@@ -83,8 +83,7 @@ static int sweep(struct job *job, struct db *db, const char *namespace,
     return outcome;
 }
 
-/* ---- what lapses ------------------------------------------------------------------------------
- */
+/* ---- what lapses ---------------------------------------------------------------------------- */
 
 /* Texts of the first column, in the job's arena. */
 static int texts(struct job *job, struct db *db, struct strs *out, struct error *err,
@@ -175,8 +174,7 @@ static int end_ingests(struct job *job, struct db *db, const char *namespace, st
     return 0;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 static int collect_namespace(struct job *job, struct db *db, const char *namespace,
                              struct collector_run_reply *result, struct error *err)

@@ -149,8 +149,7 @@ static void on_told(void *self, void *arg)
         go_on(self, arg);
 }
 
-/* ---- lists -------------------------------------------------------------------------------------
- */
+/* ---- lists ---------------------------------------------------------------------------------- */
 
 static int list(struct events *events, struct request *request, struct events_list_reply *out,
                 struct error *err)
@@ -190,8 +189,7 @@ static int on_list(void *self, struct request *request, struct error *err)
     return request_reply(request, &out);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static int open_sockets(struct events *events, struct error *err)
 {

@@ -33,8 +33,7 @@ int64_t health_while_ms(unsigned failures, int64_t cost_ms, int64_t retry_ms)
     return ms < HEALTH_MAX_MS ? ms : HEALTH_MAX_MS;
 }
 
-/* ---- the list ---------------------------------------------------------------------------------
- */
+/* ---- the list ------------------------------------------------------------------------------- */
 
 static struct health *find(struct images *images, const char *key)
 {
@@ -85,8 +84,7 @@ void health_free(struct images *images)
     }
 }
 
-/* ---- entering -----------------------------------------------------------------------------------
- */
+/* ---- entering ------------------------------------------------------------------------------- */
 
 static uint64_t left_ms(const struct health *health)
 {
@@ -129,8 +127,7 @@ int on_images_host_enter(void *self, struct request *request, struct error *err)
     return let_in(request, true);
 }
 
-/* ---- leaving
- * ------------------------------------------------------------------------------------- */
+/* ---- leaving -------------------------------------------------------------------------------- */
 
 /* Who waits shares that nobody is there.  A failure that may be about one image alone is not
    shared: all see for themselves.  Where nothing was found, the next one looks. */
@@ -198,8 +195,7 @@ int on_images_host_leave(void *self, struct request *request, struct error *err)
     return request_reply(request, &(struct nothing){ 0 });
 }
 
-/* ---- showing
- * ---------------------------------------------------------------------------------------- */
+/* ---- showing -------------------------------------------------------------------------------- */
 
 static const char *word_of(const struct health *health)
 {
@@ -229,8 +225,7 @@ int on_images_host_health(void *self, struct request *request, struct error *err
     return request_reply(request, &reply);
 }
 
-/* ---- the side of jobs
- * ------------------------------------------------------------------------------- */
+/* ---- the side of jobs ----------------------------------------------------------------------- */
 
 int health_enter(struct health_visit *visit, struct job *job, const char *key, bool needed,
                  struct error *err)

@@ -35,8 +35,7 @@ void health_free(struct images *images);
    that asked for `retry_ms`. */
 int64_t health_while_ms(unsigned failures, int64_t cost_ms, int64_t retry_ms);
 
-/* ---- the side of jobs -------------------------------------------------------------------------
- */
+/* ---- the side of jobs ----------------------------------------------------------------------- */
 
 struct health_visit {
     struct job *job; /* NULL: not there */

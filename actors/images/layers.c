@@ -187,8 +187,7 @@ static int stitch(struct job *job, struct work *works, size_t index, struct erro
     return unpack_again(job, work, lowers, err);
 }
 
-/* ---- users --------------------------------------------------------------------------------------
- */
+/* ---- users ---------------------------------------------------------------------------------- */
 
 /*
  * passwd and group of the whole image, for who makes processes of it; they lie with the top
@@ -219,8 +218,7 @@ static int keep_users(struct job *job, const struct work *works, size_t count, s
     return -1;
 }
 
-/* ---- committing -------------------------------------------------------------------------------
- */
+/* ---- committing ----------------------------------------------------------------------------- */
 
 static int commit(struct job *job, const struct work *works, size_t index, struct error *err)
 {
@@ -264,8 +262,7 @@ static int commit_all(struct job *job, struct work *works, size_t count, struct 
     return 0;
 }
 
-/* ---- all together
- * --------------------------------------------------------------------------------- */
+/* ---- all together --------------------------------------------------------------------------- */
 
 /* How many snapshots are here, from the lowest on: a layer above a missing one is missing too. */
 static int count_here(struct job *job, struct work *works, size_t count, size_t *here,

@@ -212,8 +212,7 @@ static int upload_blobs(struct job *job, const struct push *push, struct images_
     return 0;
 }
 
-/* ---- documents --------------------------------------------------------------------------------
- */
+/* ---- documents ------------------------------------------------------------------------------ */
 
 int document_put(struct job *job, struct registry *registry, const struct descriptor *blob,
                  const char *name, bool only_missing, bool *listed, struct error *err)
@@ -270,8 +269,7 @@ static int put_documents(struct job *job, const struct push *push, struct error 
     return 0;
 }
 
-/* ---- the image ----------------------------------------------------------------------------------
- */
+/* ---- the image ------------------------------------------------------------------------------ */
 
 /* The registry itself, or the first host that is trusted with what is sent there. */
 static const struct host *receiver_of(const struct host_list *hosts)

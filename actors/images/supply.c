@@ -298,8 +298,7 @@ static int each_host(struct errand *errand, struct error *err)
     return -1;
 }
 
-/* ---- the calls --------------------------------------------------------------------------------
- */
+/* ---- the calls ------------------------------------------------------------------------------ */
 
 int supply_manifest(struct supply *supply, struct job *job, const char *tag_or_digest,
                     uint64_t size, struct registry_document *out, struct error *err)

@@ -44,8 +44,7 @@ static int take_name(void *ctx, const char *name, struct error *err)
     return 0;
 }
 
-/* ---- one of them --------------------------------------------------------------------------------
- */
+/* ---- one of them ---------------------------------------------------------------------------- */
 
 /* One line of it, without what would steer a terminal. */
 static const char *line_of(char *said, size_t size)
@@ -97,8 +96,7 @@ static int ask(struct job *job, const char *path, const char *name, const struct
     return error_set(err, ERROR_FAILED_PRECONDITION, "%s", line_of(said, words.output_size));
 }
 
-/* ---- all of them --------------------------------------------------------------------------------
- */
+/* ---- all of them ---------------------------------------------------------------------------- */
 
 static void text_free(char **text)
 {

@@ -225,8 +225,7 @@ static void look_at_clock(struct leases *leases)
     leases->timer = loop_timer(leases->loop, (uint64_t)left_ms, 1, on_expiry, NULL);
 }
 
-/* ---- what they hold ---------------------------------------------------------------------------
- */
+/* ---- what they hold ------------------------------------------------------------------------- */
 
 static int find(struct db *db, const char *namespace, const char *id, struct error *err)
 {

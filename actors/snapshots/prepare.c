@@ -212,8 +212,7 @@ static int prepare_after(void *self, struct request *request, void *ctx, void *o
     return 1;
 }
 
-/* ---- the handlers -----------------------------------------------------------------------------
- */
+/* ---- the handlers --------------------------------------------------------------------------- */
 
 static int find_parent(struct snapshots *snapshots, struct request *request, struct plan *plan,
                        struct error *err)

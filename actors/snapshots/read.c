@@ -117,8 +117,7 @@ int on_snapshot_usage(void *self, struct request *request, struct error *err)
     return request_run_on(request, usage_job, measure, err);
 }
 
-/* ---- lists -------------------------------------------------------------------------------------
- */
+/* ---- lists ---------------------------------------------------------------------------------- */
 
 static int list(struct snapshots *snapshots, struct request *request, const char *driver,
                 struct page *page, struct error *err)

@@ -106,8 +106,7 @@ UNUSED static int set_up_box(void **state)
             fail_msg("it never came true: %s", #condition);               \
     } while (0)
 
-/* ---- containers --------------------------------------------------------------------------------
- */
+/* ---- containers ----------------------------------------------------------------------------- */
 
 /* The id in a buffer that the next call but three overwrites. */
 UNUSED static const char *kept_id(const char *id)
@@ -171,8 +170,7 @@ UNUSED static int64_t count_events(const char *topic, const char *id)
     return count_of(what);
 }
 
-/* ---- the end
- * --------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 static void remove_all_of(const char *namespace)
 {

@@ -65,8 +65,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- carrying out mounts ------------------------------------------------------------------------
- */
+/* ---- carrying out mounts -------------------------------------------------------------------- */
 
 /* From inside the folder of the layers their names are short enough for a page. */
 static void add_short(struct buffer *data, const char *option)
@@ -162,8 +161,7 @@ static void make_layer(uint64_t number, size_t parent_count, const uint64_t *par
     must(driver->commit(layers, number, &err));
 }
 
-/* ---- the promises
- * ------------------------------------------------------------------------------------ */
+/* ---- the promises --------------------------------------------------------------------------- */
 
 static void a_new_layer_is_empty_and_can_be_written(void **state)
 {

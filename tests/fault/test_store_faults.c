@@ -30,8 +30,7 @@ static struct answer answer;
 static char self[PATH_SIZE];
 static bool is_child;
 
-/* ---- what is asked ------------------------------------------------------------------------------
- */
+/* ---- what is asked -------------------------------------------------------------------------- */
 
 /* What the daemon answers is its business here; that it answers is not. */
 static enum error_code ask(struct peer *peer, const struct op *op, const void *in)
@@ -115,8 +114,7 @@ static void live(void)
     remove_snapshot("top");
 }
 
-/* ---- rows and files
- * --------------------------------------------------------------------------------- */
+/* ---- rows and files ------------------------------------------------------------------------- */
 
 static int64_t count_files(const char *below)
 {
@@ -152,8 +150,7 @@ static void check_agreement(int64_t at)
         0);
 }
 
-/* ---- a child that has bad luck
- * ------------------------------------------------------------------------ */
+/* ---- a child that has bad luck -------------------------------------------------------------- */
 
 /* A start that is refused ends the process in the middle: sockets are still open. */
 static void leave_at_once(void)

@@ -276,8 +276,7 @@ static void lay_14_what_replaces_a_deferred_link_stays(void **state)
     expect_text(in(place, "1/fs/z"), "other");
 }
 
-/* ---- layers that reach through links of their parents -------------------------------------------
- */
+/* ---- layers that reach through links of their parents --------------------------------------- */
 
 static void a_layer_that_writes_through_a_parents_link_is_unpacked_again(void **state)
 {
@@ -383,8 +382,7 @@ static void stitching_may_be_repeated(void **state)
     assert_int_equal(stat_of(in(place, "1/fs/d")).st_mode, S_IFDIR | 0700);
 }
 
-/* ---- the property: apart and stitched is the same as one after the other
- * ---------------------------- */
+/* ---- the property: apart and stitched is the same as one after the other -------------------- */
 
 /*
  * The reference unpacks in a mounted view, the way of those who have one: it removes what the

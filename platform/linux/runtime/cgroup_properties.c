@@ -133,8 +133,7 @@ static void devices_put(const struct device_rules *rules, struct buffer *out)
     dbus_array_close(out, array, 8);
 }
 
-/* ---- all limits ---------------------------------------------------------------------------------
- */
+/* ---- all limits ----------------------------------------------------------------------------- */
 
 int resources_properties(const struct cgroup *cgroup, const struct resources *resources, bool fresh,
                          struct buffer *out, struct error *err)
@@ -163,8 +162,7 @@ int resources_properties(const struct cgroup *cgroup, const struct resources *re
     return 0;
 }
 
-/* ---- annotations
- * ----------------------------------------------------------------------------------- */
+/* ---- annotations ---------------------------------------------------------------------------- */
 
 static void property_begin(struct buffer *out, const char *name, const char *signature)
 {

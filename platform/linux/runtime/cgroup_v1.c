@@ -288,8 +288,7 @@ static int io_apply(const struct cgroup *cgroup, const struct resources *resourc
     return 0;
 }
 
-/* ---- the small ones ----------------------------------------------------------------------------
- */
+/* ---- the small ones ------------------------------------------------------------------------- */
 
 static int pids_apply(const struct cgroup *cgroup, const struct resources *resources, bool fresh,
                       struct error *err)
@@ -379,8 +378,7 @@ int rdma_apply(const struct group *group, const struct resources *resources, str
     return 0;
 }
 
-/* ---- all of them
- * --------------------------------------------------------------------------------- */
+/* ---- all of them ---------------------------------------------------------------------------- */
 
 static int devices_apply(const struct cgroup *cgroup, const struct resources *resources, bool fresh,
                          struct error *err)

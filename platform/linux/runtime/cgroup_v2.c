@@ -289,8 +289,7 @@ static int pids_apply(const struct limiter *limiter, struct error *err)
     return put_number(limiter, "pids", "pids.max", pids, "pids.limit", err);
 }
 
-/* ---- block devices ------------------------------------------------------------------------------
- */
+/* ---- block devices -------------------------------------------------------------------------- */
 
 /* 10 to 1000, of which BFQ takes all, as 1 to 10000. */
 int64_t io_weight_of(int64_t weight)
@@ -358,8 +357,7 @@ static int io_apply(const struct limiter *limiter, struct error *err)
     return 0;
 }
 
-/* ---- the small ones
- * ------------------------------------------------------------------------------- */
+/* ---- the small ones ------------------------------------------------------------------------- */
 
 int huge_pages_apply_v2(const struct group *group, const struct resources *resources,
                         struct error *err)
@@ -411,8 +409,7 @@ static int devices_apply(const struct limiter *limiter, struct error *err)
     return limiter->cgroup->rootless ? 0 : -1;
 }
 
-/* ---- unified
- * ---------------------------------------------------------------------------------------- */
+/* ---- unified -------------------------------------------------------------------------------- */
 
 /* The kernel takes one line at a time (io.max has one for each device). */
 static int lines_put(const struct group *group, const struct map_entry *entry, struct error *err)
@@ -454,8 +451,7 @@ int unified_apply(const struct group *group, const struct map *unified, struct e
     return 0;
 }
 
-/* ---- all of them
- * ------------------------------------------------------------------------------------ */
+/* ---- all of them ---------------------------------------------------------------------------- */
 
 int limits_apply_v2(struct cgroup *cgroup, const struct resources *resources, bool fresh,
                     struct error *err)

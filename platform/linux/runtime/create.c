@@ -155,8 +155,7 @@ int container_begin(struct container *container, const char *id, struct error *e
     return state_fill(container, err);
 }
 
-/* ---- undoing ------------------------------------------------------------------------------------
- */
+/* ---- undoing -------------------------------------------------------------------------------- */
 
 static void hooks_after(struct container *container)
 {
@@ -186,8 +185,7 @@ void container_undo(struct container *container)
         report_warning("%s", ignored.text);
 }
 
-/* ---- with the first process
- * ---------------------------------------------------------------------- */
+/* ---- with the first process ----------------------------------------------------------------- */
 
 int container_groups_make(struct container *container, struct error *err)
 {

@@ -158,8 +158,7 @@ static int address_give(int netlink, const struct address *address, int device, 
     return 0;
 }
 
-/* ---- moving ------------------------------------------------------------------------------------
- */
+/* ---- moving --------------------------------------------------------------------------------- */
 
 /* A socket of another namespace; we are back when it returns. */
 static int netlink_there(int namespace, struct error *err)

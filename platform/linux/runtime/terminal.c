@@ -129,8 +129,7 @@ static void way_drain(struct way *way)
     }
 }
 
-/* ---- signals ----------------------------------------------------------------------------------
- */
+/* ---- signals -------------------------------------------------------------------------------- */
 
 /* True: the process has ended. */
 static bool signal_take(pid_t pid, int master, int *status)

@@ -168,8 +168,7 @@ static struct stats *stats(void)
     return stats_of("probe");
 }
 
-/* ---- answers ------------------------------------------------------------------------------------
- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static void a_request_gets_exactly_one_answer(void **state)
 {
@@ -248,8 +247,7 @@ static void an_envelope_of_an_unknown_kind_is_dropped(void **state)
     assert_true(echoes());
 }
 
-/* ---- cancelling and time
- * --------------------------------------------------------------------------- */
+/* ---- cancelling and time -------------------------------------------------------------------- */
 
 static void a_cancelled_request_is_let_go_of_and_answered(void **state)
 {
@@ -320,8 +318,7 @@ static void an_endless_time_is_no_limit(void **state)
     assert_int_equal(peer_finish(&peer, &op_free, &answer), ERROR_NONE);
 }
 
-/* ---- streams
- * ------------------------------------------------------------------------------------------ */
+/* ---- streams -------------------------------------------------------------------------------- */
 
 static void items_stop_where_the_credit_ends(void **state)
 {

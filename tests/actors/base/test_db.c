@@ -176,8 +176,7 @@ static void one_statement_may_be_open_twice(void **state)
     assert_string_equal(query_text(&outer, 0), "b");
 }
 
-/* ---- who may write -----------------------------------------------------------------------------
- */
+/* ---- who may write -------------------------------------------------------------------------- */
 
 static void an_actor_writes_only_its_own_tables(void **state)
 {

@@ -9,8 +9,7 @@
 #include "platform/platform.h"
 #include "tests/actors/peer.h"
 
-/* ---- who asks, and who is asked
- * ------------------------------------------------------------------ */
+/* ---- who asks, and who is asked ------------------------------------------------------------- */
 
 #define OP(id, name, in, out)                                                \
     static const struct op op_##id = { name,        "",           VERB_READ, \
@@ -64,8 +63,7 @@ static int on_keep(void *self, struct request *request, struct error *err)
     return request_keep(request, on_gone, NULL);
 }
 
-/* ---- jobs
- * -------------------------------------------------------------------------------------------- */
+/* ---- jobs ----------------------------------------------------------------------------------- */
 
 static int ask_job(struct job *job, const void *in, void *out, struct error *err)
 {
@@ -283,8 +281,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- asking
- * -------------------------------------------------------------------------------------------- */
+/* ---- asking --------------------------------------------------------------------------------- */
 
 static void a_failure_of_who_was_asked_keeps_its_words(void **state)
 {
@@ -328,8 +325,7 @@ static void the_end_of_the_time_reaches_who_was_asked(void **state)
     EVENTUALLY(&peer, atomic_load(&stats_of("answerer")->open) == 0);
 }
 
-/* ---- children
- * ------------------------------------------------------------------------------------------- */
+/* ---- children ------------------------------------------------------------------------------- */
 
 static void the_first_failure_cancels_the_rest(void **state)
 {

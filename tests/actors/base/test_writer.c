@@ -15,8 +15,7 @@
 #include "platform/scope.h"
 #include "tests/actors/peer.h"
 
-/* ---- an actor whose requests say what to write --------------------------------------------------
- */
+/* ---- an actor whose requests say what to write ---------------------------------------------- */
 
 static const struct op op_do = {
     "probe.do",    "", VERB_WRITE, content_stat_request_record, content_stat_request_record,
@@ -266,8 +265,7 @@ static void release_and_finish(int count, int expected_failures)
     assert_int_equal(failures, expected_failures);
 }
 
-/* ---- one write
- * ------------------------------------------------------------------------------------ */
+/* ---- one write ------------------------------------------------------------------------------ */
 
 static void a_write_is_durable_with_its_event(void **state)
 {
@@ -387,8 +385,7 @@ static void a_relaxed_write_does_not_wait_behind_those_of_other_actors(void **st
                        "id = 'other'"));
 }
 
-/* ---- many
- * ------------------------------------------------------------------------------------------ */
+/* ---- many ----------------------------------------------------------------------------------- */
 
 static void writes_that_wait_are_one_commit(void **state)
 {
@@ -441,8 +438,7 @@ static void a_commit_that_fails_fails_them_all(void **state)
     assert_int_equal(ask("c"), ERROR_NONE); /* and it goes on */
 }
 
-/* ---- namespaces and leases
- * ---------------------------------------------------------------------------- */
+/* ---- namespaces and leases ------------------------------------------------------------------ */
 
 static void the_first_write_makes_its_namespace(void **state)
 {

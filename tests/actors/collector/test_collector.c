@@ -84,8 +84,7 @@ static void end_lease(const char *id, bool sync)
     must(peer_ask(&store.leases, &op_leases_remove, &in, &answer));
 }
 
-/* ---- by example
- * ---------------------------------------------------------------------------------- */
+/* ---- by example ----------------------------------------------------------------------------- */
 
 static void an_image_keeps_all_that_it_refers_to(void **state)
 {
@@ -245,8 +244,7 @@ static void a_forgotten_ingest_goes_after_a_day(void **state)
     assert_false(fs_exists(path));
 }
 
-/* ---- against a model
- * ------------------------------------------------------------------------------ */
+/* ---- against a model ------------------------------------------------------------------------ */
 
 #define BLOBS     14
 #define SNAPSHOTS 10

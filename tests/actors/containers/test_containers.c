@@ -14,8 +14,7 @@ static void refuse(enum error_code code, enum error_code wanted, const char *say
     assert_int_equal(files_in("containers/default"), count_of("containers_container"));
 }
 
-/* ---- ids and names ----------------------------------------------------------------------------
- */
+/* ---- ids and names -------------------------------------------------------------------------- */
 
 static void an_id_is_made_up_where_none_is_given(void **state)
 {
@@ -130,8 +129,7 @@ static void of_two_creates_with_a_spec_exactly_one_wins(void **state)
     assert_true(fs_exists(store_path(&store, "containers/default/same/hosts")));
 }
 
-/* ---- finding ------------------------------------------------------------------------------------
- */
+/* ---- finding -------------------------------------------------------------------------------- */
 
 static void a_container_is_found_by_id_name_and_beginning(void **state)
 {
@@ -212,8 +210,7 @@ static void a_list_gives_specs_where_they_are_asked_for(void **state)
     assert_says("colour");
 }
 
-/* ---- changing
- * ------------------------------------------------------------------------------------- */
+/* ---- changing ------------------------------------------------------------------------------- */
 
 static void labels_and_names_can_be_changed(void **state)
 {
@@ -278,8 +275,7 @@ static void a_new_spec_is_looked_at_as_a_first_one_is(void **state)
     free(before);
 }
 
-/* ---- what the image says
- * ----------------------------------------------------------------------------- */
+/* ---- what the image says -------------------------------------------------------------------- */
 
 static json_t *spec_of(const char *id)
 {
@@ -393,8 +389,7 @@ static void an_image_that_is_not_here_is_named(void **state)
                      ERROR_INVALID_ARGUMENT);
 }
 
-/* ---- removing
- * -------------------------------------------------------------------------------------------- */
+/* ---- removing ------------------------------------------------------------------------------- */
 
 static void a_removed_container_leaves_nothing(void **state)
 {
@@ -463,8 +458,7 @@ static void an_image_in_use_is_kept(void **state)
     assert_int_equal(count_of("content_blob"), 0);
 }
 
-/* ---- after a crash
- * ------------------------------------------------------------------------------------------- */
+/* ---- after a crash -------------------------------------------------------------------------- */
 
 static void what_a_crash_has_left_goes_at_the_next_start(void **state)
 {

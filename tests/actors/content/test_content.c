@@ -256,8 +256,7 @@ static void ingests_are_listed(void **state)
     assert_true(info[1].busy);
 }
 
-/* ---- commits ------------------------------------------------------------------------------------
- */
+/* ---- commits -------------------------------------------------------------------------------- */
 
 static void what_hashes_to_something_else_never_becomes_a_blob(void **state)
 {
@@ -429,8 +428,7 @@ static void many_commits_of_one_digest_agree(void **state)
     assert_int_equal(store_number(&store, "SELECT count(*) FROM content_ingest"), 0);
 }
 
-/* ---- namespaces ---------------------------------------------------------------------------------
- */
+/* ---- namespaces ----------------------------------------------------------------------------- */
 
 static void a_second_namespace_needs_no_second_file(void **state)
 {
@@ -451,8 +449,7 @@ static void a_second_namespace_needs_no_second_file(void **state)
     assert_false(fs_exists(blob_file(HELLO)));
 }
 
-/* ---- labels, lists, ranges
- * ------------------------------------------------------------------------ */
+/* ---- labels, lists, ranges ------------------------------------------------------------------ */
 
 static void labels_are_changed_key_by_key(void **state)
 {
@@ -594,8 +591,7 @@ static void a_reader_that_gives_no_credit_can_be_cancelled(void **state)
     assert_int_equal(peer_finish(&store.content, &op_content_read, &answer), ERROR_CANCELLED);
 }
 
-/* ---- crashes
- * --------------------------------------------------------------------------------------- */
+/* ---- crashes -------------------------------------------------------------------------------- */
 
 static void files_that_no_row_names_go_at_the_start(void **state)
 {

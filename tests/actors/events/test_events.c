@@ -54,8 +54,7 @@ static const struct event *next(uint64_t id)
     return answer.body;
 }
 
-/* ---- lists
- * ---------------------------------------------------------------------------------------- */
+/* ---- lists ---------------------------------------------------------------------------------- */
 
 static void events_are_listed_in_order(void **state)
 {
@@ -124,8 +123,7 @@ static void events_are_filtered(void **state)
                      ERROR_INVALID_ARGUMENT);
 }
 
-/* ---- subscriptions
- * ------------------------------------------------------------------------------------ */
+/* ---- subscriptions -------------------------------------------------------------------------- */
 
 static void a_subscription_begins_now(void **state)
 {
@@ -234,8 +232,7 @@ static void a_subscriber_hears_only_its_namespace(void **state)
     assert_string_equal(next(id)->id, two);
 }
 
-/* ---- the journal's length
- * --------------------------------------------------------------------------------- */
+/* ---- the journal's length ------------------------------------------------------------------- */
 
 static void the_journal_is_bounded_and_a_gap_is_told(void **state)
 {
@@ -274,8 +271,7 @@ static void sequences_rise_across_restarts(void **state)
     assert_true(list(&(struct events_list_request){ SET(all, true) })->last > last);
 }
 
-/* ---- the published stream
- * ------------------------------------------------------------------------------------ */
+/* ---- the published stream ------------------------------------------------------------------- */
 
 static void publish_to(const char *endpoint)
 {

@@ -231,8 +231,7 @@ static void what_was_only_downloaded_can_be_unpacked_and_stays(void **state)
     assert_int_equal(server_count(server, NULL), requests);
 }
 
-/* ---- labels ------------------------------------------------------------------------------------
- */
+/* ---- labels --------------------------------------------------------------------------------- */
 
 static void assert_label(const char *digest, const char *key, const char *value)
 {
@@ -292,8 +291,7 @@ static void what_the_user_labels_is_the_name(void **state)
     assert_string_equal(map_get(&reply->image->labels, "who"), "me");
 }
 
-/* ---- again
- * ---------------------------------------------------------------------------------------- */
+/* ---- again ---------------------------------------------------------------------------------- */
 
 static void the_second_time_only_the_name_is_looked_up(void **state)
 {

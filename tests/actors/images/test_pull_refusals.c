@@ -118,8 +118,7 @@ static void a_missing_layer_blob_is_named(void **state)
     refuse_defect(IMAGE_NO_LAYER_BLOB, ERROR_NOT_FOUND, "sha256:");
 }
 
-/* ---- platforms ---------------------------------------------------------------------------------
- */
+/* ---- platforms ------------------------------------------------------------------------------ */
 
 static void no_platform_that_fits_lists_what_there_is_and_asks_for_no_layer(void **state)
 {
@@ -174,8 +173,7 @@ static void indexes_are_not_followed_without_end(void **state)
     assert_nothing_left(0);
 }
 
-/* ---- types
- * ---------------------------------------------------------------------------------------- */
+/* ---- types ---------------------------------------------------------------------------------- */
 
 static void a_layer_of_unknown_type_is_named_and_nothing_is_downloaded(void **state)
 {
@@ -204,8 +202,7 @@ static void a_layer_of_unknown_type_can_be_stored(void **state)
     assert_nothing_half_done();
 }
 
-/* ---- blobs
- * ------------------------------------------------------------------------------------------ */
+/* ---- blobs ---------------------------------------------------------------------------------- */
 
 static void a_layer_of_another_digest_is_refused(void **state)
 {
@@ -291,8 +288,7 @@ static void a_layer_that_is_no_tar_is_refused(void **state)
     refuse_layer(layer, ERROR_DATA_LOSS, "layer sha256:");
 }
 
-/* ---- entries
- * ------------------------------------------------------------------------------------------ */
+/* ---- entries -------------------------------------------------------------------------------- */
 
 static void refuse_entries(const struct layer_entry *entries, size_t count, const char *says)
 {
@@ -355,8 +351,7 @@ static void an_entry_cannot_set_overlay_attributes(void **state)
     refuse_entries(&entry, 1, "trusted.overlay.opaque");
 }
 
-/* ---- what is kept
- * ------------------------------------------------------------------------------------- */
+/* ---- what is kept --------------------------------------------------------------------------- */
 
 /* An image of two layers, the second of which is not given out. */
 static struct built_image *half_an_image(void)

@@ -21,8 +21,7 @@ static struct server_reply reply_of(const struct built_blob *blob)
     return (struct server_reply){ .body = blob->data, .size = blob->size, .ranges = true };
 }
 
-/* ---- connections ------------------------------------------------------------------------------
- */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 static void a_cut_connection_is_taken_up_where_it_broke(void **state)
 {
@@ -173,8 +172,7 @@ static void a_registry_that_trickles_is_cut_off(void **state)
     assert_nothing_half_done();
 }
 
-/* ---- answers
- * -------------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static void answers_with(int status, enum error_code code, const char *says)
 {

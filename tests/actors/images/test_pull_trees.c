@@ -19,8 +19,7 @@ static void shell(const char *format, ...)
         fail_msg("failed: %s", command);
 }
 
-/* ---- the same tree
- * -------------------------------------------------------------------------------- */
+/* ---- the same tree -------------------------------------------------------------------------- */
 
 /* An OCI image layout with one tag, for a tool that reads those. */
 static void layout_part(void *ctx, const struct image_part *part)
@@ -197,8 +196,7 @@ static void many_layers_give_the_same_tree(void **state)
     assert_same_tree(layers, MANY + 1);
 }
 
-/* ---- users
- * ------------------------------------------------------------------------------------------ */
+/* ---- users ---------------------------------------------------------------------------------- */
 
 static void assert_user_file(const char *chain_id, const char *name, const char *text)
 {
@@ -280,8 +278,7 @@ static void users_beyond_a_mebibyte_are_no_reason_to_fill_memory(void **state)
     assert_nothing_half_done();
 }
 
-/* ---- a full disk
- * --------------------------------------------------------------------------------------- */
+/* ---- a full disk ---------------------------------------------------------------------------- */
 
 static char disk[100]; /* where a small one is mounted */
 

@@ -55,8 +55,7 @@ static size_t count_leases(void)
     return ((struct leases_list_reply *)answer.body)->leases.count;
 }
 
-/* ---- time -------------------------------------------------------------------------------------
- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static void a_lease_lapses_after_a_day_when_nothing_is_said(void **state)
 {
@@ -115,8 +114,7 @@ static void a_lease_lapses_while_the_daemon_is_away(void **state)
     EVENTUALLY(&store.leases, store_number(&store, "SELECT count(*) FROM leases_lease") == 0);
 }
 
-/* ---- holding ------------------------------------------------------------------------------------
- */
+/* ---- holding -------------------------------------------------------------------------------- */
 
 static void a_lease_holds_what_is_made_with_it(void **state)
 {
@@ -156,8 +154,7 @@ static void things_are_added_by_hand(void **state)
     assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_INVALID_ARGUMENT);
 }
 
-/* ---- names
- * ----------------------------------------------------------------------------------------- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 static void leases_of_namespaces_do_not_meet(void **state)
 {

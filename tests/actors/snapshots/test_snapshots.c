@@ -189,8 +189,7 @@ static void what_was_refused_leaves_no_folder(void **state)
     assert_false(fs_exists(store_path(&store, "snapshots/2")));
 }
 
-/* ---- apart ------------------------------------------------------------------------------------
- */
+/* ---- apart ---------------------------------------------------------------------------------- */
 
 static void a_layer_unpacked_apart_gets_its_parent_at_the_commit(void **state)
 {
@@ -217,8 +216,7 @@ static void the_parent_of_what_was_not_apart_stays(void **state)
     assert_int_equal(commit_inside("2", "two", "one"), ERROR_INVALID_ARGUMENT);
 }
 
-/* ---- sharing ------------------------------------------------------------------------------------
- */
+/* ---- sharing -------------------------------------------------------------------------------- */
 
 static void make_chain(void)
 {
@@ -302,8 +300,7 @@ static void a_shared_layer_keeps_the_one_it_stands_on(void **state)
     assert_false(fs_exists(store_path(&store, "snapshots/2")));
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static void folders_that_no_row_names_go_at_the_start(void **state)
 {

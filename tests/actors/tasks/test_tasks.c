@@ -330,8 +330,7 @@ static void processes_are_listed(void **state)
     assert_string_equal(((struct task_info *)list->tasks.items)[1].id, "two");
 }
 
-/* ---- what goes wrong ---------------------------------------------------------------------------
- */
+/* ---- what goes wrong ------------------------------------------------------------------------ */
 
 static void a_runtime_that_is_missing_is_named(void **state)
 {

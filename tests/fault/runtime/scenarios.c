@@ -201,8 +201,7 @@ static const char *kill_judge(struct run *run, char *what, size_t size)
     return nothing_left(wrong, what, size);
 }
 
-/* ---- what happens beside a container that runs --------------------------------------------------
- */
+/* ---- what happens beside a container that runs ---------------------------------------------- */
 
 static char lasting[1 << 14]; /* how it was before */
 

@@ -318,8 +318,7 @@ static void no_new_privileges_is_set_when_asked_for(void **state UNUSED)
     assert_said("NoNewPrivs:\t0");
 }
 
-/* ---- limits -----------------------------------------------------------------------------------
- */
+/* ---- limits --------------------------------------------------------------------------------- */
 
 static void limits_are_set_and_what_is_not_is_left(void **state UNUSED)
 {

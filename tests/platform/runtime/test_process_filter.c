@@ -227,8 +227,7 @@ static void a_program_of_another_size_is_refused(void **state UNUSED)
     assert_non_null(strstr(err.text, "4096 at most"));
 }
 
-/* ---- listeners ---------------------------------------------------------------------------------
- */
+/* ---- listeners ------------------------------------------------------------------------------ */
 
 static int door = -1;
 static char door_path[] = "/tmp/gantry-listener-XXXXXX/socket";

@@ -397,8 +397,7 @@ static void an_additional_process_runs_as_asked(void **state)
     buffer_free(&process);
 }
 
-/* ---- system calls -----------------------------------------------------------------------------
- */
+/* ---- system calls --------------------------------------------------------------------------- */
 
 static void tell(const char *name, long result)
 {
@@ -503,8 +502,7 @@ static void a_users_profile_is_in_force(void **state)
     }
 }
 
-/* ---- before and after --------------------------------------------------------------------------
- */
+/* ---- before and after ----------------------------------------------------------------------- */
 
 static const char *busybox(void)
 {

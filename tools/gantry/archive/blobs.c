@@ -119,8 +119,7 @@ int remote_blob_pack(struct cli *cli, const char *digest, struct pack *pack, str
     return remote_blob_read(cli, digest, take_packed, pack, err);
 }
 
-/* ---- into the daemon ---------------------------------------------------------------------------
- */
+/* ---- into the daemon ------------------------------------------------------------------------ */
 
 enum compression compression_by(const void *bytes, size_t size)
 {
@@ -227,8 +226,7 @@ int remote_blob_put(struct cli *cli, const void *bytes, size_t size, struct sent
     return result;
 }
 
-/* ---- waiting for pipes --------------------------------------------------------------------------
- */
+/* ---- waiting for pipes ---------------------------------------------------------------------- */
 
 static int wait_for(void *ctx, int fd, bool for_writing, struct error *err)
 {
@@ -252,8 +250,7 @@ int remote_patience(struct cli *cli, struct patience *patience, struct error *er
     return cli_connect(cli, err);
 }
 
-/* ---- the lease ---------------------------------------------------------------------------------
- */
+/* ---- the lease ------------------------------------------------------------------------------ */
 
 int remote_hold(struct cli *cli, struct error *err)
 {

@@ -20,8 +20,7 @@
 #define LINKS_MAX 32
 #define FILES_MAX 100000
 
-/* ---- what comes by ----------------------------------------------------------------------------
- */
+/* ---- what comes by -------------------------------------------------------------------------- */
 
 static struct kept *keep(struct load *load, const char *name, struct error *err)
 {
@@ -150,8 +149,7 @@ static int take(void *ctx, const struct packed *file, struct error *err)
     return 0;
 }
 
-/* ---- the images -------------------------------------------------------------------------------
- */
+/* ---- the images ----------------------------------------------------------------------------- */
 
 int load_adopt(struct load *load, const char *name, const struct descriptor *target,
                struct error *err)

@@ -351,8 +351,7 @@ static void realms_that_lead_nowhere_are_refused(void **state)
     }
 }
 
-/* ---- TLS --------------------------------------------------------------------------------------
- */
+/* ---- TLS ------------------------------------------------------------------------------------ */
 
 static struct registry *open_tls(const struct registry_server *server, const char *ca_file,
                                  bool skip_verify)

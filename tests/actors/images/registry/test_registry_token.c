@@ -321,8 +321,7 @@ static void reg_7_a_token_that_runs_out_is_fetched_anew(void **state)
                      server_count(pair.server, NULL) - fetched);
 }
 
-/* ---- where what is secret goes ----------------------------------------------------------------
- */
+/* ---- where what is secret goes -------------------------------------------------------------- */
 
 static void a_redirecting_token_service_loses_the_password(void **state)
 {
