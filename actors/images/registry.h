@@ -14,7 +14,7 @@
  *
  * There are two ends of it, and programs link one.  The daemon's (registry.c) has a process ask,
  * gantry-fetch, and believes it no more than a stranger.  That process has the other
- * (registry/), built from: http (one GET on one kept connection), redirect (where an answer
+ * (registry/), built from: http (one request on one kept connection), redirect (where an answer
  * sends us), challenge and auth (what a 401 wants), retry (when to try again), fetch (these
  * together: one try), registry_errors (what it all means to a person).
  */
@@ -48,11 +48,11 @@ struct registry_options {
     const char *identity_token; /* instead of both, to the token service: OAuth's refresh token */
     const char *registry_token; /* instead of everything: sent to `host` as it is */
 
-    const char *ca_file;      /* PEM, several one a line: believed besides the system's authorities */
-    const char *client_cert;  /* PEM, for registries that want one */
-    const char *client_key;   /* PEM [inside client_cert] */
-    bool skip_verify;         /* believe any certificate */
-    const char *user_agent;   /* [gantry/VERSION] */
+    const char *ca_file; /* PEM, several one a line: believed besides the system's authorities */
+    const char *client_cert; /* PEM, for registries that want one */
+    const char *client_key;  /* PEM [inside client_cert] */
+    bool skip_verify;        /* believe any certificate */
+    const char *user_agent;  /* [gantry/VERSION] */
 
     unsigned tries;       /* without progress between them [5] */
     unsigned backoff_ms;  /* before the second try; doubles up to 30 s, jittered [500] */

@@ -77,7 +77,7 @@ static const struct credential *find(struct auth *auth, const char *key,
 }
 
 void credential_use(const struct credential *credential, const struct registry_options *options,
-                    struct http_get *get)
+                    struct http_request *get)
 {
     get->bearer = get->username = get->password = NULL;
     if (credential == NULL)

@@ -35,7 +35,7 @@ const struct credential *auth_current(struct auth *auth, const char *scopes);
 
 /* Puts it into the request (NULL: none). */
 void credential_use(const struct credential *credential, const struct registry_options *options,
-                    struct http_get *get);
+                    struct http_request *get);
 /* It is the user's, or was got with what is the user's; else anybody gets the same. */
 bool credential_is_users(const struct credential *credential);
 
@@ -45,8 +45,8 @@ struct auth_request {
     const struct credential *refused; /* what the 401 came in answer to; NULL: nothing */
     const char *challenges;           /* WWW-Authenticate, one a line */
     const char *scopes;               /* needed, where the challenge does not say */
-    bool scopes_too;                  /* ... and also where it says less: what comes next needs them */
-    bool offline;                     /* and a token for the next time is welcome */
+    bool scopes_too; /* ... and also where it says less: what comes next needs them */
+    bool offline;    /* and a token for the next time is welcome */
 };
 
 enum auth_result {

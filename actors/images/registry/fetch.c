@@ -55,7 +55,7 @@ static int answer_challenge(struct line *line, struct auth_request *request,
 }
 
 static struct errand errand_of(const struct registry *registry, const struct fetch *fetch,
-                               const struct credential *credential, const struct http_get *get)
+                               const struct credential *credential, const struct http_request *get)
 {
     return (struct errand){ .what = fetch->what,
                             .host = registry->host,
@@ -120,14 +120,14 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
     struct registry *registry = line->registry;
     const struct http_answer *answer = http_answer(line->http);
     bool elsewhere = fetch->place != NULL && fetch->place->elsewhere;
-    struct http_get get = { .method = fetch->method,
-                            .body = fetch->body,
-                            .accept = fetch->accept,
-                            .headers = elsewhere ? NULL : registry->options.headers,
-                            .from = fetch->from,
-                            .begin = fetch->begin,
-                            .data = fetch->data,
-                            .ctx = fetch->ctx };
+    struct http_request get = { .method = fetch->method,
+                                .body = fetch->body,
+                                .accept = fetch->accept,
+                                .headers = elsewhere ? NULL : registry->options.headers,
+                                .from = fetch->from,
+                                .begin = fetch->begin,
+                                .data = fetch->data,
+                                .ctx = fetch->ctx };
     char url[URL_SIZE], scopes[SCOPES_SIZE];
 
     *may_pass = false;

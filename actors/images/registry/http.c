@@ -28,7 +28,7 @@ struct http {
     char *authorities; /* all files of them, where there are several; NULL: at most one */
 
     /* of the transfer under way */
-    const struct http_get *get;
+    const struct http_request *get;
     struct error *err;
     size_t header_bytes;
     bool begun;
@@ -255,7 +255,7 @@ static struct curl_slist *header_add(struct curl_slist *list, const char *name, 
     return curl_slist_append(list, line);
 }
 
-static struct curl_slist *header_list(const struct http_get *get)
+static struct curl_slist *header_list(const struct http_request *get)
 {
     struct curl_slist *list = header_add(NULL, "Accept", get->accept);
 
@@ -268,7 +268,7 @@ static struct curl_slist *header_list(const struct http_get *get)
     return header_add(list, "Content-Range", get->body->range);
 }
 
-static void set_body(struct http *http, const struct http_get *get)
+static void set_body(struct http *http, const struct http_request *get)
 {
     const struct http_body *body = get->body;
     CURL *easy = http->easy;
@@ -287,7 +287,7 @@ static void set_body(struct http *http, const struct http_get *get)
     curl_easy_setopt(easy, CURLOPT_SEEKDATA, http);
 }
 
-static void set_method(struct http *http, const struct http_get *get)
+static void set_method(struct http *http, const struct http_request *get)
 {
     CURL *easy = http->easy;
 
@@ -305,7 +305,8 @@ static void set_method(struct http *http, const struct http_get *get)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, get->method);
 }
 
-static void set_request(struct http *http, const struct http_get *get, struct curl_slist *headers)
+static void set_request(struct http *http, const struct http_request *get,
+                        struct curl_slist *headers)
 {
     CURL *easy = http->easy;
     char range[32];
@@ -333,7 +334,7 @@ static void set_request(struct http *http, const struct http_get *get, struct cu
     }
 }
 
-static void answer_reset(struct http *http, const struct http_get *get)
+static void answer_reset(struct http *http, const struct http_request *get)
 {
     struct http_answer *answer = &http->answer;
 
@@ -428,7 +429,7 @@ static enum http_fate fate_of(const struct http *http, CURLcode code)
     }
 }
 
-enum http_fate http_get(struct http *http, const struct http_get *get,
+enum http_fate http_ask(struct http *http, const struct http_request *get,
                         const struct registry_caller *caller, struct error *err)
 {
     struct curl_slist *headers = header_list(get);

@@ -63,7 +63,7 @@ struct http_body {
     const char *range; /* Content-Range; NULL: none */
 };
 
-struct http_get {
+struct http_request {
     const char *url;
     const char *method;           /* NULL: GET, or POST of `form` */
     const char *form;             /* POSTed there; NULL: none */
@@ -83,14 +83,14 @@ struct http_get {
 int http_open(struct http **http, const struct registry_options *options, struct error *err);
 void http_close(struct http **http);
 
-/* The answer to the last http_get, until the next. */
+/* The answer to the last http_ask, until the next. */
 const struct http_answer *http_answer(const struct http *http);
 
 /* So many bytes of the body were handed to the connection; they may be lost yet. */
 uint64_t http_sent(const struct http *http);
 
 /* One attempt; waits.  Sets the error for HTTP_STOPPED alone. */
-enum http_fate http_get(struct http *http, const struct http_get *get,
+enum http_fate http_ask(struct http *http, const struct http_request *get,
                         const struct registry_caller *caller, struct error *err);
 
 /* Waits so long; -1 when the caller's check says so. */

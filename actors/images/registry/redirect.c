@@ -15,7 +15,7 @@ static bool is_redirect(int status)
 }
 
 /* 301 to 303 may turn a POST into a GET (RFC 9110, 15.4): that is not what was asked for. */
-static bool is_followed(const struct http_get *get, int status)
+static bool is_followed(const struct http_request *get, int status)
 {
     bool reads = get->form == NULL && (get->method == NULL || strcmp(get->method, "HEAD") == 0);
 
@@ -90,12 +90,12 @@ static enum http_fate astray(const struct http *http, struct error *err)
     return HTTP_ASTRAY;
 }
 
-enum http_fate http_follow(struct http *http, const struct http_get *get, bool *at_home,
+enum http_fate http_follow(struct http *http, const struct http_request *get, bool *at_home,
                            const struct registry_caller *caller, struct error *err)
 {
     CLEANUP(url_drop) CURLU *home = curl_url();
     CLEANUP(url_drop) CURLU *here = curl_url();
-    struct http_get next = *get;
+    struct http_request next = *get;
     enum http_fate fate;
 
     *at_home = true;
@@ -109,7 +109,7 @@ enum http_fate http_follow(struct http *http, const struct http_get *get, bool *
             return HTTP_ASTRAY;
         }
         next.url = url;
-        fate = http_get(http, &next, caller, err);
+        fate = http_ask(http, &next, caller, err);
         if (fate != HTTP_ANSWERED || !is_followed(get, http_answer(http)->status))
             return fate;
         if (step(here, http_answer(http)->location, err) < 0)

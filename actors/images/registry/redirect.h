@@ -16,10 +16,10 @@
 #define REDIRECTS_MAX 10
 
 /*
- * Like http_get, with `get->url` as the first stop.  `at_home` tells whether the answer is
+ * Like http_ask, with `get->url` as the first stop.  `at_home` tells whether the answer is
  * the first host's own.  A redirect that is not followed is HTTP_ASTRAY.
  */
-enum http_fate http_follow(struct http *http, const struct http_get *get, bool *at_home,
+enum http_fate http_follow(struct http *http, const struct http_request *get, bool *at_home,
                            const struct registry_caller *caller, struct error *err);
 
 /* Where an answer says that things go on: an upload (Location), a list (Link). */

@@ -237,7 +237,7 @@ static enum auth_result post_token(struct asking *asking, struct token *token, b
                                    struct error *err)
 {
     CLEANUP(form_drop) struct form form = { 0 };
-    struct http_get post = {
+    struct http_request post = {
         .url = asking->place->realm, .begin = on_begin, .data = on_data, .ctx = asking->text
     };
     enum http_fate fate;
@@ -251,7 +251,7 @@ static enum auth_result post_token(struct asking *asking, struct token *token, b
         return AUTH_REFUSED;
     }
     post.form = form.text;
-    fate = http_get(asking->http, &post, asking->caller, err);
+    fate = http_ask(asking->http, &post, asking->caller, err);
     if (fate != HTTP_ANSWERED)
         return unanswered(asking, fate, err);
     *no_post = is_no_post(http_answer(asking->http)->status);
@@ -319,7 +319,9 @@ static enum auth_result get_token(struct asking *asking, struct token *token, st
 {
     const struct registry_options *options = asking->request->options;
     CLEANUP(curl_text_drop) char *url = token_url(asking);
-    struct http_get get = { .url = url, .begin = on_begin, .data = on_data, .ctx = asking->text };
+    struct http_request get = {
+        .url = url, .begin = on_begin, .data = on_data, .ctx = asking->text
+    };
     enum http_fate fate;
     bool at_home;
 
