@@ -24,9 +24,9 @@ static int needs(struct job *job, const struct descriptor *blob, struct error *e
 {
     int found = blob_is_here(job, blob, err);
 
-    return found == 0  ? error_set(err, ERROR_NOT_FOUND, "blob %s is missing", blob->digest)
-           : found < 0 ? -1
-                       : 0;
+    if (found == 0)
+        return error_set(err, ERROR_NOT_FOUND, "blob %s is missing", blob->digest);
+    return found < 0 ? -1 : 0;
 }
 
 static int label(struct job *job, const char *digest, const struct map *labels, struct error *err)
@@ -60,8 +60,7 @@ static int adopt_manifest(struct adoption *adoption, const struct descriptor *bl
         if (is_foreign && found == 0)
             continue;
         labels.entries[labels.count++] =
-            (struct map_entry){ arena_printf(arena, REF_CONTENT "l.%zu", i),
-                                manifest.layers[i].blob.digest };
+            (struct map_entry){ arena_printf(arena, REF_CONTENT "l.%zu", i), layer->digest };
     }
     adoption->manifests++;
     return label(job, blob->digest, &labels, err);
@@ -135,17 +134,6 @@ static int take_variant(struct adoption *adoption, const struct images_adopt_req
     return snapshots_keep(adoption->source.job, variant, driver, err);
 }
 
-/* Was checked by the handler. */
-static const char *full_name(struct job *job, const char *name)
-{
-    struct reference reference;
-    struct error impossible;
-    char *full = arena_alloc(job_arena(job), REFERENCE_TEXT_SIZE);
-
-    reference_parse(name, &reference, &impossible);
-    return reference_text(&reference, full);
-}
-
 static int adopt(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images_adopt_request *want = in;
@@ -157,7 +145,7 @@ static int adopt(struct job *job, const void *in, void *out, struct error *err)
 
     if (job_lease(job) == NULL && lease_take(&lease, job, err) < 0)
         return -1;
-    if (image_verify(job, full_name(job, want->name), want->target, err) < 0)
+    if (image_verify(job, want->name, want->target, err) < 0)
         return -1;
     if (adopt_document(&adoption, want->target, 0, err) < 0)
         return error_wrap(err, "image %.100s", want->name);

@@ -239,11 +239,8 @@ static char *full_name(struct request *request, const char *text, struct error *
 static int put_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images_put_request *want = in;
-    struct reference reference;
-    char full[REFERENCE_TEXT_SIZE];
 
-    if (reference_parse(want->name, &reference, err) < 0 ||
-        image_verify(job, reference_text(&reference, full), want->target, err) < 0)
+    if (image_verify(job, want->name, want->target, err) < 0)
         return -1;
     return call(job, &op_images_put, want, out, err);
 }

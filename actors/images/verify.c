@@ -14,9 +14,10 @@
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/json.h"
+#include "protocol/oci/name.h"
 
-#define VERIFIERS_MAX  10
-#define SAID_MAX       4096  /* bytes of what a verifier says that are kept */
+#define VERIFIERS_MAX 10
+#define SAID_MAX      4096 /* bytes of what a verifier says that are kept */
 
 struct verifiers {
     const char *folder;
@@ -121,16 +122,20 @@ static char *descriptor_text(const struct descriptor *target)
     return text;
 }
 
-int image_verify(struct job *job, const char *name, const struct descriptor *target,
+int image_verify(struct job *job, const char *text, const struct descriptor *target,
                  struct error *err)
 {
     const struct images *images = job_self(job);
     struct verifiers verifiers = { .folder = images->config->verifiers, .arena = job_arena(job) };
     CLEANUP(text_free) char *descriptor = NULL;
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], name[REFERENCE_TEXT_SIZE];
+    struct reference reference;
 
     if (verifiers.folder == NULL || verifiers.folder[0] == '\0')
         return 0;
+    if (reference_parse(text, &reference, err) < 0)
+        return -1;
+    reference_text(&reference, name);
     if (fs_folder_each(verifiers.folder, take_name, &verifiers, err) < 0)
         return error_wrap(err, "image %.100s is not let in without its verifiers", name);
     descriptor = descriptor_text(target);

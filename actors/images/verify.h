@@ -4,8 +4,9 @@
 
 #include "actors/base/job.h"
 
-/* `name` is a full reference.  FAILED_PRECONDITION names the verifier, and says what it said (no
-   later try will succeed: nothing is kept for one).  Without verifiers everything may. */
+/* `name` is a reference; verifiers hear its full form.  FAILED_PRECONDITION names the verifier, and
+   says what it said (no later try will succeed: nothing is kept for one).  Without verifiers
+   everything may. */
 int image_verify(struct job *job, const char *name, const struct descriptor *target,
                  struct error *err);
 

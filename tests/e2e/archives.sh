@@ -149,6 +149,24 @@ run_for 0 gantry save -o again.tar example.org/both:1
 run_for 0 skopeo copy -q --override-arch arm64 oci-archive:again.tar "dir:$work/again"
 forget_all
 
+step "layers that need not be here are not missed"
+cp -r layout foreign
+config=$(jq -r .config.digest "layout/blobs/${original/://}")
+jq -c '.os = "windows" | .rootfs.diff_ids += [.rootfs.diff_ids[0]]' "layout/blobs/${config/://}" >document
+read -r digest size <<<"$(layout_put foreign document)"
+jq -c --arg d "$digest" --argjson s "$size" '.config.digest = $d | .config.size = $s | .layers += [{size: 7,
+    mediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", urls: ["https://example.org/layer"],
+    digest: "sha256:0000000000000000000000000000000000000000000000000000000000000000"}]' \
+    "layout/blobs/${original/://}" >document
+read -r digest size <<<"$(layout_put foreign document)"
+jq -c --arg d "$digest" --argjson s "$size" '.manifests[0].digest = $d | .manifests[0].size = $s' layout/index.json >foreign/index.json
+run_for 0 gantry load -i foreign --name example.org/foreign
+run_for 0 gantry save -o foreign.tar example.org/foreign:busybox
+forget_all
+run_for 0 gantry load -i foreign.tar
+is "its digest" "$digest" "$(gantry images --format json | jq -r '.[0].target.digest')"
+forget_all
+
 step "bad archives are refused, and nothing of them stays"
 broken() { # STATUS WORDS, of the archive in folder bad
     tar -C bad -cf bad.tar .

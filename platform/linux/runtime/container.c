@@ -104,9 +104,8 @@ static bool is_seen(const struct container *container)
 
 int container_bundle(struct container *container, struct error *err)
 {
-    const char *bundle = container->options->bundle;
-    CLEANUP(file_close)
-    int folder = open(bundle != NULL ? bundle : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const char *bundle = container->options->bundle != NULL ? container->options->bundle : ".";
+    CLEANUP(file_close) int folder = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     if (folder < 0)
         return error_sys(err, errno, "chdir %s", bundle);
