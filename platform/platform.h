@@ -65,6 +65,8 @@ int fs_write_new(const char *path, const void *data, size_t size, unsigned mode,
 
 /* A file opened for writing at `offset` (what lies behind is cut off). */
 int file_open_append(const char *path, uint64_t offset, int *file, struct error *err);
+/* One without a name in that folder: it is gone when it is closed, or the machine is. */
+int file_open_unnamed(const char *folder, int *file, struct error *err);
 /* One that is there and is written as it is: a pipe with a name, a device. */
 int file_open_stream(const char *path, int *file, struct error *err);
 int file_open_read(const char *path, int *file, struct error *err);

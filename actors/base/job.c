@@ -141,6 +141,11 @@ void job_report(struct job *job, const struct progress *progress)
     news_send(job, "progress", NULL, false, wire_frame(progress_record(), progress));
 }
 
+void job_nudge(struct job *job)
+{
+    news_send(job, "nudge", NULL, false, zframe_new(NULL, 0));
+}
+
 void job_spend(struct job *job, size_t size)
 {
     job->credit -= size < job->credit ? size : job->credit;

@@ -54,6 +54,21 @@ int job_check(struct job *job, struct error *err);
 int job_each(struct job *job, job_body *body, void *items, size_t count, size_t item_size,
              unsigned at_once, struct error *err);
 
+/*
+ * The same, while the job itself takes what they make: `heed` is called, on its own thread, whenever
+ * one of them has called job_nudge() or has ended.  -1 is a failure like theirs.
+ */
+struct children {
+    job_body *body;
+    void *items;
+    size_t count, item_size;
+    unsigned at_once;
+    int (*heed)(void *ctx, struct error *err); /* NULL: nothing is made meanwhile */
+    void *ctx;
+};
+int job_children(struct job *job, const struct children *children, struct error *err);
+void job_nudge(struct job *job);
+
 /* Tells the caller how far things are; at most ten a second pass, a new stage or item always. */
 void job_report(struct job *job, const struct progress *progress);
 

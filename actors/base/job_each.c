@@ -10,8 +10,9 @@ struct member {
 
 struct family {
     struct job *parent;
+    const struct children *children;
     struct member *members;
-    size_t count;
+    bool nudged; /* and not heeded yet */
     size_t started;
     size_t running;
     struct error first; /* failure */
@@ -36,6 +37,7 @@ static void member_news(struct family *family, struct member *member)
         zmsg_send(&msg, family->parent->pipe);
         return;
     }
+    family->nudged = true; /* by its words, or its end */
     if (msg != NULL && zmsg_size(msg) == 4 && zframe_streq(kind, "error") && family->first.code == ERROR_NONE) {
         arena = arena_new();
         if (wire_unframe(zmsg_last(msg), failure_record(), RECORD_LENIENT, &failure, arena, &family->first) == 0)
@@ -53,8 +55,8 @@ static void member_news(struct family *family, struct member *member)
 
 static void family_wait(struct family *family)
 {
-    zmq_pollitem_t *items = zmalloc((family->count + 1) * sizeof(*items));
-    size_t *who = zmalloc((family->count + 1) * sizeof(*who));
+    zmq_pollitem_t *items = zmalloc((family->children->count + 1) * sizeof(*items));
+    size_t *who = zmalloc((family->children->count + 1) * sizeof(*who));
     int count = 1;
 
     items[0] = (zmq_pollitem_t){ .socket = zsock_resolve(family->parent->pipe), .events = ZMQ_POLLIN };
@@ -73,33 +75,64 @@ static void family_wait(struct family *family)
         family_cancel(family, family->first.code);
 }
 
-int job_each(struct job *job, job_body *body, void *items, size_t count, size_t item_size, unsigned at_once,
-             struct error *err)
+/* What the parent does itself between its children's news. */
+static void heed(struct family *family)
 {
-    struct family family = { .parent = job, .count = count };
+    const struct children *children = family->children;
 
-    family.members = zmalloc((count + 1) * sizeof(*family.members));
+    if (!family->nudged || children->heed == NULL || family->first.code != ERROR_NONE)
+        return;
+    family->nudged = false;
+    if (children->heed(children->ctx, &family->first) < 0)
+        family_cancel(family, ERROR_CANCELLED);
+}
+
+static int start_next(struct family *family)
+{
+    const struct children *children = family->children;
+    struct member *member = &family->members[family->started];
+
+    member->birth = (struct birth){ children->body, (char *)children->items + family->started * children->item_size,
+                                    NULL, family->parent->context };
+    member->thread = thread_start(&member->birth);
+    if (member->thread == NULL) {
+        error_set(&family->first, ERROR_RESOURCE_EXHAUSTED, "no thread for another job");
+        family_cancel(family, ERROR_CANCELLED);
+        return -1;
+    }
+    family->started++;
+    family->running++;
+    return 0;
+}
+
+int job_children(struct job *job, const struct children *children, struct error *err)
+{
+    struct family family = { .parent = job, .children = children };
+
+    family.members = zmalloc((children->count + 1) * sizeof(*family.members));
     for (;;) {
-        while (family.first.code == ERROR_NONE && family.started < count && family.running < at_once) {
-            struct member *member = &family.members[family.started];
-
-            member->birth = (struct birth){ body, (char *)items + family.started * item_size, NULL, job->context };
-            member->thread = thread_start(&member->birth);
-            if (member->thread == NULL) {
-                error_set(&family.first, ERROR_RESOURCE_EXHAUSTED, "no thread for another job");
-                family_cancel(&family, ERROR_CANCELLED);
+        while (family.first.code == ERROR_NONE && family.started < children->count &&
+               family.running < children->at_once)
+            if (start_next(&family) < 0)
                 break;
-            }
-            family.started++;
-            family.running++;
-        }
         if (family.running == 0)
             break;
         family_wait(&family);
+        heed(&family);
     }
     free(family.members);
     if (family.first.code == ERROR_NONE)
         return 0;
     *err = family.first;
     return -1;
+}
+
+int job_each(struct job *job, job_body *body, void *items, size_t count, size_t item_size, unsigned at_once,
+             struct error *err)
+{
+    const struct children children = {
+        .body = body, .items = items, .count = count, .item_size = item_size, .at_once = at_once
+    };
+
+    return job_children(job, &children, err);
 }

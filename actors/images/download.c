@@ -6,7 +6,7 @@
  * unpacker sees bytes before they are verified, so nothing it makes counts before the
  * digest was found right (unpack_end in layers.c).
  */
-#include "actors/images/supply.h"
+#include "actors/images/ranges.h"
 #include "actors/images/work.h"
 #include "platform/scope.h"
 
@@ -105,18 +105,18 @@ static int download(struct download *download, const struct content_ingest_reply
         .digest = blob->digest, .size = blob->size, .sink = take_bytes, .ctx = download
     };
     char digest[DIGEST_TEXT_SIZE];
-    struct supply_trip trip;
+    struct supply_trip trip = { 0 };
 
     want.offset = place->has_offset && place->offset <= blob->size ? place->offset : 0;
     if (hash_prefix(download, place->path, want.offset, err) < 0 ||
         file_open_append(place->path, want.offset, &download->file, err) < 0 ||
         tell_unpacker(download, err) < 0 ||
-        supply_blob(supply, download->job, &want, &trip, err) < 0 ||
+        ranges_blob(supply, download->job, download->work->config, &want, &trip, err) < 0 ||
         digester_finish(&download->hash, digest, err) < 0)
         return -1;
     if (strcmp(digest, blob->digest) != 0) /* from another host it may be right */
-        return error_set(err, supply_distrust(supply, &trip) ? ERROR_ABORTED : ERROR_DATA_LOSS, "layer %.19s: what came hashes to %.19s",
-                         blob->digest, digest);
+        return error_set(err, supply_distrust(supply, &trip) ? ERROR_ABORTED : ERROR_DATA_LOSS,
+                         "layer %.19s: what came hashes to %.19s", blob->digest, digest);
     return 0;
 }
 

@@ -24,6 +24,8 @@ struct images_config {
     const char *const *plain_http; /* hosts that are spoken to without TLS; ends with NULL */
     const char *const *hosts;      /* folders that say who is asked (hosts.h); ends with NULL */
     unsigned downloads;            /* layers of one pull at once */
+    unsigned ranges;               /* connections for one big blob; 0, 1: always one */
+    uint64_t range_size;           /* bytes of its parts; 0: as ranges.c has it */
     uint64_t unpack_max_bytes;     /* of one layer, uncompressed; 0: no limit */
     const char *verifiers; /* folder of programs that say what may come in; NULL or "": none */
     unsigned verifier_s;   /* how long one may take */

@@ -119,8 +119,9 @@ static int on_bytes(void *ctx, uint64_t at, const struct bin *bytes, struct erro
 {
     struct transfer *transfer = ctx;
     const struct registry_blob *blob = transfer->blob;
+    uint64_t end = blob->part ? blob->until : blob->size;
 
-    if ((at != transfer->at && at != 0) || bytes->size > blob->size - at)
+    if ((at != transfer->at && (at != 0 || blob->part)) || bytes->size > end - at)
         return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch sends bytes that are not its",
                          transfer->what);
     if (blob->sink(blob->ctx, at, bytes->data, bytes->size, err) < 0)
@@ -133,8 +134,15 @@ int registry_blob(struct registry *registry, const struct registry_caller *calle
                   const struct registry_blob *blob, struct error *err)
 {
     const struct fetch_ask ask = {
-        .what = "blob", .name = blob->digest, .size = blob->size, SET(offset, blob->offset)
+        .what = "blob",
+        .name = blob->digest,
+        .size = blob->size,
+        SET(offset, blob->offset),
+        .until = blob->until,
+        .has_until = blob->until > 0,
+        SET(part, blob->part),
     };
+    uint64_t end = blob->until > 0 ? blob->until : blob->size;
     char what[WHAT_SIZE] = "";
     struct transfer transfer = { .what = what, .blob = blob, .at = blob->offset };
     CLEANUP(exchange_drop)
@@ -144,14 +152,14 @@ int registry_blob(struct registry *registry, const struct registry_caller *calle
     exchange.ctx = &transfer;
     if (registry_blob_check(blob, err) < 0)
         return -1;
-    if (blob->offset == blob->size)
+    if (blob->offset >= end)
         return 0;
     snprintf(what, sizeof(what), "blob %.19s of %s", blob->digest, registry->repository);
     if (converse(&exchange, &ask, err) < 0)
         return -1;
-    if (transfer.at != blob->size)
+    if (transfer.at < end)
         return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch ends after %llu of %llu bytes",
-                         what, (unsigned long long)transfer.at, (unsigned long long)blob->size);
+                         what, (unsigned long long)transfer.at, (unsigned long long)end);
     return 0;
 }
 

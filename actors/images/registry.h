@@ -123,6 +123,8 @@ struct registry_blob {
     const char *digest;
     uint64_t size;   /* of the whole, from its descriptor */
     uint64_t offset; /* so many bytes are here already */
+    uint64_t until;  /* the bytes before this one will do; others may come all the same [size] */
+    bool part;       /* ... but then none behind `until` may, and no beginning anew */
     /*
      * Takes the next bytes; `at` is where the first of them belongs.  It follows on what came
      * before, except once in a while it is 0 again: then the bytes before are void.
@@ -134,9 +136,10 @@ struct registry_blob {
 
 /*
  * Fetches a blob from `offset` to its end; cut connections are resumed where they broke.
- * On success the sink has had bytes up to exactly `size`.  The digest is the caller's to
- * check: it has the bytes before `offset`, and hashes while it writes.
- * Errors as registry_manifest; DATA_LOSS: the registry has more or fewer bytes than `size`.
+ * On success the sink has had bytes up to exactly `size`, or to `until` and perhaps beyond.  The
+ * digest is the caller's to check: it has the bytes before `offset`, and hashes while it writes.
+ * Errors as registry_manifest; DATA_LOSS: the registry has more or fewer bytes than `size`;
+ * UNIMPLEMENTED: it sends nothing but the whole where a part is wanted.
  */
 int registry_blob(struct registry *registry, const struct registry_caller *caller,
                   const struct registry_blob *blob, struct error *err);

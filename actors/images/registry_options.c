@@ -126,6 +126,10 @@ int registry_blob_check(const struct registry_blob *blob, struct error *err)
         return error_set(err, ERROR_OUT_OF_RANGE, "blob %s: there are %llu bytes of %llu",
                          blob->digest, (unsigned long long)blob->offset,
                          (unsigned long long)blob->size);
+    if (blob->until > blob->size || (blob->part && blob->until == 0))
+        return error_set(err, ERROR_OUT_OF_RANGE, "blob %s: no part ends at byte %llu of %llu",
+                         blob->digest, (unsigned long long)blob->until,
+                         (unsigned long long)blob->size);
     return 0;
 }
 

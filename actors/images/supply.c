@@ -163,8 +163,7 @@ static int sink(void *ctx, uint64_t at, const void *data, size_t size, struct er
 {
     struct errand *errand = ctx;
 
-    if (!errand->trip->any)
-        *errand->trip = (struct supply_trip){ errand->index, true };
+    errand->trip->senders |= UINT32_C(1) << errand->index;
     health_answers(&errand->visit);
     errand->visit.began = clock_monotonic();
     if (errand->blob->sink(errand->blob->ctx, at, data, size, err) < 0) {
@@ -330,17 +329,18 @@ int supply_blob(struct supply *supply, struct job *job, const struct registry_bl
                              .trip = trip,
                              .at = blob->offset };
 
-    *trip = (struct supply_trip){ 0 };
     snprintf(what, sizeof(what), "%.300s: blob %.19s", supply->name, blob->digest);
     return each_host(&errand, err);
 }
 
 bool supply_distrust(struct supply *supply, const struct supply_trip *trip)
 {
-    struct outlet *liar = &supply->outlets[trip->first];
+    struct outlet *liar = supply->outlets;
 
-    if (!trip->any)
+    if (trip->senders == 0)
         return false;
+    while ((trip->senders >> (liar - supply->outlets) & 1) == 0)
+        liar++;
     atomic_store(&liar->liar, true);
     for (size_t i = 0; i < supply->count; i++)
         if (may_be_asked(&supply->outlets[i], HOST_PULL)) {

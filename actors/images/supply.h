@@ -33,15 +33,14 @@ void supply_close(struct supply **supply); /* for CLEANUP(); after the last call
 int supply_manifest(struct supply *supply, struct job *job, const char *tag_or_digest,
                     uint64_t size, struct registry_document *out, struct error *err);
 
-/* Whom a blob came from. */
+/* Whom a blob came from: a bit for each host.  Calls for its parts add to one. */
 struct supply_trip {
-    size_t first; /* that sent some of it */
-    bool any;
+    uint32_t senders;
 };
 int supply_blob(struct supply *supply, struct job *job, const struct registry_blob *blob,
                 struct supply_trip *trip, struct error *err);
 /* What came is not what was asked for.  true: who sent it is not asked any more, and there are
- * others. */
+   others.  Of several that sent some of it, it is said of the first. */
 bool supply_distrust(struct supply *supply, const struct supply_trip *trip);
 
 #endif

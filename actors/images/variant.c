@@ -61,6 +61,7 @@ static int fetch_config(struct source *source, const struct registry_blob *want,
 
     do {
         memory->buffer.size = 0;
+        trip = (struct supply_trip){ 0 };
         if (supply_blob(source->supply, source->job, want, &trip, err) < 0)
             return -1;
         if (digest_verify(want->digest, memory->buffer.data, memory->buffer.size, err) == 0)

@@ -40,6 +40,7 @@ struct config {
     uint64_t requests_per_client;
     uint64_t requests_total;
     uint64_t downloads;
+    uint64_t ranges;
     uint64_t layer_size;
     uint64_t log_size;
     uint64_t log_files;

@@ -139,6 +139,7 @@ static void configure_services(struct engine *engine)
         .plain_http = config->plain_http,
         .hosts = config->hosts,
         .downloads = (unsigned)config->downloads,
+        .ranges = (unsigned)config->ranges,
         .unpack_max_bytes = config->layer_size,
         .verifiers = config->verifiers,
         .verifier_s = (unsigned)config->verifier_s,

@@ -325,6 +325,13 @@ int file_open_append(const char *path, uint64_t offset, int *file, struct error 
     return 0;
 }
 
+int file_open_unnamed(const char *folder, int *file, struct error *err)
+{
+    HOOK("open", err);
+    *file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return *file < 0 ? error_sys(err, errno, "make a file in %s", folder) : 0;
+}
+
 int file_open_stream(const char *path, int *file, struct error *err)
 {
     HOOK("open", err);

@@ -88,6 +88,8 @@ static void configure_more(struct store *store, struct running *running)
         .database = store->database,
         .default_driver = "overlay",
         .downloads = 3,
+        .ranges = store->ranges,
+        .range_size = store->range_size,
         .unpack_max_bytes = store->layer_size,
         .backoff_ms = 1,
         .slow_s = 1,

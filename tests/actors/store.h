@@ -24,6 +24,8 @@ struct store {
     uint64_t keep_events;
     bool collects;                /* the collector runs, too */
     uint64_t layer_size;          /* of one layer, uncompressed */
+    unsigned ranges;              /* connections for a big layer */
+    uint64_t range_size;          /* of its parts */
     uint64_t log_size, log_files; /* of a container's log */
     const char *runtime;          /* name or path of the default OCI runtime */
 };

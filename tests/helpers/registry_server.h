@@ -40,6 +40,7 @@ struct server_reply {
     bool reset;   /* ... by a reset */
     bool hold;    /* ... is not closed then, only silent, until the client goes */
     size_t cut_after;
+    unsigned pause_ms; /* behind every 8 KiB of the body */
     size_t take; /* of what the client sends only so much is read, then the connection is closed */
     bool early;  /* ... nothing of it is, and it is closed behind the reply */
     bool gate;   /* nothing is said before server_release() */

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 
-#define HEAD_MAX (64 << 10)
-#define BODY_MAX (64u << 20)
+#define HEAD_MAX   (64 << 10)
+#define BODY_MAX   (64u << 20)
+#define SLOW_BLOCK (8u << 10)
 
 static char *copy(const char *data, size_t size)
 {
@@ -202,6 +204,20 @@ void wire_wait_for_end(struct wire *wire)
         ;
 }
 
+/* As a slow line would have it. */
+static bool put_slowly(struct wire *wire, const char *body, size_t size, unsigned pause_ms)
+{
+    const struct timespec pause = { .tv_nsec = (long)pause_ms * 1000000 };
+
+    for (size_t part; size > 0; body += part, size -= part) {
+        part = size < SLOW_BLOCK ? size : SLOW_BLOCK;
+        if (!put(wire, body, part))
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 static bool put_body(struct wire *wire, const struct server_reply *reply, const char *body,
                      size_t size)
 {
@@ -215,7 +231,8 @@ static bool put_body(struct wire *wire, const struct server_reply *reply, const 
             return false;
         if (!reply->cut)
             return put(wire, "0\r\n\r\n", 5);
-    } else if (!put(wire, body, part)) {
+    } else if (reply->pause_ms > 0 ? !put_slowly(wire, body, part, reply->pause_ms)
+                                   : !put(wire, body, part)) {
         return false;
     }
     if (!reply->cut)
@@ -232,20 +249,21 @@ bool wire_reply(struct wire *wire, const struct server_reply *reply, const char 
     char *range, more[200] = "";
     int status = reply->status != 0 ? reply->status : 200;
     const char *body = reply->body;
-    size_t size = reply->size, first = 0;
+    size_t size = reply->size, end = size, first = 0, last = SIZE_MAX;
 
     if (reply->raw != NULL) {
         put(wire, reply->raw, reply->raw_size);
         return false;
     }
     range = head_value(head, "range");
-    if (reply->ranges && range != NULL && sscanf(range, "bytes=%zu-", &first) == 1) {
+    if (reply->ranges && range != NULL && sscanf(range, "bytes=%zu-%zu", &first, &last) >= 1) {
         if (first >= size) {
             snprintf(more, sizeof(more), "Content-Range: bytes */%zu\r\n", size);
             status = 416;
-            first = size;
+            first = end = size;
         } else {
-            snprintf(more, sizeof(more), "Content-Range: bytes %zu-%zu/%zu\r\n", first, size - 1,
+            end = last < size ? last + 1 : size;
+            snprintf(more, sizeof(more), "Content-Range: bytes %zu-%zu/%zu\r\n", first, end - 1,
                      size);
             status = 206;
         }
@@ -254,8 +272,7 @@ bool wire_reply(struct wire *wire, const struct server_reply *reply, const char 
     if (reply->chunked)
         strcat(more, "Transfer-Encoding: chunked\r\n");
     else
-        snprintf(more + strlen(more), 60, "Content-Length: %zu\r\n", size - first);
+        snprintf(more + strlen(more), 60, "Content-Length: %zu\r\n", end - first);
     return put_head(wire, status, reply->headers, more) &&
-           (!wants_body(head) || put_body(wire, reply, body + first, size - first)) &&
-           !reply->early;
+           (!wants_body(head) || put_body(wire, reply, body + first, end - first)) && !reply->early;
 }

@@ -125,6 +125,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
                                 .accept = fetch->accept,
                                 .headers = elsewhere ? NULL : registry->options.headers,
                                 .from = fetch->from,
+                                .until = fetch->until,
                                 .begin = fetch->begin,
                                 .data = fetch->data,
                                 .ctx = fetch->ctx };

@@ -20,7 +20,7 @@ struct fetch {
     const char *actions; /* on the repository that a token must allow; NULL: "pull" */
     const char *also;    /* another repository that it must allow to pull from; NULL: none */
     const char *accept;  /* NULL: anything */
-    uint64_t from;
+    uint64_t from, until; /* as of http_request */
     bool offline; /* a token for the next time is welcome, if one must be asked for */
     int (*begin)(void *ctx, const struct http_answer *answer, struct error *err);
     int (*data)(void *ctx, const void *data, size_t size, struct error *err);

@@ -305,11 +305,22 @@ static void set_method(struct http *http, const struct http_request *get)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, get->method);
 }
 
+static void set_range(CURL *easy, const struct http_request *get)
+{
+    char range[48];
+    int used = snprintf(range, sizeof(range), "%llu-", (unsigned long long)get->from);
+
+    if (get->until > 0)
+        snprintf(range + used, sizeof(range) - (size_t)used, "%llu",
+                 (unsigned long long)get->until - 1);
+    if (get->from > 0 || get->until > 0)
+        curl_easy_setopt(easy, CURLOPT_RANGE, range);
+}
+
 static void set_request(struct http *http, const struct http_request *get,
                         struct curl_slist *headers)
 {
     CURL *easy = http->easy;
-    char range[32];
 
     curl_easy_setopt(easy, CURLOPT_URL, get->url);
     set_method(http, get);
@@ -328,10 +339,7 @@ static void set_request(struct http *http, const struct http_request *get,
         curl_easy_setopt(easy, CURLOPT_USERNAME, get->username);
         curl_easy_setopt(easy, CURLOPT_PASSWORD, get->password);
     }
-    if (get->from > 0) {
-        snprintf(range, sizeof(range), "%llu-", (unsigned long long)get->from);
-        curl_easy_setopt(easy, CURLOPT_RANGE, range);
-    }
+    set_range(easy, get);
 }
 
 static void answer_reset(struct http *http, const struct http_request *get)

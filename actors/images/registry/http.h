@@ -73,7 +73,8 @@ struct http_request {
     const char *bearer;           /* a token, or NULL */
     const char *username;         /* Basic, or NULL */
     const char *password;
-    uint64_t from; /* first byte wanted; 0: no Range is sent */
+    uint64_t from;  /* first byte wanted */
+    uint64_t until; /* bytes before this one are; 0: all.  Without both no Range is sent */
     /* For status 2xx: `begin` once, before the first byte and also when there is none. */
     int (*begin)(void *ctx, const struct http_answer *answer, struct error *err);
     int (*data)(void *ctx, const void *data, size_t size, struct error *err); /* NULL: dropped */

@@ -178,6 +178,8 @@ static int answer_blob(struct request *request, const struct registry_caller *ca
     const struct registry_blob blob = { .digest = request->ask.name,
                                         .size = request->ask.size,
                                         .offset = request->ask.offset,
+                                        .until = request->ask.until,
+                                        .part = request->ask.part,
                                         .sink = gather,
                                         .ctx = request };
 

@@ -17,6 +17,7 @@
 OP(ask, "asker.ask", nothing, content_info)
 OP(ask_keep, "asker.keep", nothing, nothing)
 OP(each, "asker.each", nothing, content_read_reply)
+OP(heed, "asker.heed", nothing, content_read_reply)
 OP(report, "asker.report", nothing, nothing)
 OP(stream, "asker.stream", nothing, content_read_reply)
 OP(much, "asker.much", nothing, content_read_reply)
@@ -119,6 +120,54 @@ static int each_job(struct job *job, const void *in, void *out, struct error *er
         return -1;
     ((struct content_read_reply *)out)->size = (uint64_t)atomic_exchange(&ran, 0);
     return job_each(job, child_job, doomed, 6, sizeof(*doomed), 3, err);
+}
+
+/* Nudges once, and waits if it is to. */
+static int nudge_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    (void)out;
+    job_nudge(job);
+    return ((const struct kid *)in)->number < 100 ? 0 : job_wait(job, -1, JOB_INPUT, -1, err);
+}
+
+static size_t heeded;
+
+struct heeding {
+    size_t heard;
+    size_t most; /* then it has had enough */
+};
+
+static int heed(void *ctx, struct error *err)
+{
+    struct heeding *heeding = ctx;
+
+    if (++heeding->heard < heeding->most)
+        return 0;
+    return error_set(err, ERROR_OUT_OF_RANGE, "heeded enough");
+}
+
+/* The first have all ended before it goes on; the others end because it fails. */
+static int heed_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    struct kid peaceful[3] = { { 0 } }, patient[2] = { { 100, false }, { 101, false } };
+    struct heeding heeding = { .most = 100 };
+    struct children children = { .body = nudge_job,
+                                 .items = peaceful,
+                                 .count = 3,
+                                 .item_size = sizeof(*peaceful),
+                                 .at_once = 2,
+                                 .heed = heed,
+                                 .ctx = &heeding };
+
+    (void)in;
+    if (job_children(job, &children, err) < 0)
+        return -1;
+    (void)out;
+    heeded = heeding.heard;
+    heeding = (struct heeding){ .most = 1 };
+    children.items = patient;
+    children.count = 2;
+    return job_children(job, &children, err);
 }
 
 static int report_job(struct job *job, const void *in, void *out, struct error *err)
@@ -236,15 +285,18 @@ static int on_behind(void *self, struct request *request, struct error *err)
 RUNS(ask)
 RUNS(ask_keep)
 RUNS(each)
+RUNS(heed)
 RUNS(report)
 RUNS(stream)
 RUNS(much)
 RUNS(quick)
 
 static const struct route asks[] = {
-    { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep }, { &op_each, on_each },
-    { &op_report, on_report }, { &op_stream, on_stream },     { &op_quick, on_quick },
-    { &op_behind, on_behind }, { &op_much, on_much },         { 0 },
+    { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep },
+    { &op_each, on_each },     { &op_heed, on_heed },
+    { &op_report, on_report }, { &op_stream, on_stream },
+    { &op_quick, on_quick },   { &op_behind, on_behind },
+    { &op_much, on_much },     { 0 },
 };
 static const struct route answers[] = {
     { &op_answer, on_answer }, { &op_refuse, on_refuse }, { &op_keep, on_keep }, { 0 }
@@ -335,6 +387,14 @@ static void the_first_failure_cancels_the_rest(void **state)
     assert_int_equal(running, 0);
     assert_int_equal(ran, 3); /* the others never began */
     assert_true(most_running <= 4);
+}
+
+static void a_parent_heeds_what_its_children_make_and_can_end_them(void **state)
+{
+    (void)state;
+    assert_int_equal(peer_ask(&peer, &op_heed, &nothing, &answer), ERROR_OUT_OF_RANGE);
+    assert_string_equal(answer.message, "heeded enough");
+    assert_true(heeded >= 1 && heeded <= 6); /* three nudges and three ends, some at once */
 }
 
 /* ---- news
@@ -452,6 +512,7 @@ int main(void)
         T(a_cancel_reaches_who_was_asked),
         T(the_end_of_the_time_reaches_who_was_asked),
         T(the_first_failure_cancels_the_rest),
+        T(a_parent_heeds_what_its_children_make_and_can_end_them),
         T(progress_is_thinned_but_its_end_is_told),
         T(streams_go_both_ways_as_far_as_credit_goes),
         T(large_messages_go_from_buffers_that_are_used_again),
