@@ -121,15 +121,16 @@ static void reg_5_bytes_are_counted_once(void **state)
 static void reg_5_where_more_connections_are_no_faster_one_fetches_the_rest(void **state)
 {
     TEST_LAYER;
+    const struct server_reply rest = slow_reply(layer, 0);
     const struct images_pull_reply *reply;
     size_t last;
 
     (void)state;
-    others.pause_ms = 16 * SLOW_MS; /* four of them are a fourth of the one */
+    others.pause_ms = 5 * SLOW_MS; /* four of them are less than the one */
     serve_blob(layer, &first);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 7; i++)
         server_add(server, blob_path(layer), &others);
-    server_add(server, blob_path(layer), &first);
+    server_add(server, blob_path(layer), &rest);
     reply = must_pull();
     last = server_count(server, blob_path(layer)) - 1;
     assert_string_equal(range_of(layer, last) + strlen(range_of(layer, last)) - 1, "-");
@@ -145,6 +146,7 @@ static void reg_5_a_layer_that_comes_as_fast_as_it_is_taken_is_left_to_one(void 
 
     (void)state;
     configure(4, NOISE / 4); /* fewer parts than are worth it */
+    first.pause_ms = others.pause_ms;
     serve(layer, &first, &others);
     assert_whole(layer, must_pull());
     assert_int_equal(server_count(server, blob_path(layer)), 1);
@@ -157,6 +159,7 @@ static void reg_5_one_connection_is_used_where_one_is_configured(void **state)
 
     (void)state;
     configure(1, PART);
+    first.pause_ms = others.pause_ms;
     serve(layer, &first, &others);
     assert_whole(layer, must_pull());
     assert_int_equal(server_count(server, blob_path(layer)), 1);
@@ -168,6 +171,7 @@ static void reg_5_a_registry_that_knows_no_ranges_sends_the_whole_once(void **st
 
     (void)state;
     first.ranges = others.ranges = false;
+    first.pause_ms = others.pause_ms;
     serve(layer, &first, &others);
     assert_whole(layer, must_pull());
     assert_int_equal(server_count(server, blob_path(layer)), 1);
