@@ -24,6 +24,10 @@ struct real_registry {
     pid_t pid;
     FILE *log;
     pthread_t drain;
+    pthread_mutex_t lock;
+    pthread_cond_t news;
+    bool spoke_http2; /* a blob went that way */
+    bool ended;       /* its log */
 };
 
 static void must(bool well, const char *what)
@@ -66,7 +70,7 @@ static void configure(struct real_registry *registry)
                    "user:$2b$04$i/4Pg8p6okydTTDPme7Ah.tSI3Fv2yfcuU/zNLYVIwBwjGNB248ky\n");
     }
     snprintf(text, sizeof(text),
-             "version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\n"
+             "version: 0.1\nlog: {level: info}\n"
              "storage:\n  filesystem: {rootdirectory: %s/data}\n%shttp:\n  addr: 127.0.0.1:0\n%s",
              registry->folder, auth, tls);
     write_text(registry->folder, "config.yml", text);
@@ -117,8 +121,17 @@ static void *drain_log(void *arg)
     struct real_registry *registry = arg;
     char line[4096];
 
-    while (fgets(line, sizeof(line), registry->log) != NULL)
-        ;
+    bool more = true;
+
+    while (more) {
+        more = fgets(line, sizeof(line), registry->log) != NULL;
+        pthread_mutex_lock(&registry->lock);
+        registry->spoke_http2 |=
+            more && strstr(line, "/blobs/sha256:") != NULL && strstr(line, " HTTP/2.0\"") != NULL;
+        registry->ended = !more;
+        pthread_cond_broadcast(&registry->news);
+        pthread_mutex_unlock(&registry->lock);
+    }
     return NULL;
 }
 
@@ -140,6 +153,8 @@ struct real_registry *real_start(const struct real_options *options)
     configure(registry);
     spawn(registry, program);
     wait_for_port(registry);
+    pthread_mutex_init(&registry->lock, NULL);
+    pthread_cond_init(&registry->news, NULL);
     must(pthread_create(&registry->drain, NULL, drain_log, registry) == 0, "no thread");
     return registry;
 }
@@ -155,6 +170,8 @@ void real_stop(struct real_registry **pointer)
     kill(registry->pid, SIGKILL);
     waitpid(registry->pid, NULL, 0);
     pthread_join(registry->drain, NULL);
+    pthread_cond_destroy(&registry->news);
+    pthread_mutex_destroy(&registry->lock);
     fclose(registry->log);
     fs_remove_tree(registry->folder, &err);
     certificate_drop(&registry->certificate);
@@ -169,6 +186,14 @@ const char *real_host(const struct real_registry *registry)
 const struct certificate *real_certificate(const struct real_registry *registry)
 {
     return &registry->certificate;
+}
+
+void real_await_http2(struct real_registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    while (!registry->spoke_http2 && !registry->ended)
+        pthread_cond_wait(&registry->news, &registry->lock);
+    pthread_mutex_unlock(&registry->lock);
 }
 
 /* ---- pushing ---------------------------------------------------------------------------- */

@@ -25,6 +25,9 @@ void real_stop(struct real_registry **registry); /* for CLEANUP() */
 const char *real_host(const struct real_registry *registry); /* 127.0.0.1:PORT */
 const struct certificate *real_certificate(const struct real_registry *registry);
 
+/* Returns when its log says that a blob was asked for by HTTP/2. */
+void real_await_http2(struct real_registry *registry);
+
 /* Ends the test when the registry does not take it. */
 void real_push(const struct real_registry *registry, const char *repository, const char *tag,
                const struct built_image *image);

@@ -194,6 +194,17 @@ static void reg_9_a_tls_registry_is_believed_by_its_authority(void **state)
     assert_says(err.hint, "speaks https");
 }
 
+static void http_2_is_spoken_where_it_is_offered(void **state)
+{
+    TEST_REAL(.tls = true);
+    CLEANUP(registry_close) struct registry *registry = open_real(real, "app", NULL, false);
+
+    (void)state;
+    real_push(real, "app", "latest", image);
+    must_get_blob(registry, &image->layers[0].packed, 0);
+    real_await_http2(real);
+}
+
 static void reg_9_a_certificate_of_ones_own_opens_a_registry(void **state)
 {
     TEST_REAL(.tls = true, .client_cert = true);
@@ -238,6 +249,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(a_blob_of_another_size_is_refused),
         cmocka_unit_test(reg_9_a_password_opens_a_registry),
+        cmocka_unit_test(http_2_is_spoken_where_it_is_offered),
         cmocka_unit_test(reg_9_a_tls_registry_is_believed_by_its_authority),
         cmocka_unit_test(reg_9_a_certificate_of_ones_own_opens_a_registry),
         cmocka_unit_test(an_https_client_of_a_plain_registry_is_told_why),
