@@ -95,8 +95,9 @@ class Gantry(Engine):
     def versions(self):
         return [f"{self.programs}/gantryd: " + run([self.programs / "gantryd", "--version"])[2].decode().strip()]
 
-    def start(self, root):
-        return self.launch([str(self.programs / "gantryd"), "--root", str(root), "--state", str(self.state),
+    def start(self, root, config=""):
+        self.work.joinpath("gantry.toml").write_text(config + "\n")
+        return self.launch([str(self.programs / "gantryd"), "--config", str(self.work / "gantry.toml"), "--root", str(root), "--state", str(self.state),
                             "--listen", self.endpoint])
 
     def command(self, *words):
