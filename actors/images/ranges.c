@@ -13,6 +13,7 @@
 #define PARTS_LEAST 4          /* fewer are not worth more connections */
 #define PARTS_MOST  4096       /* whatever size is declared: they grow instead */
 #define PARTS_AHEAD 32         /* of the first that is missing: they lie on the disk meanwhile */
+#define FAST        125000000  /* bytes per second: one that has a gigabit is not what is slow */
 #define NUDGE_BYTES (1u << 20) /* so often what came is taken */
 #define WAIT_MS     50         /* for the others, far ahead */
 #define PIECE       (256u << 10)
@@ -187,7 +188,7 @@ static void judge(struct ranges *ranges)
     log_debug("images", "blob %.19s: %llu bytes/s by %zu connections, %llu by one",
               ranges->blob->digest, (unsigned long long)together, ranges->workers,
               (unsigned long long)ranges->alone);
-    if (together < ranges->alone + ranges->alone / 4)
+    if (together < ranges->alone + ranges->alone / 2)
         atomic_store(&ranges->enough, true);
 }
 
@@ -295,6 +296,7 @@ int ranges_blob(struct supply *supply, struct job *job, const struct images_conf
     struct look look = { .blob = blob, .at = blob->offset };
     struct registry_blob want = *blob;
     int64_t took;
+    uint64_t speed;
 
     if (config->ranges < 2 || blob->size - blob->offset < (1 + PARTS_LEAST) * part)
         return supply_blob(supply, job, blob, trip, err);
@@ -304,9 +306,9 @@ int ranges_blob(struct supply *supply, struct job *job, const struct images_conf
     if (supply_blob(supply, job, &want, trip, err) < 0)
         return -1;
     took = clock_monotonic() - look.first;
-    if (look.at < blob->size && took > 2 * look.busy &&
-        by_several(supply, job, config, blob, per_second(look.bytes, took), &look.at, trip, err) <
-            0)
+    speed = per_second(look.bytes, took);
+    if (look.at < blob->size && took > 2 * look.busy && speed < FAST &&
+        by_several(supply, job, config, blob, speed, &look.at, trip, err) < 0)
         return -1;
     if (look.at == blob->size)
         return 0;
