@@ -23,7 +23,7 @@ original=$(jq -r '.manifests[0].digest' "$work/layout/index.json")
 daemon_start
 cd "$work"
 
-step "a folder is loaded, with the name that is given"
+step "IMG-16: a folder is loaded, with the name that is given"
 run_for 0 gantry load -i layout --name example.org/box
 is "what it says" "Loaded image: example.org/box:busybox" "$out"
 is "its digest" "$original" "$(digest_of example.org/box:busybox)"
@@ -32,7 +32,7 @@ run_for 0 gantry load -q -i layout
 is "a name of its bytes" "localhost/loaded@$original" "$out"
 run_for 0 gantry rmi "localhost/loaded@$original"
 
-step "saved to a pipe, a file, a folder: the same bytes, each blob once"
+step "IMG-11: saved to a pipe, a file, a folder: the same bytes, each blob once"
 run_for 0 gantry tag example.org/box:busybox second:2
 gantry save example.org/box:busybox second:2 | cat >piped.tar
 run_for 0 gantry save -o file.tar example.org/box:busybox second:2
@@ -65,7 +65,7 @@ for way in "load -i pipe" "import pipe example.org/never:1"; do
 done
 exec 8>&-
 
-step "skopeo reads it in both forms"
+step "IMG-16: skopeo reads it in both forms"
 run_for 0 gantry save -o one.tar second:2
 is "digest" "$original" "$(raw_digest oci-archive:one.tar)"
 run_for 0 skopeo copy -q docker-archive:one.tar "dir:$work/from-docker"
@@ -75,7 +75,7 @@ gzip -k skopeo-docker.tar
 zstd -q skopeo-oci.tar
 forget_all
 
-step "what skopeo writes is loaded, packed or not, and from a pipe"
+step "IMG-16: what skopeo writes is loaded, packed or not, and from a pipe"
 run_for 0 gantry load -i skopeo-docker.tar
 is "what it says" "Loaded image: sd:1" "$out"
 runs sd:1

@@ -94,7 +94,7 @@ static int choose(struct fixture *f, const char *platform)
 
 /* ---- manifests ------------------------------------------------------------------ */
 
-static void an_oci_manifest_is_read_as_it_is(void **state)
+static void img_11_an_oci_manifest_is_read_as_it_is(void **state)
 {
     static const char text[] =
         "{ \"schemaVersion\": 2, \"mediaType\": \"" MEDIA_OCI_MANIFEST "\",\n"
@@ -129,7 +129,7 @@ static void an_oci_manifest_is_read_as_it_is(void **state)
     assert_true(manifest_is_image(m));
 }
 
-static void a_docker_manifest_is_read_too(void **state)
+static void img_1_a_docker_manifest_is_read_too(void **state)
 {
     static const char text[] =
         "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_DOCKER_MANIFEST "\",\"config\":"
@@ -144,7 +144,7 @@ static void a_docker_manifest_is_read_too(void **state)
     assert_true(manifest_is_image(&f->manifest));
 }
 
-static void other_artifacts_are_no_images(void **state)
+static void img_8_other_artifacts_are_no_images(void **state)
 {
     static const char helm[] = "{\"schemaVersion\":2,\"config\":" ENTRY(
         "application/vnd.cncf.helm.config.v1+json", D1,
@@ -170,7 +170,7 @@ static void other_artifacts_are_no_images(void **state)
     manifest_fails(f, nameless, "artifactType is missing");
 }
 
-static void a_document_that_is_both_is_rejected(void **state)
+static void img_4_ghsa_5j5w_g665_5m35_a_document_that_is_both_is_rejected(void **state)
 {
     struct fixture *f = *state;
 
@@ -188,7 +188,7 @@ static void a_document_that_is_both_is_rejected(void **state)
         0);
 }
 
-static void the_media_type_must_be_what_was_asked_for(void **state)
+static void img_4_the_media_type_must_be_what_was_asked_for(void **state)
 {
     struct fixture *f = *state;
 
@@ -209,7 +209,7 @@ static void the_media_type_must_be_what_was_asked_for(void **state)
     assert_string_equal(f->manifest.media_type, MEDIA_DOCKER_MANIFEST);
 }
 
-static void other_schema_versions_are_refused(void **state)
+static void img_4_other_schema_versions_are_refused(void **state)
 {
     struct fixture *f = *state;
 
@@ -220,7 +220,7 @@ static void other_schema_versions_are_refused(void **state)
     says(f, ERROR_UNIMPLEMENTED, "schema 1");
 }
 
-static void descriptors_say_what_is_wrong_and_where(void **state)
+static void img_5_descriptors_say_what_is_wrong_and_where(void **state)
 {
     struct fixture *f = *state;
 
@@ -250,7 +250,7 @@ static void descriptors_say_what_is_wrong_and_where(void **state)
                    "subject.mediaType");
 }
 
-static void embedded_content_must_be_the_blob(void **state)
+static void img_5_embedded_content_must_be_the_blob(void **state)
 {
 #define DATA(digest, size, data)                                                                  \
     MANIFEST("{\"mediaType\":\"x\",\"digest\":\"" digest "\",\"size\":" #size ",\"data\":\"" data \
@@ -272,7 +272,7 @@ static void embedded_content_must_be_the_blob(void **state)
 
 /* ---- choosing ----------------------------------------------------------------------- */
 
-static void the_entry_of_the_platform_is_chosen(void **state)
+static void plt_3_the_entry_of_the_platform_is_chosen(void **state)
 {
     struct fixture *f = *state;
 
@@ -316,7 +316,7 @@ static void the_entry_of_the_platform_is_chosen(void **state)
                                      "linux/riscv64, windows/amd64)");
 }
 
-static void entries_without_platform_are_looked_into(void **state)
+static void plt_4_entries_without_platform_are_looked_into(void **state)
 {
     struct fixture *f = *state;
 
@@ -338,7 +338,7 @@ static void entries_without_platform_are_looked_into(void **state)
     assert_string_equal(f->choice.entry->blob.digest, D("4444"));
 }
 
-static void a_missing_variant_is_told_with_all_there_are(void **state)
+static void plt_6_a_missing_variant_is_told_with_all_there_are(void **state)
 {
     struct fixture *f = *state;
     struct buffer text = { 0 };
@@ -401,7 +401,7 @@ static void a_thousand_layers_are_the_most(void **state)
     buffer_free(&text);
 }
 
-static void a_manifest_over_4_mib_is_refused_unread(void **state)
+static void cve_2023_25153_a_manifest_over_4_mib_is_refused_unread(void **state)
 {
     struct fixture *f = *state;
     char *text = malloc(MANIFEST_BYTES_MAX + 1);
@@ -534,19 +534,19 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-        TEST(an_oci_manifest_is_read_as_it_is),
-        TEST(a_docker_manifest_is_read_too),
-        TEST(other_artifacts_are_no_images),
-        TEST(a_document_that_is_both_is_rejected),
-        TEST(the_media_type_must_be_what_was_asked_for),
-        TEST(other_schema_versions_are_refused),
-        TEST(descriptors_say_what_is_wrong_and_where),
-        TEST(embedded_content_must_be_the_blob),
-        TEST(the_entry_of_the_platform_is_chosen),
-        TEST(entries_without_platform_are_looked_into),
-        TEST(a_missing_variant_is_told_with_all_there_are),
+        TEST(img_11_an_oci_manifest_is_read_as_it_is),
+        TEST(img_1_a_docker_manifest_is_read_too),
+        TEST(img_8_other_artifacts_are_no_images),
+        TEST(img_4_ghsa_5j5w_g665_5m35_a_document_that_is_both_is_rejected),
+        TEST(img_4_the_media_type_must_be_what_was_asked_for),
+        TEST(img_4_other_schema_versions_are_refused),
+        TEST(img_5_descriptors_say_what_is_wrong_and_where),
+        TEST(img_5_embedded_content_must_be_the_blob),
+        TEST(plt_3_the_entry_of_the_platform_is_chosen),
+        TEST(plt_4_entries_without_platform_are_looked_into),
+        TEST(plt_6_a_missing_variant_is_told_with_all_there_are),
         TEST(a_thousand_layers_are_the_most),
-        TEST(a_manifest_over_4_mib_is_refused_unread),
+        TEST(cve_2023_25153_a_manifest_over_4_mib_is_refused_unread),
         TEST(brackets_do_not_become_memory),
         TEST(deep_documents_are_refused),
         TEST(what_is_not_json_is_said_to_be_so),

@@ -40,7 +40,7 @@ static void fails(const char *text)
     assert_non_null(strstr(err.text, "for example linux/arm64"));
 }
 
-static void spellings_are_normalised(void **state)
+static void plt_1_spellings_are_normalised(void **state)
 {
     (void)state;
     is("linux/amd64", "linux/amd64");
@@ -66,7 +66,7 @@ static void spellings_are_normalised(void **state)
     is("wasi/wasm", "wasi/wasm");
 }
 
-static void malformed_platforms_are_refused_with_an_example(void **state)
+static void plt_6_malformed_platforms_are_refused_with_an_example(void **state)
 {
     char text[500];
 
@@ -114,7 +114,7 @@ static void prefers(const char *wanted, const char *order)
     }
 }
 
-static void the_host_itself_comes_first(void **state)
+static void plt_2_the_host_itself_comes_first(void **state)
 {
     static const char *const hosts[] = { "linux/amd64",      "linux/amd64/v4", "linux/arm64",
                                          "linux/arm64/v9.2", "linux/arm/v6",   "linux/riscv64",
@@ -125,7 +125,7 @@ static void the_host_itself_comes_first(void **state)
         assert_int_equal(rank(hosts[i], hosts[i]), 0);
 }
 
-static void lesser_variants_follow_in_order(void **state)
+static void plt_2_lesser_variants_follow_in_order(void **state)
 {
     (void)state;
     prefers("linux/amd64/v4", "linux/amd64/v4 linux/amd64/v3 linux/amd64/v2 linux/amd64 linux/386");
@@ -141,7 +141,7 @@ static void lesser_variants_follow_in_order(void **state)
     assert_int_equal(rank("linux/amd64/v3", "linux/386"), 3);
 }
 
-static void what_the_host_cannot_run_is_never_chosen(void **state)
+static void plt_2_what_the_host_cannot_run_is_never_chosen(void **state)
 {
     (void)state;
     assert_int_equal(rank("linux/amd64", "linux/amd64/v2"), -1);
@@ -160,7 +160,7 @@ static void what_the_host_cannot_run_is_never_chosen(void **state)
     assert_int_equal(rank("linux/unknown", "linux/unknown"), -1);
 }
 
-static void an_os_version_counts_only_when_it_is_wanted(void **state)
+static void plt_5_an_os_version_counts_only_when_it_is_wanted(void **state)
 {
     (void)state;
     assert_int_equal(rank("windows/amd64", "windows(10.0.17763.1)/amd64"), 0);
@@ -208,12 +208,12 @@ static void absurd_variants_end_soon(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spellings_are_normalised),
-        cmocka_unit_test(malformed_platforms_are_refused_with_an_example),
-        cmocka_unit_test(the_host_itself_comes_first),
-        cmocka_unit_test(lesser_variants_follow_in_order),
-        cmocka_unit_test(what_the_host_cannot_run_is_never_chosen),
-        cmocka_unit_test(an_os_version_counts_only_when_it_is_wanted),
+        cmocka_unit_test(plt_1_spellings_are_normalised),
+        cmocka_unit_test(plt_6_malformed_platforms_are_refused_with_an_example),
+        cmocka_unit_test(plt_2_the_host_itself_comes_first),
+        cmocka_unit_test(plt_2_lesser_variants_follow_in_order),
+        cmocka_unit_test(plt_2_what_the_host_cannot_run_is_never_chosen),
+        cmocka_unit_test(plt_5_an_os_version_counts_only_when_it_is_wanted),
         cmocka_unit_test(parts_from_documents_may_be_anything),
         cmocka_unit_test(absurd_variants_end_soon),
     };

@@ -1,7 +1,7 @@
 /* test_registry — documents: verified and bounded; connections kept; proxies. */
 #include "tests/actors/images/registry/registry_fixture.h"
 
-static void a_document_by_tag_comes_with_type_and_digest(void **state)
+static void reg_2_a_document_by_tag_comes_with_type_and_digest(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     CLEANUP(registry_document_free) struct registry_document document;
@@ -42,7 +42,7 @@ static void a_document_of_unknown_length_is_taken(void **state)
     assert_string_equal(document.media_type, "");
 }
 
-static void a_document_asked_by_digest_must_have_it(void **state)
+static void reg_2_a_document_asked_by_digest_must_have_it(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     CLEANUP(registry_document_free) struct registry_document document;
@@ -64,7 +64,7 @@ static void a_document_asked_by_digest_must_have_it(void **state)
     assert_says(err.text, "another digest");
 }
 
-static void a_document_must_have_the_digest_that_the_registry_names(void **state)
+static void reg_2_a_document_must_have_the_digest_that_the_registry_names(void **state)
 {
     static const char *const headers[] = {
         "Docker-Content-Digest: sha256:"
@@ -85,7 +85,7 @@ static void a_document_must_have_the_digest_that_the_registry_names(void **state
     }
 }
 
-static void a_sha512_digest_is_verified_too(void **state)
+static void img_6_a_sha512_digest_is_verified_too(void **state)
 {
     /* of "{}" */
     static const char digest[] =
@@ -107,7 +107,7 @@ static void a_sha512_digest_is_verified_too(void **state)
     assert_code(&err, ERROR_DATA_LOSS);
 }
 
-static void a_document_over_4_mib_is_refused(void **state)
+static void cve_2023_25153_a_document_over_4_mib_is_refused(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     size_t size = (4 << 20) + 1;
@@ -127,7 +127,7 @@ static void a_document_over_4_mib_is_refused(void **state)
     assert_int_equal(server_count(server, NULL), 2); /* and not tried again */
 }
 
-static void a_document_that_announces_a_huge_size_costs_no_memory(void **state)
+static void cve_2023_25153_a_document_that_announces_a_huge_size_costs_no_memory(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -140,7 +140,7 @@ static void a_document_that_announces_a_huge_size_costs_no_memory(void **state)
     assert_code(&err, ERROR_RESOURCE_EXHAUSTED);
 }
 
-static void a_document_must_have_the_size_of_its_descriptor(void **state)
+static void img_7_a_document_must_have_the_size_of_its_descriptor(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_document document;
@@ -178,7 +178,7 @@ static void an_empty_document_is_refused(void **state)
     assert_says(err.text, "204");
 }
 
-static void names_that_are_none_never_reach_the_network(void **state)
+static void reg_1_names_that_are_none_never_reach_the_network(void **state)
 {
     static const char *const hosts[] = {
         "", "a/b", "a b", "user@host", "a\r\nb", "a?b", "a#b", NULL
@@ -214,7 +214,7 @@ static void names_that_are_none_never_reach_the_network(void **state)
     assert_int_equal(server_count(server, NULL), 0);
 }
 
-static void docker_io_is_reached_under_its_other_name(void **state)
+static void reg_1_docker_io_is_reached_under_its_other_name(void **state)
 {
     struct registry_options options = { .host = "docker.io", .repository = "library/busybox" };
     CLEANUP(registry_close) struct registry *registry = open_with(&options);
@@ -240,7 +240,7 @@ static void a_connection_is_kept_for_the_next_call(void **state)
     assert_int_equal(server_connections(server), 1);
 }
 
-static void a_proxy_of_the_environment_is_asked(void **state)
+static void reg_9_a_proxy_of_the_environment_is_asked(void **state)
 {
     CLEANUP(server_stop) struct registry_server *proxy = server_start(SERVER_HTTP);
     struct registry_options options = fast_options(proxy);
@@ -265,19 +265,19 @@ static void a_proxy_of_the_environment_is_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_document_by_tag_comes_with_type_and_digest),
+        cmocka_unit_test(reg_2_a_document_by_tag_comes_with_type_and_digest),
         cmocka_unit_test(a_document_of_unknown_length_is_taken),
-        cmocka_unit_test(a_document_asked_by_digest_must_have_it),
-        cmocka_unit_test(a_document_must_have_the_digest_that_the_registry_names),
-        cmocka_unit_test(a_sha512_digest_is_verified_too),
-        cmocka_unit_test(a_document_over_4_mib_is_refused),
-        cmocka_unit_test(a_document_that_announces_a_huge_size_costs_no_memory),
-        cmocka_unit_test(a_document_must_have_the_size_of_its_descriptor),
+        cmocka_unit_test(reg_2_a_document_asked_by_digest_must_have_it),
+        cmocka_unit_test(reg_2_a_document_must_have_the_digest_that_the_registry_names),
+        cmocka_unit_test(img_6_a_sha512_digest_is_verified_too),
+        cmocka_unit_test(cve_2023_25153_a_document_over_4_mib_is_refused),
+        cmocka_unit_test(cve_2023_25153_a_document_that_announces_a_huge_size_costs_no_memory),
+        cmocka_unit_test(img_7_a_document_must_have_the_size_of_its_descriptor),
         cmocka_unit_test(an_empty_document_is_refused),
-        cmocka_unit_test(names_that_are_none_never_reach_the_network),
-        cmocka_unit_test(docker_io_is_reached_under_its_other_name),
+        cmocka_unit_test(reg_1_names_that_are_none_never_reach_the_network),
+        cmocka_unit_test(reg_1_docker_io_is_reached_under_its_other_name),
         cmocka_unit_test(a_connection_is_kept_for_the_next_call),
-        cmocka_unit_test(a_proxy_of_the_environment_is_asked),
+        cmocka_unit_test(reg_9_a_proxy_of_the_environment_is_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ static int put_document(struct registry *registry, const char *name, bool only_m
     return registry_put(registry, NULL, &put, subject, err);
 }
 
-static void a_document_goes_as_it_is(void **state)
+static void reg_15_a_document_goes_as_it_is(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -34,7 +34,7 @@ static void a_document_goes_as_it_is(void **state)
     assert_true(subject);
 }
 
-static void a_document_that_is_there_is_not_sent(void **state)
+static void reg_15_a_document_that_is_there_is_not_sent(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -49,7 +49,7 @@ static void a_document_that_is_there_is_not_sent(void **state)
     assert_string_equal(server_seen(server, at, 0, "method"), "HEAD");
 }
 
-static void a_document_that_is_refused_is_told_in_the_registrys_words(void **state)
+static void reg_15_a_document_that_is_refused_is_told_in_the_registrys_words(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -64,7 +64,7 @@ static void a_document_that_is_refused_is_told_in_the_registrys_words(void **sta
     assert_int_equal(server_count(server, NULL), 1);
 }
 
-static void a_registry_that_makes_something_else_of_it_is_not_believed(void **state)
+static void reg_15_a_registry_that_makes_something_else_of_it_is_not_believed(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     char other[136], headers[300];
@@ -83,10 +83,10 @@ static void a_registry_that_makes_something_else_of_it_is_not_believed(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_document_goes_as_it_is),
-        cmocka_unit_test(a_document_that_is_there_is_not_sent),
-        cmocka_unit_test(a_document_that_is_refused_is_told_in_the_registrys_words),
-        cmocka_unit_test(a_registry_that_makes_something_else_of_it_is_not_believed),
+        cmocka_unit_test(reg_15_a_document_goes_as_it_is),
+        cmocka_unit_test(reg_15_a_document_that_is_there_is_not_sent),
+        cmocka_unit_test(reg_15_a_document_that_is_refused_is_told_in_the_registrys_words),
+        cmocka_unit_test(reg_15_a_registry_that_makes_something_else_of_it_is_not_believed),
     };
 
     return cmocka_run_group_tests(tests, make_content, NULL);
