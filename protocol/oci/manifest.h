@@ -81,7 +81,7 @@ bool manifest_is_image(const struct oci_manifest *manifest);
 
 /*
  * The entry of an index for a platform.  Either `entry` is set, the best one;
- * among equals the first.  Or it is NULL, and the document behind each of `unsure`
+ * among equals Windows' newest version, else the first.  Or it is NULL, and the document behind each of `unsure`
  * (entries that say nothing of a platform: a manifest, whose config tells, or an
  * index) must be looked at, in this order.  Attestations (unknown/unknown) are
  * neither.  NOT_FOUND when there is nothing to look at; the message lists what

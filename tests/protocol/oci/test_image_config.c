@@ -72,7 +72,7 @@ static void a_whole_config_is_read(void **state)
 
     if (parse(f, text) < 0)
         fail_msg("%s", f->err.text);
-    assert_string_equal(platform_text(&c->platform, platform), "linux(1)/arm64");
+    assert_string_equal(platform_text(&c->platform, platform), "linux(1+f)/arm64");
     assert_string_equal(c->architecture, "aarch64");
     assert_string_equal(c->variant, "v8");
     assert_string_equal(c->os_version, "1");

@@ -270,6 +270,25 @@ static void img_5_embedded_content_must_be_the_blob(void **state)
     assert_null(f->manifest.layers[0].data.data);
 }
 
+static void img_12_annotations_are_texts_under_any_key(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(
+        parse_manifest(f,
+                       "{\"schemaVersion\":2,\"config\":" CONFIG ",\"layers\":[],\"annotations\":"
+                       "{\"\":\"empty\",\"no.such.key\":\"\",\"\u00e4 b\":\"\u2603\"}}",
+                       NULL),
+        0);
+    assert_string_equal(map_get(&f->manifest.annotations, ""), "empty");
+    assert_string_equal(map_get(&f->manifest.annotations, "no.such.key"), "");
+    assert_string_equal(map_get(&f->manifest.annotations, "\xc3\xa4 b"), "\xe2\x98\x83");
+    index_fails(f, "{\"schemaVersion\":2,\"manifests\":[],\"annotations\":{\"a\":{}}}",
+                "annotations has a value that is not a string");
+    manifest_fails(f, "{\"schemaVersion\":2,\"config\":" CONFIG ",\"annotations\":\"x\"}",
+                   "annotations is not");
+}
+
 /* ---- choosing ----------------------------------------------------------------------- */
 
 static void plt_3_the_entry_of_the_platform_is_chosen(void **state)
@@ -314,6 +333,31 @@ static void plt_3_the_entry_of_the_platform_is_chosen(void **state)
     assert_int_equal(f->err.code, ERROR_NOT_FOUND);
     assert_string_equal(f->err.text, "no variant for linux/riscv64 (has: linux/386, linux/amd64, "
                                      "linux/riscv64, windows/amd64)");
+}
+
+static void plt_5_the_newest_windows_of_those_that_fit_is_chosen(void **state)
+{
+#define VERSION(version, features)                                                 \
+    ",\"platform\":{\"os\":\"windows\",\"architecture\":\"amd64\",\"os.version\":" \
+    "\"10.0." version "\",\"os.features\":[" features "]}"
+    static const char text[] =
+        INDEX(ENTRY(MEDIA_OCI_MANIFEST, D1, VERSION("20348.900", "")) "," ENTRY(
+            MEDIA_OCI_MANIFEST, D2,
+            VERSION("20348.2000", "")) "," ENTRY(MEDIA_OCI_MANIFEST, D3,
+                                                 VERSION("26100.1", "\"win32k\"")));
+    struct fixture *f = *state;
+
+    assert_int_equal(parse_index(f, text, NULL), 0);
+    assert_int_equal(choose(f, "windows(10.0.20348.1)/amd64"), 0);
+    assert_string_equal(f->choice.entry->blob.digest, D2);
+    assert_int_equal(choose(f, "windows(10.0.26100.1)/amd64"), 0);
+    assert_string_equal(f->choice.entry->blob.digest, D2);
+    assert_int_equal(choose(f, "windows(10.0.26100.1+win32k)/amd64"), 0);
+    assert_string_equal(f->choice.entry->blob.digest, D3);
+    assert_int_equal(choose(f, "windows/amd64"), 0);
+    assert_string_equal(f->choice.entry->blob.digest, D2);
+    assert_int_equal(choose(f, "windows(10.0.17763.1)/amd64"), -1);
+    assert_non_null(strstr(f->err.text, "windows(10.0.26100.1+win32k)/amd64"));
 }
 
 static void plt_4_entries_without_platform_are_looked_into(void **state)
@@ -542,7 +586,9 @@ int main(void)
         TEST(img_4_other_schema_versions_are_refused),
         TEST(img_5_descriptors_say_what_is_wrong_and_where),
         TEST(img_5_embedded_content_must_be_the_blob),
+        TEST(img_12_annotations_are_texts_under_any_key),
         TEST(plt_3_the_entry_of_the_platform_is_chosen),
+        TEST(plt_5_the_newest_windows_of_those_that_fit_is_chosen),
         TEST(plt_4_entries_without_platform_are_looked_into),
         TEST(plt_6_a_missing_variant_is_told_with_all_there_are),
         TEST(a_thousand_layers_are_the_most),

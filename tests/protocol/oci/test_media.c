@@ -37,6 +37,8 @@ static void img_2_every_layer_type_is_known(void **state)
     is_layer("application/vnd.docker.image.rootfs.diff.tar.zstd", COMPRESSION_ZSTD, false, true);
     is_layer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", COMPRESSION_GZIP, true,
              true);
+    is_layer("application/vnd.docker.image.rootfs.foreign.diff.tar.zstd", COMPRESSION_ZSTD, true,
+             true);
 }
 
 static void img_1_every_document_type_is_known(void **state)
