@@ -102,7 +102,8 @@ static int adopt_document(struct adoption *adoption, const struct descriptor *bl
     struct descriptor known;
     struct bin bytes;
 
-    if (needs(adoption->source.job, blob, err) < 0 ||
+    if (source_count(&adoption->source, blob->size, err) < 0 ||
+        needs(adoption->source.job, blob, err) < 0 ||
         document_get(adoption->source.job, blob, &known, &bytes, err) < 0)
         return -1;
     return media_of(known.media_type).kind == MEDIA_INDEX

@@ -21,12 +21,22 @@ int platform_wanted(const char *text, struct platform *out, struct error *err)
 
 /* ---- fetching documents ------------------------------------------------------------------ */
 
+int source_count(struct source *source, uint64_t size, struct error *err)
+{
+    source->documents++;
+    source->document_bytes += size < IMAGE_CONFIG_BYTES_MAX ? size : IMAGE_CONFIG_BYTES_MAX; /* no larger one is read */
+    if (source->documents <= DOCUMENTS_MAX && source->document_bytes <= DOCUMENT_BYTES_MAX)
+        return 0;
+    return error_set(err, ERROR_RESOURCE_EXHAUSTED, "it leads to more than %d documents, or more than %u MiB of them",
+                     DOCUMENTS_MAX, DOCUMENT_BYTES_MAX >> 20);
+}
+
 static int take_document(struct source *source, const struct descriptor *blob, struct bin *out, struct error *err)
 {
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
     struct error missing = { 0 };
 
-    if (digest_require(blob->digest, err) < 0)
+    if (digest_require(blob->digest, err) < 0 || source_count(source, blob->size, err) < 0)
         return -1;
     if (blob_get(source->job, blob, MANIFEST_BYTES_MAX, out, &missing) == 0)
         return 0;
@@ -82,6 +92,8 @@ static int take_config(struct source *source, const struct descriptor *blob, str
     if (blob->size > IMAGE_CONFIG_BYTES_MAX)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "config %.19s has %llu bytes, the limit is %u", blob->digest,
                          (unsigned long long)blob->size, IMAGE_CONFIG_BYTES_MAX);
+    if (source_count(source, blob->size, err) < 0)
+        return -1;
     if (blob_get(source->job, blob, IMAGE_CONFIG_BYTES_MAX, out, &missing) == 0)
         return 0;
     if (source->supply == NULL || missing.code == ERROR_CANCELLED || missing.code == ERROR_DEADLINE_EXCEEDED)

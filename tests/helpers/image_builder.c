@@ -27,8 +27,17 @@ static const char *layer_type(const struct image_plan *plan, enum layer_packing 
                                           DOCKER "image.rootfs.diff.tar.zstd",
                                           DOCKER "image.rootfs.diff.tar" };
 
+    static const char *const foreign[] = { OCI "layer.nondistributable.v1.tar+gzip",
+                                           OCI "layer.nondistributable.v1.tar+zstd",
+                                           OCI "layer.nondistributable.v1.tar" };
+    static const char *const docker_foreign[] = { DOCKER "image.rootfs.foreign.diff.tar.gzip",
+                                                  DOCKER "image.rootfs.foreign.diff.tar.zstd",
+                                                  DOCKER "image.rootfs.foreign.diff.tar" };
+
     if (plan->defects & IMAGE_UNKNOWN_LAYER)
         return "application/vnd.example.layer.v1.bzip2";
+    if (plan->foreign)
+        return plan->docker ? docker_foreign[packing] : foreign[packing];
     return plan->docker ? docker[packing] : oci[packing];
 }
 

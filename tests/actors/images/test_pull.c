@@ -87,6 +87,23 @@ static void img_2_docker_types_come_plain(void **state)
     pull_form((struct image_plan){ .docker = true }, LAYER_PLAIN);
 }
 
+static void img_2_docker_types_come_as_zstd(void **state)
+{
+    (void)state;
+    pull_form((struct image_plan){ .docker = true }, LAYER_ZSTD);
+}
+
+/* The registry has them all the same. */
+static void img_2_layers_that_registries_need_not_have_are_layers(void **state)
+{
+    (void)state;
+    for (int packing = LAYER_GZIP; packing <= LAYER_PLAIN; packing++) {
+        pull_form((struct image_plan){ .foreign = true }, (enum layer_packing)packing);
+        pull_form((struct image_plan){ .foreign = true, .docker = true },
+                  (enum layer_packing)packing);
+    }
+}
+
 static void a_manifest_needs_no_index(void **state)
 {
     (void)state;
@@ -420,6 +437,8 @@ int main(void)
         PULL_TEST(img_2_oci_types_come_plain),
         PULL_TEST(img_2_docker_types_come_as_gzip),
         PULL_TEST(img_2_docker_types_come_plain),
+        PULL_TEST(img_2_docker_types_come_as_zstd),
+        PULL_TEST(img_2_layers_that_registries_need_not_have_are_layers),
         PULL_TEST(a_manifest_needs_no_index),
         PULL_TEST(img_10_an_index_may_hold_another),
         PULL_TEST(plt_4_an_entry_without_platform_is_looked_at),
