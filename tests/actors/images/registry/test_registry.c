@@ -25,6 +25,26 @@ static void reg_2_a_document_by_tag_comes_with_type_and_digest(void **state)
     assert_string_equal(server_seen(server, NULL, 0, "authorization"), "");
 }
 
+static void img_1_documents_of_all_types_are_asked_for(void **state)
+{
+    static const char *const types[] = {
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.config.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.container.image.v1+json",
+        "*/*",
+    };
+    TEST_CLIENT(SERVER_HTTP);
+
+    (void)state;
+    server_add(server, MANIFESTS "latest", &(struct server_reply){ DOCUMENT_REPLY });
+    must_get(registry, "latest");
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        assert_says(server_seen(server, NULL, 0, "accept"), types[i]);
+}
+
 static void a_document_of_unknown_length_is_taken(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
@@ -262,10 +282,83 @@ static void reg_9_a_proxy_of_the_environment_is_asked(void **state)
     assert_string_equal(document.bytes, DOCUMENT);
 }
 
+/* A mirror may stand for several registries. */
+static void reg_20_only_a_mirror_is_told_whose_images_are_asked_for(void **state)
+{
+    CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
+    struct registry_options options = fast_options(server);
+
+    (void)state;
+    server_add(server, MANIFESTS "latest", &(struct server_reply){ DOCUMENT_REPLY });
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP(registry_close) struct registry *registry = NULL;
+
+        options.named = i == 0 ? NULL : "[::1]:5000";
+        registry = open_with(&options);
+        must_get(registry, "latest");
+    }
+    assert_string_equal(server_seen(server, NULL, 0, "target"), MANIFESTS "latest");
+    assert_string_equal(server_seen(server, NULL, 1, "target"),
+                        MANIFESTS "latest?ns=%5B%3A%3A1%5D%3A5000");
+}
+
+static void reg_9_https_goes_through_a_tunnel_of_its_proxy(void **state)
+{
+    CLEANUP(server_stop) struct registry_server *proxy = server_start(SERVER_HTTP);
+    struct registry_options options = fast_options(proxy);
+    CLEANUP(registry_close) struct registry *registry = NULL;
+    struct error err;
+    char address[100];
+
+    (void)state;
+    options.host = "registry.test:5000";
+    options.plain_http = false;
+    options.username = "user";
+    options.password = "secret";
+    snprintf(address, sizeof(address), "http://%s", server_host(proxy));
+    setenv("HTTPS_PROXY", address, 1);
+    setenv("no_proxy", "", 1);
+    registry = open_with(&options);
+    err = refused_document(registry, "latest"); /* this one lets nobody through */
+    unsetenv("HTTPS_PROXY");
+    unsetenv("no_proxy");
+    assert_code(&err, ERROR_UNAVAILABLE);
+    assert_says(err.text, "registry.test:5000");
+    assert_string_equal(server_seen(proxy, NULL, 0, "method"), "CONNECT");
+    assert_string_equal(server_seen(proxy, NULL, 0, "target"), "registry.test:5000");
+    assert_int_equal(server_count_with(proxy, "authorization"), 0);
+    assert_int_equal(server_count_with(proxy, "proxy-authorization"), 0);
+}
+
+static void reg_9_what_no_proxy_names_is_asked_itself(void **state)
+{
+    static const char *const names[] = { "NO_PROXY", "no_proxy" };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
+        CLEANUP(server_stop) struct registry_server *proxy = server_start(SERVER_HTTP);
+        CLEANUP(registry_close) struct registry *registry = NULL;
+        struct registry_options options = fast_options(server);
+
+        server_add(server, MANIFESTS "latest", &(struct server_reply){ DOCUMENT_REPLY });
+        unsetenv("no_proxy");
+        unsetenv("NO_PROXY");
+        setenv("http_proxy", server_host(proxy), 1);
+        setenv(names[i], "example.org,127.0.0.1", 1);
+        registry = open_with(&options);
+        must_get(registry, "latest");
+        unsetenv("http_proxy");
+        unsetenv(names[i]);
+        assert_int_equal(server_connections(proxy), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reg_2_a_document_by_tag_comes_with_type_and_digest),
+        cmocka_unit_test(img_1_documents_of_all_types_are_asked_for),
         cmocka_unit_test(a_document_of_unknown_length_is_taken),
         cmocka_unit_test(reg_2_a_document_asked_by_digest_must_have_it),
         cmocka_unit_test(reg_2_a_document_must_have_the_digest_that_the_registry_names),
@@ -278,6 +371,9 @@ int main(void)
         cmocka_unit_test(reg_1_docker_io_is_reached_under_its_other_name),
         cmocka_unit_test(a_connection_is_kept_for_the_next_call),
         cmocka_unit_test(reg_9_a_proxy_of_the_environment_is_asked),
+        cmocka_unit_test(reg_9_https_goes_through_a_tunnel_of_its_proxy),
+        cmocka_unit_test(reg_9_what_no_proxy_names_is_asked_itself),
+        cmocka_unit_test(reg_20_only_a_mirror_is_told_whose_images_are_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,20 @@ static void reg_17_referrers_come_as_an_index(void **state)
                         "/v2/app/referrers/" SUBJECT "?artifactType=application/x.y");
 }
 
+static void reg_17_referrers_come_from_all_pages(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    const struct registry_list list = { .subject = SUBJECT };
+
+    (void)state;
+    page(server, "/v2/app/referrers/" SUBJECT, "Link: <more?x=1>; rel=\"next\"\r\n",
+         "{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"x\"}]}");
+    page(server, "/v2/app/referrers/more", NULL, "{\"manifests\":[{\"digest\":\"y\"}]}");
+    must_list(registry, &list,
+              "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX
+              "\",\"manifests\":[{\"digest\":\"x\"},{\"digest\":\"y\"}]}");
+}
+
 static void reg_17_a_type_never_becomes_another_parameter(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
@@ -243,6 +257,7 @@ int main(void)
         cmocka_unit_test(reg_18_pages_in_circles_end),
         cmocka_unit_test(cve_2020_15157_another_hosts_page_sees_no_credentials),
         cmocka_unit_test(reg_17_referrers_come_as_an_index),
+        cmocka_unit_test(reg_17_referrers_come_from_all_pages),
         cmocka_unit_test(reg_17_a_type_never_becomes_another_parameter),
         cmocka_unit_test(reg_17_a_registry_without_referrers_says_not_found),
         cmocka_unit_test(reg_17_a_subject_must_be_a_digest),

@@ -49,6 +49,28 @@ static void reg_15_a_document_that_is_there_is_not_sent(void **state)
     assert_string_equal(server_seen(server, at, 0, "method"), "HEAD");
 }
 
+static void reg_2_a_registry_that_knows_no_head_is_sent_the_document(void **state)
+{
+    static const int statuses[] = { 405, 404, 400, 501 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        struct error err;
+        char at[200];
+        bool subject;
+
+        snprintf(at, sizeof(at), MANIFESTS "%s", digest);
+        reply(server, at, statuses[i], NULL);
+        reply(server, at, 201, NULL);
+        if (put_document(registry, digest, true, &subject, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_string_equal(server_seen(server, at, 0, "method"), "HEAD");
+        assert_request(server, at, 1, "PUT", 0, SIZE);
+        assert_false(subject);
+    }
+}
+
 static void reg_15_a_document_that_is_refused_is_told_in_the_registrys_words(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
@@ -85,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reg_15_a_document_goes_as_it_is),
         cmocka_unit_test(reg_15_a_document_that_is_there_is_not_sent),
+        cmocka_unit_test(reg_2_a_registry_that_knows_no_head_is_sent_the_document),
         cmocka_unit_test(reg_15_a_document_that_is_refused_is_told_in_the_registrys_words),
         cmocka_unit_test(reg_15_a_registry_that_makes_something_else_of_it_is_not_believed),
     };

@@ -50,6 +50,54 @@ static void reg_11_a_refusal_says_what_was_wanted_and_what_the_registry_said(voi
     }
 }
 
+static void reg_11_each_of_the_fourteen_codes_reaches_the_user(void **state)
+{
+    static const struct {
+        const char *word;
+        int status;
+        enum error_code code;
+    } codes[] = {
+        { "BLOB_UNKNOWN", 404, ERROR_NOT_FOUND },
+        { "BLOB_UPLOAD_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "BLOB_UPLOAD_UNKNOWN", 404, ERROR_NOT_FOUND },
+        { "DIGEST_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "MANIFEST_BLOB_UNKNOWN", 400, ERROR_NOT_FOUND },
+        { "MANIFEST_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "MANIFEST_UNKNOWN", 404, ERROR_NOT_FOUND },
+        { "NAME_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "NAME_UNKNOWN", 404, ERROR_NOT_FOUND },
+        { "SIZE_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "UNAUTHORIZED", 401, ERROR_UNAUTHENTICATED },
+        { "DENIED", 403, ERROR_PERMISSION_DENIED },
+        { "UNSUPPORTED", 415, ERROR_UNIMPLEMENTED },
+        { "TOOMANYREQUESTS", 429, ERROR_RESOURCE_EXHAUSTED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        struct error err;
+        char body[200], says[100];
+
+        snprintf(body, sizeof(body),
+                 "{\"errors\":[{\"code\":\"%s\",\"message\":\"so it is\",\"detail\":{\"a\":[1]}}]}",
+                 codes[i].word);
+        snprintf(says, sizeof(says), "(%s: so it is)", codes[i].word);
+        server_add(server, MANIFESTS "latest",
+                   &(struct server_reply){ .status = codes[i].status,
+                                           .headers = "Retry-After: 3600\r\n",
+                                           .body = body,
+                                           .size = strlen(body) });
+        err = refused_document(registry, "latest");
+        assert_code(&err, codes[i].code);
+        assert_says(err.text, says);
+        assert_says(err.text, "127.0.0.1");
+        assert_says(err.text, "(GET http://127.0.0.1");
+        assert_says(err.text, MANIFESTS "latest");
+        assert_int_equal(server_count(server, NULL), 1);
+    }
+}
+
 static void reg_11_a_refusal_of_any_length_is_cut_to_size(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
@@ -213,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reg_11_a_refusal_says_what_was_wanted_and_what_the_registry_said),
+        cmocka_unit_test(reg_11_each_of_the_fourteen_codes_reaches_the_user),
         cmocka_unit_test(reg_11_a_refusal_of_any_length_is_cut_to_size),
         cmocka_unit_test(bytes_that_are_no_http_are_told_as_such),
         cmocka_unit_test(endless_headers_are_cut_off),

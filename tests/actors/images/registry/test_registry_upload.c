@@ -63,6 +63,22 @@ static void reg_13_a_blob_goes_in_one_put_to_where_the_answer_leads(void **state
     }
 }
 
+static void reg_13_a_whole_address_is_followed_and_keeps_its_query(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    const struct registry_upload upload = upload_of();
+    char location[200], target[300];
+
+    (void)state;
+    snprintf(location, sizeof(location), "Location: http://%s" SESSION "?_state=x%%3D\r\n",
+             server_host(server));
+    reply(server, UPLOADS, 202, location);
+    reply(server, SESSION, 201, NULL);
+    must_send(registry, &upload, SENT_BYTES);
+    snprintf(target, sizeof(target), SESSION "?_state=x%%3D&digest=%s", digest);
+    assert_string_equal(server_seen(server, SESSION, 0, "target"), target);
+}
+
 static void an_empty_blob_can_be_sent(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
@@ -373,6 +389,7 @@ int main(void)
         cmocka_unit_test(reg_13_a_blob_that_is_there_is_not_sent),
         cmocka_unit_test(reg_13_a_store_that_knows_no_head_says_nothing),
         cmocka_unit_test(reg_13_a_blob_goes_in_one_put_to_where_the_answer_leads),
+        cmocka_unit_test(reg_13_a_whole_address_is_followed_and_keeps_its_query),
         cmocka_unit_test(an_empty_blob_can_be_sent),
         cmocka_unit_test(how_much_was_sent_is_told),
         cmocka_unit_test(reg_13_a_blob_of_another_repository_is_mounted),
