@@ -213,6 +213,9 @@ static int referrers(struct job *job, const void *in, void *out, struct error *e
 
 int on_images_referrers(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct images_ask_request *in = request_body(request);
+
+    if (reference_allow(self, in->reference, err) < 0)
+        return -1;
     return request_run(request, referrers, err);
 }

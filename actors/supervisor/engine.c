@@ -147,6 +147,7 @@ static void configure_services(struct engine *engine)
         .database = engine->database,
         .default_driver = config->snapshotter,
         .plain_http = config->plain_http,
+        .full_names = streq(config->short_names, "refuse"),
         .hosts = config->hosts,
         .downloads = (unsigned)config->downloads,
         .ranges = (unsigned)config->ranges,

@@ -52,6 +52,20 @@ static void reg_1_short_names_are_made_full(void **state)
     is("a/b/c", "docker.io/a/b/c:latest");
 }
 
+static void reg_1_short_names_are_told_from_full_ones(void **state)
+{
+    static const char *const short_names[] = { "busybox", "busybox:1", "a/b", "a/b:1", "localhost:5000",
+                                               "a@" DIGEST, "" };
+    static const char *const full_names[] = { "docker.io/busybox", "localhost/a", "r:5000/a",
+                                              "[::1]:5000/a", "A.b/c/d@" DIGEST };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(short_names) / sizeof(*short_names); i++)
+        assert_false(reference_names_registry(short_names[i]));
+    for (size_t i = 0; i < sizeof(full_names) / sizeof(*full_names); i++)
+        assert_true(reference_names_registry(full_names[i]));
+}
+
 static void reg_1_a_first_part_with_dot_or_colon_is_a_registry(void **state)
 {
     (void)state;
@@ -373,6 +387,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(reg_1_short_names_are_made_full),
+        cmocka_unit_test(reg_1_short_names_are_told_from_full_ones),
         cmocka_unit_test(reg_1_a_first_part_with_dot_or_colon_is_a_registry),
         cmocka_unit_test(reg_1_tags_and_digests_are_kept_side_by_side),
         cmocka_unit_test(reg_1_the_hub_is_asked_at_its_registry),
