@@ -174,6 +174,8 @@ static int take_layers(struct source *source, struct variant *variant, struct er
         struct layer *layer = &variant->layers[i];
 
         layer->blob = manifest->layers[i].blob;
+        if (media_of(layer->blob.media_type).foreign)
+            layer->urls = manifest->layers[i].urls;
         variant->size += layer->blob.size;
         if (digest_require(layer->blob.digest, err) < 0)
             return -1;

@@ -31,6 +31,7 @@ struct source {
 
 struct layer {
     struct descriptor blob;
+    struct strs urls;            /* of one that registries need not have: where else it is */
     enum compression compression;
     const char *diff_id;
     char chain_id[DIGEST_TEXT_SIZE];

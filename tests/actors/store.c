@@ -91,6 +91,7 @@ static void configure_more(struct store *store, struct running *running)
         .ranges = store->ranges,
         .range_size = store->range_size,
         .unpack_max_bytes = store->layer_size,
+        .plain_http = store->plain_http,
         .backoff_ms = 1,
         .slow_s = 1,
     };

@@ -79,8 +79,11 @@ is "the registry sees the token" "bearer:good" "$(grep 'home.*/blobs/' "$work/as
 is "the other host does not" "-" "$(grep other "$work/asked" | cut -d' ' -f4 | sort -u)"
 is "its token service is not asked" "" "$(grep 'other.*/token/' "$work/asked" || true)"
 
-step "CVE-2020-15157: a layer with urls"
+step "REG-21, CVE-2020-15157: a layer with urls"
 refused foreign not_found "BLOB_UNKNOWN"
+has "who else was asked" "nor at http://localhost:$other/layer/" "$errors"
+has "it was asked" "other GET /layer/" "$(<"$work/asked")"
+is "its token service is not asked" "" "$(grep 'other.*/token/' "$work/asked" || true)"
 is "nothing secret goes there" "" "$(grep other "$work/asked" | grep -v ' -$' || true)"
 
 ! grep -e sesame -e dXNlcjpv -e "earer good" "$work/gantryd.log" || fail "the log tells"

@@ -135,7 +135,8 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
 {
     struct registry *registry = line->registry;
     const struct http_answer *answer = http_answer(line->http);
-    bool elsewhere = fetch->place != NULL && fetch->place->elsewhere;
+    const char *blob_url = registry->options.blob_url; /* any host's, which an image names */
+    bool elsewhere = blob_url != NULL || (fetch->place != NULL && fetch->place->elsewhere);
     struct http_request get = { .method = fetch->method,
                                 .body = fetch->body,
                                 .accept = fetch->accept,
@@ -152,7 +153,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
         return error_set(err, ERROR_INVALID_ARGUMENT, "%s: no repository was named", fetch->what);
     address(registry, fetch, url);
     scopes_of(registry, fetch, scopes);
-    get.url = fetch->place != NULL ? fetch->place->url : url;
+    get.url = fetch->place != NULL ? fetch->place->url : blob_url != NULL ? blob_url : url;
     for (bool challenged = false;; challenged = true) {
         const struct credential *credential =
             elsewhere ? NULL : auth_current(&registry->auth, scopes);
