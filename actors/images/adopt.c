@@ -85,7 +85,7 @@ static int adopt_index(struct adoption *adoption, const struct descriptor *blob,
     labels.entries = arena_alloc(arena, index.count * sizeof(*labels.entries));
     for (size_t i = 0; i < index.count; i++) {
         const struct descriptor *entry = &index.entries[i].blob;
-        int found = blob_is_here(job, entry, err);
+        int found = index_repeats(&index, &index.entries[i]) ? 0 : blob_is_here(job, entry, err);
 
         if (found < 0 || (found == 1 && adopt_document(adoption, entry, depth + 1, err) < 0))
             return -1;

@@ -248,6 +248,8 @@ static int take_index(struct source *source, const struct descriptor *blob, cons
         return store_index(source, blob, bytes, &index, choice.entry, err);
     }
     for (size_t i = 0; i < choice.unsure_count; i++) {
+        if (index_repeats(&index, choice.unsure[i]))
+            continue;
         if (follow(source, &choice.unsure[i]->blob, wanted, depth + 1, out, err) == 0)
             return store_index(source, blob, bytes, &index, choice.unsure[i], err);
         if (is_final(err))
@@ -300,8 +302,9 @@ static int each_in_index(struct source *source, const struct descriptor *blob, c
     if (index_parse(bytes->data, bytes->size, blob->media_type, job_arena(source->job), &index, err) < 0)
         return -1;
     for (size_t i = 0; i < index.count; i++)
-        if (each(source, &index.entries[i].blob, depth + 1, one, ctx, err) < 0 ||
-            store_index(source, blob, bytes, &index, &index.entries[i], err) < 0)
+        if (!index_repeats(&index, &index.entries[i]) &&
+            (each(source, &index.entries[i].blob, depth + 1, one, ctx, err) < 0 ||
+             store_index(source, blob, bytes, &index, &index.entries[i], err) < 0))
             return -1;
     return 0;
 }

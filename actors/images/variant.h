@@ -50,8 +50,8 @@ struct variant {
 
 /*
  * Before each document is read, and what it has was `size`: RESOURCE_EXHAUSTED when there are too
- * many.  A thousand entries that name one index, which again has a thousand that name the next, are
- * a few hundred KiB, and a way of 10^12 documents.
+ * many.  A thousand indexes that each name the same thousand indexes, which again do so, are a few
+ * hundred MiB, and a way of 10^9 documents.
  */
 #define DOCUMENTS_MAX      4000
 #define DOCUMENT_BYTES_MAX (32u << 20) /* all stay in the job's arena */

@@ -362,6 +362,15 @@ int index_choose(const struct oci_index *index, const struct platform *wanted, s
                      platform_text(wanted, text), *list ? list : "none");
 }
 
+bool index_repeats(const struct oci_index *index, const struct oci_descriptor *entry)
+{
+    for (const struct oci_descriptor *other = index->entries; other < entry; other++)
+        if (other->has_platform == entry->has_platform &&
+            strcmp(other->blob.digest, entry->blob.digest) == 0)
+            return true;
+    return false;
+}
+
 int document_settle(struct descriptor *known, const struct bin *bytes, struct arena *arena,
                     struct error *err)
 {

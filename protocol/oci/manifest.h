@@ -96,6 +96,9 @@ struct index_choice {
 int index_choose(const struct oci_index *index, const struct platform *wanted, struct arena *arena,
                  struct index_choice *out, struct error *err);
 
+/* An entry before this one says the same: who has followed that need not follow this. */
+bool index_repeats(const struct oci_index *index, const struct oci_descriptor *entry);
+
 /* DATA_LOSS unless the config has a diff id for each layer. */
 int image_config_match(const struct image_config *config, const struct oci_manifest *manifest,
                        struct error *err);

@@ -256,15 +256,28 @@ step "IMG-10: indexes of archives: ambiguous, in circles, again and again"
 fresh; jq -c '.layers = []' layout/index.json >bad/index.json; broken ambiguous
 fresh; jq -c --arg d "sha256:$(printf 1%.0s {1..64})" '.manifests[0].digest = $d' layout/index.json >bad/index.json; broken "is missing"
 fresh
-document=$(jq -c '.manifests[0]' layout/index.json)
-for level in 1 2 3; do # a way of 8 million documents out of 200 KiB
-    jq -nc --argjson one "$document" '{schemaVersion: 2, manifests: [range(200) | $one | del(.platform)]}' >document
-    read -r digest size <<<"$(layout_put bad document)"
-    document=$(jq -nc --arg d "$digest" --argjson s "$size" \
-        '{mediaType: "application/vnd.oci.image.index.v1+json", digest: $d, size: $s}')
-done
-jq -nc --argjson one "$document" '{schemaVersion: 2, manifests: [$one]}' >bad/index.json
+/usr/bin/python3 - bad 100 <<'PYTHON'
+import hashlib, json, sys
+folder, width = sys.argv[1], int(sys.argv[2])
+names = json.load(open(folder + "/index.json"))["manifests"]
+for level in range(3):  # each of a level names all below: a way of a million documents
+    made = []
+    for number in range(width if level < 2 else 1):
+        document = json.dumps({"schemaVersion": 2, "annotations": {"n": str(number)}, "manifests": names}).encode()
+        digest = hashlib.sha256(document).hexdigest()
+        with open(f"{folder}/blobs/sha256/{digest}", "wb") as file:
+            file.write(document)
+        made.append({"mediaType": "application/vnd.oci.image.index.v1+json", "digest": "sha256:" + digest, "size": len(document)})
+    names = made
+json.dump({"schemaVersion": 2, "manifests": names}, open(folder + "/index.json", "w"))
+PYTHON
 broken "leads to more than"
+fresh; jq -c '.manifests[0] as $one | .manifests = [range(1000) | $one]' layout/index.json >document
+read -r digest size <<<"$(layout_put bad document)"
+jq -nc --arg d "$digest" --argjson s "$size" '{schemaVersion: 2, manifests: [{digest: $d, size: $s,
+    mediaType: "application/vnd.oci.image.index.v1+json"}]}' >bad/index.json
+run_for 0 gantry load -q -i bad # the same thousand times is once
+forget_all
 
 step "sizes of archives: what is said, what is sparse, what unpacks to more than is allowed"
 fresh; truncate -s 1T "bad/$blob"; tar -C bad --sparse -cf sparse.tar .
