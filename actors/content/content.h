@@ -19,6 +19,7 @@
 struct content_config {
     const char *root;     /* holds blobs, ingests and trash */
     const char *database; /* path */
+    uint64_t write_max;   /* bytes of what comes over a connection; 0: no limit */
 };
 
 extern const struct actor content_actor;

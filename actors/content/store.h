@@ -18,6 +18,7 @@ struct lock {
 struct content {
     char root[PATH_SIZE];
     char database[PATH_SIZE];
+    uint64_t write_max;
     struct db *db; /* reads */
     struct loop *loop;
     struct trash trash;

@@ -28,6 +28,18 @@ static void incoming_drop(struct incoming *incoming)
     file_close(&incoming->file);
 }
 
+/* A layer that may not be unpacked need not fill the disk first. */
+static int check_size(const struct job *job, uint64_t size, struct error *err)
+{
+    const struct content *content = job_self(job);
+
+    if (content->write_max == 0 || size <= content->write_max)
+        return 0;
+    error_set(err, ERROR_RESOURCE_EXHAUSTED, "larger than %llu bytes",
+              (unsigned long long)content->write_max);
+    return error_hint(err, "limits.layer_size of the daemon's configuration bounds it");
+}
+
 static int take_chunk(struct incoming *incoming, const struct chunk *chunk, struct error *err)
 {
     if (incoming->want->has_size && chunk->size > incoming->want->size - incoming->size)
@@ -35,7 +47,8 @@ static int take_chunk(struct incoming *incoming, const struct chunk *chunk, stru
                          "content %.80s: more than the %llu bytes that were announced came",
                          incoming->want->digest ? incoming->want->digest : "",
                          (unsigned long long)incoming->want->size);
-    if (file_write(incoming->file, chunk->bytes, chunk->size, err) < 0)
+    if (check_size(incoming->job, incoming->size + chunk->size, err) < 0 ||
+        file_write(incoming->file, chunk->bytes, chunk->size, err) < 0)
         return -1;
     digester_add(&incoming->hash, chunk->bytes, chunk->size);
     incoming->size += chunk->size;
@@ -102,6 +115,8 @@ static int write_job(struct job *job, const void *in, void *out, struct error *e
 
     job_new_id(id);
     snprintf(ref, sizeof(ref), "write-%s", id);
+    if (want->has_size && check_size(job, want->size, err) < 0)
+        return error_wrap(err, "content %.80s", want->digest ? want->digest : "");
     if ((job_lease(job) == NULL && lease_take(&lease, job, err) < 0) ||
         call(job, &op_content_ingest, &ingest, &place, err) < 0)
         return -1;

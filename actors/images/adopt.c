@@ -85,7 +85,7 @@ static int adopt_index(struct adoption *adoption, const struct descriptor *blob,
     labels.entries = arena_alloc(arena, index.count * sizeof(*labels.entries));
     for (size_t i = 0; i < index.count; i++) {
         const struct descriptor *entry = &index.entries[i].blob;
-        int found = blob_is_here(job, entry, err);
+        int found = index_repeats(&index, &index.entries[i]) ? 0 : blob_is_here(job, entry, err);
 
         if (found < 0 || (found == 1 && adopt_document(adoption, entry, depth + 1, err) < 0))
             return -1;
@@ -102,7 +102,8 @@ static int adopt_document(struct adoption *adoption, const struct descriptor *bl
     struct descriptor known;
     struct bin bytes;
 
-    if (needs(adoption->source.job, blob, err) < 0 ||
+    if (source_count(&adoption->source, blob->size, err) < 0 ||
+        needs(adoption->source.job, blob, err) < 0 ||
         document_get(adoption->source.job, blob, &known, &bytes, err) < 0)
         return -1;
     return media_of(known.media_type).kind == MEDIA_INDEX

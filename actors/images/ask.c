@@ -68,7 +68,10 @@ static int tags(struct job *job, const void *in, void *out, struct error *err)
 
 int on_images_tags(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct images_ask_request *in = request_body(request);
+
+    if (reference_allow(self, in->reference, err) < 0)
+        return -1;
     return request_run(request, tags, err);
 }
 
@@ -99,7 +102,10 @@ static int manifest(struct job *job, const void *in, void *out, struct error *er
 
 int on_images_manifest(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct images_ask_request *in = request_body(request);
+
+    if (reference_allow(self, in->reference, err) < 0)
+        return -1;
     return request_run(request, manifest, err);
 }
 
@@ -125,6 +131,9 @@ static int forget(struct job *job, const void *in, void *out, struct error *err)
 
 int on_images_forget(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct images_ask_request *in = request_body(request);
+
+    if (reference_allow(self, in->reference, err) < 0)
+        return -1;
     return request_run(request, forget, err);
 }

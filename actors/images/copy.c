@@ -124,6 +124,9 @@ static int copy(struct job *job, const void *in, void *out, struct error *err)
 
 int on_images_copy(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct images_copy_request *in = request_body(request);
+
+    if (reference_allow(self, in->source, err) < 0 || reference_allow(self, in->reference, err) < 0)
+        return -1;
     return request_run(request, copy, err);
 }

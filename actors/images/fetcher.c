@@ -28,6 +28,7 @@ static struct fetch_open open_of(const struct registry_options *options)
         .password = options->password,
         .identity_token = options->identity_token,
         .registry_token = options->registry_token,
+        .blob_url = options->blob_url,
         .ca_file = options->ca_file,
         .client_cert = options->client_cert,
         .client_key = options->client_key,

@@ -23,6 +23,7 @@ struct images_config {
     const char *default_driver;
     const char *const *plain_http; /* hosts that are spoken to without TLS; ends with NULL */
     const char *const *hosts;      /* folders that say who is asked (hosts.h); ends with NULL */
+    bool full_names;               /* registries are asked for what names them alone */
     unsigned downloads;            /* layers of one pull at once */
     unsigned ranges;               /* connections for one big blob; 0, 1: always one */
     uint64_t range_size;           /* bytes of its parts; 0: as ranges.c has it */
@@ -42,6 +43,10 @@ struct images {
     struct health *health; /* of hosts */
     struct recent recent;
 };
+
+/* Before a registry is asked for what a user wrote.  INVALID_ARGUMENT: a short name, where the
+   operator wants none guessed (registries.short_names). */
+int reference_allow(const struct images *images, const char *text, struct error *err);
 
 /* The image that `text` names: a reference, or the beginning of an id. */
 int image_find(struct db *db, const char *namespace, const char *text, struct arena *arena,

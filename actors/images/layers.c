@@ -46,6 +46,14 @@ static int fetch_and_unpack(struct job *job, struct work *work,
     return unpack_finish(job, work, &unpack, err);
 }
 
+static int fetch_from_urls(struct job *job, struct work *work,
+                           const struct content_ingest_reply *place, struct error *err)
+{
+    if (blob_from_urls(job, work, place, err) < 0)
+        return -1;
+    return work->unpack ? unpack_present(job, work, place->path, NULL, 0, err) : 0;
+}
+
 /* Bytes that are what they should be serve a later try; wrong ones, or those of a layer that
    cannot be unpacked, never will. */
 static bool is_worth_keeping(const struct work *work, const struct content_ingest_reply *place,
@@ -112,7 +120,8 @@ static int take_claimed(struct job *job, struct work *work, unsigned tries, stru
         return -1;
     if (place.present)
         return take_present(job, work, err);
-    if (fetch_and_unpack(job, work, &place, err) == 0)
+    if (fetch_and_unpack(job, work, &place, err) == 0 ||
+        (err->code == ERROR_NOT_FOUND && fetch_from_urls(job, work, &place, err) == 0))
         return commit_blob(job, work, err);
     give_back(job, work, &place, err);
     if (err->code != ERROR_ABORTED || tries == 0)

@@ -144,6 +144,9 @@ static int pull(struct job *job, const void *in, void *out, struct error *err)
 
 int on_images_pull(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct images_pull_request *in = request_body(request);
+
+    if (reference_allow(self, in->reference, err) < 0)
+        return -1;
     return request_run(request, pull, err);
 }

@@ -381,6 +381,9 @@ static int push(struct job *job, const void *in, void *out, struct error *err)
 
 int on_images_push(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct images_push_request *in = request_body(request);
+
+    if (in->reference != NULL && reference_allow(self, in->reference, err) < 0)
+        return -1;
     return request_run(request, push, err);
 }

@@ -18,7 +18,8 @@ static void json_drop(json_t **json)
     json_decref(*json);
 }
 
-/* sha256-9f86d0...: what is no letter, digit or one of ._- becomes a hyphen. */
+/* sha256-9f86d0...: what is no letter, digit or one of ._- becomes a hyphen.  The digest follows its
+   grammar. */
 static const char *referrers_tag(const char *digest, char out[TAG_SIZE])
 {
     size_t size = strcspn(digest, ":");
@@ -26,7 +27,7 @@ static const char *referrers_tag(const char *digest, char out[TAG_SIZE])
     snprintf(out, TAG_SIZE, "%.*s-%.64s", (int)(size < 32 ? size : 32), digest,
              digest[size] != '\0' ? digest + size + 1 : "");
     for (char *c = out; *c != '\0'; c++)
-        if (strchr("+:/@", *c) != NULL)
+        if (strchr("+=", *c) != NULL) /* all that digests have and tags have not */
             *c = '-';
     return out;
 }
@@ -212,6 +213,9 @@ static int referrers(struct job *job, const void *in, void *out, struct error *e
 
 int on_images_referrers(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct images_ask_request *in = request_body(request);
+
+    if (reference_allow(self, in->reference, err) < 0)
+        return -1;
     return request_run(request, referrers, err);
 }

@@ -42,6 +42,8 @@ struct registry_options {
     const char *headers;    /* "Name: value", one a line: sent to `host` alone */
     const char *proxy;      /* whatever the environment says [what it says] */
 
+    const char *blob_url;   /* on `host`: where a blob is instead, for everybody; no 401 is answered */
+
     /* Sent to `host`, or to the token service that it names, and only after it asked. */
     const char *username; /* [anonymous] */
     const char *password;

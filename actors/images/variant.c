@@ -21,12 +21,22 @@ int platform_wanted(const char *text, struct platform *out, struct error *err)
 
 /* ---- fetching documents ------------------------------------------------------------------ */
 
+int source_count(struct source *source, uint64_t size, struct error *err)
+{
+    source->documents++;
+    source->document_bytes += size < IMAGE_CONFIG_BYTES_MAX ? size : IMAGE_CONFIG_BYTES_MAX; /* no larger one is read */
+    if (source->documents <= DOCUMENTS_MAX && source->document_bytes <= DOCUMENT_BYTES_MAX)
+        return 0;
+    return error_set(err, ERROR_RESOURCE_EXHAUSTED, "it leads to more than %d documents, or more than %u MiB of them",
+                     DOCUMENTS_MAX, DOCUMENT_BYTES_MAX >> 20);
+}
+
 static int take_document(struct source *source, const struct descriptor *blob, struct bin *out, struct error *err)
 {
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
     struct error missing = { 0 };
 
-    if (digest_require(blob->digest, err) < 0)
+    if (digest_require(blob->digest, err) < 0 || source_count(source, blob->size, err) < 0)
         return -1;
     if (blob_get(source->job, blob, MANIFEST_BYTES_MAX, out, &missing) == 0)
         return 0;
@@ -82,6 +92,8 @@ static int take_config(struct source *source, const struct descriptor *blob, str
     if (blob->size > IMAGE_CONFIG_BYTES_MAX)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "config %.19s has %llu bytes, the limit is %u", blob->digest,
                          (unsigned long long)blob->size, IMAGE_CONFIG_BYTES_MAX);
+    if (source_count(source, blob->size, err) < 0)
+        return -1;
     if (blob_get(source->job, blob, IMAGE_CONFIG_BYTES_MAX, out, &missing) == 0)
         return 0;
     if (source->supply == NULL || missing.code == ERROR_CANCELLED || missing.code == ERROR_DEADLINE_EXCEEDED)
@@ -162,6 +174,8 @@ static int take_layers(struct source *source, struct variant *variant, struct er
         struct layer *layer = &variant->layers[i];
 
         layer->blob = manifest->layers[i].blob;
+        if (media_of(layer->blob.media_type).foreign)
+            layer->urls = manifest->layers[i].urls;
         variant->size += layer->blob.size;
         if (digest_require(layer->blob.digest, err) < 0)
             return -1;
@@ -234,6 +248,8 @@ static int take_index(struct source *source, const struct descriptor *blob, cons
         return store_index(source, blob, bytes, &index, choice.entry, err);
     }
     for (size_t i = 0; i < choice.unsure_count; i++) {
+        if (index_repeats(&index, choice.unsure[i]))
+            continue;
         if (follow(source, &choice.unsure[i]->blob, wanted, depth + 1, out, err) == 0)
             return store_index(source, blob, bytes, &index, choice.unsure[i], err);
         if (is_final(err))
@@ -286,8 +302,9 @@ static int each_in_index(struct source *source, const struct descriptor *blob, c
     if (index_parse(bytes->data, bytes->size, blob->media_type, job_arena(source->job), &index, err) < 0)
         return -1;
     for (size_t i = 0; i < index.count; i++)
-        if (each(source, &index.entries[i].blob, depth + 1, one, ctx, err) < 0 ||
-            store_index(source, blob, bytes, &index, &index.entries[i], err) < 0)
+        if (!index_repeats(&index, &index.entries[i]) &&
+            (each(source, &index.entries[i].blob, depth + 1, one, ctx, err) < 0 ||
+             store_index(source, blob, bytes, &index, &index.entries[i], err) < 0))
             return -1;
     return 0;
 }

@@ -24,11 +24,14 @@ struct source {
     const char *repository;      /* its value */
     const char *driver;          /* the config leads to snapshots of this driver; NULL: to none */
     uint64_t downloaded;         /* bytes, counted up */
+    unsigned documents;          /* read so far, with their bytes: see source_count() */
+    uint64_t document_bytes;
     bool unpacked;               /* snapshots were missing and are here now */
 };
 
 struct layer {
     struct descriptor blob;
+    struct strs urls;            /* of one that registries need not have: where else it is */
     enum compression compression;
     const char *diff_id;
     char chain_id[DIGEST_TEXT_SIZE];
@@ -44,6 +47,15 @@ struct variant {
     size_t layer_count;
     uint64_t size; /* of all its blobs */
 };
+
+/*
+ * Before each document is read, and what it has was `size`: RESOURCE_EXHAUSTED when there are too
+ * many.  A thousand indexes that each name the same thousand indexes, which again do so, are a few
+ * hundred MiB, and a way of 10^9 documents.
+ */
+#define DOCUMENTS_MAX      4000
+#define DOCUMENT_BYTES_MAX (32u << 20) /* all stay in the job's arena */
+int source_count(struct source *source, uint64_t size, struct error *err);
 
 /* What lies behind `target` for `platform`; all in the job's arena.  NOT_FOUND names the platforms there are. */
 int variant_find(struct source *source, const struct descriptor *target, const struct platform *platform,

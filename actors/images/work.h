@@ -3,6 +3,7 @@
  *
  *      layers      all of an image's, and what holds them together
  *      download    a blob into its ingest, hashed as it comes
+ *      urls        a blob that is not the registry's
  *      unpack      a snapshot out of it, behind the download
  */
 #ifndef ACTORS_IMAGES_WORK_H
@@ -51,5 +52,10 @@ int unpack_present(struct job *job, struct work *work, const char *blob, const c
    registry began anew, and what the unpacker has read is void. */
 int blob_download(struct job *job, struct work *work, const struct content_ingest_reply *place,
                   struct unpack *unpack, struct error *err);
+
+/* urls.c.  For a layer that its registry has not: NOT_FOUND is in `err`, which says more when it is
+   nowhere.  0: the ingest is full and right, and nothing is unpacked. */
+int blob_from_urls(struct job *job, struct work *work, const struct content_ingest_reply *place,
+                   struct error *err);
 
 #endif

@@ -33,6 +33,7 @@ struct config {
     const struct config_runtime *runtimes; /* ends with a NULL name */
     const char *snapshotter;
     const char *const *plain_http; /* registry hosts; ends with NULL */
+    const char *short_names;       /* "docker.io" or "refuse" */
     const char *const *hosts;      /* folders, several with : between; ends with NULL */
     const char *verifiers; /* folder; "": none */
     uint64_t verifier_s;

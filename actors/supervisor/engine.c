@@ -117,6 +117,14 @@ static void configure_base(struct engine *engine)
     engine->daemon.config = &engine->daemon_config;
 }
 
+/* What is packed may be a little larger than what is unpacked, and documents have bounds of their own. */
+static uint64_t write_max(uint64_t layer_size)
+{
+    const uint64_t documents = 8u << 20;
+
+    return layer_size == 0 ? 0 : layer_size + layer_size / 1000 + documents;
+}
+
 static void configure_services(struct engine *engine)
 {
     const struct config *config = engine->config;
@@ -127,7 +135,9 @@ static void configure_services(struct engine *engine)
         .database = engine->database, .socket = engine->events_socket, .group = config->group
     };
     engine->leases_config = (struct leases_config){ .database = engine->database };
-    engine->content_config = (struct content_config){ .root = config->root, .database = engine->database };
+    engine->content_config = (struct content_config){
+        .root = config->root, .database = engine->database, .write_max = write_max(config->layer_size)
+    };
     engine->snapshots_config = (struct snapshots_config){
         .root = config->root, .database = engine->database, .default_driver = config->snapshotter
     };
@@ -137,6 +147,7 @@ static void configure_services(struct engine *engine)
         .database = engine->database,
         .default_driver = config->snapshotter,
         .plain_http = config->plain_http,
+        .full_names = streq(config->short_names, "refuse"),
         .hosts = config->hosts,
         .downloads = (unsigned)config->downloads,
         .ranges = (unsigned)config->ranges,

@@ -25,6 +25,8 @@ static int read_host(const struct place *root, struct image_config *out)
         read_strs(root, "os.features", &out->os_features) < 0)
         return -1;
     out->platform = platform_of(out->os, out->architecture, out->variant, out->os_version);
+    for (size_t i = 0; i < out->os_features.count; i++)
+        platform_add_feature(&out->platform, out->os_features.items[i]);
     return 0;
 }
 

@@ -15,6 +15,7 @@
 static int read_platform(const struct place *place, struct oci_descriptor *out)
 {
     const char *os, *arch, *variant, *os_version;
+    struct strs features;
     struct place platform;
 
     if (read_object(place, "platform", &platform) < 0)
@@ -23,11 +24,14 @@ static int read_platform(const struct place *place, struct oci_descriptor *out)
         return 0;
     if (read_text(&platform, "os", &os) < 0 || read_text(&platform, "architecture", &arch) < 0 ||
         read_text(&platform, "variant", &variant) < 0 ||
-        read_text(&platform, "os.version", &os_version) < 0)
+        read_text(&platform, "os.version", &os_version) < 0 ||
+        read_strs(&platform, "os.features", &features) < 0)
         return -1;
     /* an empty object says as little as none */
     out->has_platform = os != NULL || arch != NULL;
     out->platform = platform_of(os, arch, variant, os_version);
+    for (size_t i = 0; i < features.count; i++)
+        platform_add_feature(&out->platform, features.items[i]);
     return 0;
 }
 
@@ -344,7 +348,9 @@ int index_choose(const struct oci_index *index, const struct platform *wanted, s
             continue;
         if (!entry->has_platform)
             out->unsure[out->unsure_count++] = entry;
-        if (rank >= 0 && (out->entry == NULL || rank < out->rank)) {
+        if (rank >= 0 &&
+            (out->entry == NULL || rank < out->rank ||
+             (rank == out->rank && platform_is_newer(&entry->platform, &out->entry->platform)))) {
             out->entry = entry;
             out->rank = rank;
         }
@@ -354,6 +360,15 @@ int index_choose(const struct oci_index *index, const struct platform *wanted, s
     list_platforms(index, list, sizeof(list));
     return error_set(err, ERROR_NOT_FOUND, "no variant for %s (has: %s)",
                      platform_text(wanted, text), *list ? list : "none");
+}
+
+bool index_repeats(const struct oci_index *index, const struct oci_descriptor *entry)
+{
+    for (const struct oci_descriptor *other = index->entries; other < entry; other++)
+        if (other->has_platform == entry->has_platform &&
+            strcmp(other->blob.digest, entry->blob.digest) == 0)
+            return true;
+    return false;
 }
 
 int document_settle(struct descriptor *known, const struct bin *bytes, struct arena *arena,

@@ -81,7 +81,7 @@ bool manifest_is_image(const struct oci_manifest *manifest);
 
 /*
  * The entry of an index for a platform.  Either `entry` is set, the best one;
- * among equals the first.  Or it is NULL, and the document behind each of `unsure`
+ * among equals Windows' newest version, else the first.  Or it is NULL, and the document behind each of `unsure`
  * (entries that say nothing of a platform: a manifest, whose config tells, or an
  * index) must be looked at, in this order.  Attestations (unknown/unknown) are
  * neither.  NOT_FOUND when there is nothing to look at; the message lists what
@@ -95,6 +95,9 @@ struct index_choice {
 };
 int index_choose(const struct oci_index *index, const struct platform *wanted, struct arena *arena,
                  struct index_choice *out, struct error *err);
+
+/* An entry before this one says the same: who has followed that need not follow this. */
+bool index_repeats(const struct oci_index *index, const struct oci_descriptor *entry);
 
 /* DATA_LOSS unless the config has a diff id for each layer. */
 int image_config_match(const struct image_config *config, const struct oci_manifest *manifest,

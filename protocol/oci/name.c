@@ -281,6 +281,13 @@ int reference_parse(const char *text, struct reference *out, struct error *err)
     return 0;
 }
 
+bool reference_names_registry(const char *text)
+{
+    const char *slash = strchr(text, '/');
+
+    return slash != NULL && begins_with_host(span_of(text, slash));
+}
+
 const char *reference_name(const struct reference *reference, char out[REFERENCE_TEXT_SIZE])
 {
     snprintf(out, REFERENCE_TEXT_SIZE, "%s/%s", reference->host, reference->repository);

@@ -40,6 +40,9 @@ struct reference {
  */
 int reference_parse(const char *text, struct reference *out, struct error *err);
 
+/* The text says itself which registry it means. */
+bool reference_names_registry(const char *text);
+
 /* The full form, which reference_parse() takes back to the same reference.  Returns `out`. */
 const char *reference_text(const struct reference *reference, char out[REFERENCE_TEXT_SIZE]);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "protocol/oci/shown.h"
+#include "protocol/oci/windows_version.h"
 
 /* ---- normalising ------------------------------------------------------------- */
 
@@ -82,7 +83,7 @@ static void normalise_variant(struct platform *p)
 struct platform platform_of(const char *os, const char *arch, const char *variant,
                             const char *os_version)
 {
-    struct platform p;
+    struct platform p = { 0 };
 
     put(p.os, sizeof(p.os), os);
     put(p.arch, sizeof(p.arch), arch);
@@ -93,6 +94,19 @@ struct platform platform_of(const char *os, const char *arch, const char *varian
     normalise_arch(&p);
     normalise_variant(&p);
     return p;
+}
+
+void platform_add_feature(struct platform *p, const char *feature)
+{
+    size_t used = strlen(p->os_features);
+
+    if (*feature == '\0' || strchr(feature, '+') != NULL ||
+        used + 1 + strlen(feature) >= sizeof(p->os_features)) {
+        put(p->os, sizeof(p->os), "unknown");
+        return;
+    }
+    p->os_features[used] = '+';
+    put(p->os_features + used + 1, sizeof(p->os_features) - used - 1, feature);
 }
 
 /* ---- as text ------------------------------------------------------------------ */
@@ -120,16 +134,33 @@ static bool take(const char **at, char *out, size_t room)
     return true;
 }
 
+/* (+FEATURE)* */
+static bool take_features(const char **at, struct platform *p)
+{
+    char feature[sizeof(p->os_features)];
+
+    while (**at == '+') {
+        ++*at;
+        if (!take(at, feature, sizeof(feature)) ||
+            strlen(p->os_features) + 1 + strlen(feature) >= sizeof(p->os_features))
+            return false;
+        platform_add_feature(p, feature);
+    }
+    return true;
+}
+
 int platform_parse(const char *text, struct platform *out, struct error *err)
 {
     struct platform found = { 0 };
-    const char *at = text;
+    const char *at = text, *features = "";
 
     if (!take(&at, found.os, sizeof(found.os)))
         return bad(err, text);
     if (*at == '(') {
-        at++;
-        if (!take(&at, found.os_version, sizeof(found.os_version)) || *at++ != ')')
+        if (*++at != '+' && !take(&at, found.os_version, sizeof(found.os_version)))
+            return bad(err, text);
+        features = at;
+        if (!take_features(&at, &(struct platform){ 0 }) || *at++ != ')')
             return bad(err, text);
     }
     if (*at++ != '/' || !take(&at, found.arch, sizeof(found.arch)))
@@ -142,15 +173,17 @@ int platform_parse(const char *text, struct platform *out, struct error *err)
     if (*at != '\0')
         return bad(err, text);
     *out = platform_of(found.os, found.arch, found.variant, found.os_version);
+    take_features(&features, out);
     return 0;
 }
 
 const char *platform_text(const struct platform *p, char out[PLATFORM_TEXT_SIZE])
 {
-    bool versioned = p->os_version[0] != '\0', variant = p->variant[0] != '\0';
+    bool versioned = p->os_version[0] != '\0' || p->os_features[0] != '\0';
+    bool variant = p->variant[0] != '\0';
 
-    snprintf(out, PLATFORM_TEXT_SIZE, "%s%s%s%s/%s%s%s", p->os[0] ? p->os : "unknown",
-             versioned ? "(" : "", p->os_version, versioned ? ")" : "",
+    snprintf(out, PLATFORM_TEXT_SIZE, "%s%s%s%s%s/%s%s%s", p->os[0] ? p->os : "unknown",
+             versioned ? "(" : "", p->os_version, p->os_features, versioned ? ")" : "",
              p->arch[0] ? p->arch : "unknown", variant ? "/" : "", p->variant);
     return out;
 }
@@ -258,14 +291,51 @@ static void search_arm(struct search *search, const char *variant)
         offer_arm(search, major);
 }
 
+static bool has_feature(const struct platform *p, const char *feature, size_t size)
+{
+    for (const char *at = p->os_features; *at == '+'; at += 1 + strcspn(at + 1, "+"))
+        if (strcspn(at + 1, "+") == size && memcmp(at + 1, feature, size) == 0)
+            return true;
+    return false;
+}
+
+static bool has_features(const struct platform *p, const char *features)
+{
+    for (; *features == '+'; features += 1 + strcspn(features + 1, "+"))
+        if (!has_feature(p, features + 1, strcspn(features + 1, "+")))
+            return false;
+    return true;
+}
+
+static bool is_windows(const struct platform *p)
+{
+    return strcmp(p->os, "windows") == 0;
+}
+
+static bool system_fits(const struct platform *wanted, const struct platform *candidate)
+{
+    const char *version = wanted->os_version;
+
+    if (strcmp(wanted->os, candidate->os) != 0 || !has_features(wanted, candidate->os_features))
+        return false;
+    if (*version == '\0')
+        return true;
+    return is_windows(wanted) ? windows_version_fits(version, candidate->os_version)
+                              : strcmp(version, candidate->os_version) == 0;
+}
+
+bool platform_is_newer(const struct platform *candidate, const struct platform *than)
+{
+    return is_windows(candidate) && is_windows(than) &&
+           windows_version_is_newer(candidate->os_version, than->os_version);
+}
+
 int platform_rank(const struct platform *wanted, const struct platform *candidate)
 {
     struct search search = { .candidate = candidate };
 
     if (says_nothing(candidate->os) || says_nothing(candidate->arch) ||
-        strcmp(wanted->os, candidate->os) != 0)
-        return -1;
-    if (wanted->os_version[0] && strcmp(wanted->os_version, candidate->os_version) != 0)
+        !system_fits(wanted, candidate))
         return -1;
     if (strcmp(wanted->arch, candidate->arch) == 0 &&
         strcmp(wanted->variant, candidate->variant) == 0)

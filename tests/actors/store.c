@@ -91,6 +91,7 @@ static void configure_more(struct store *store, struct running *running)
         .ranges = store->ranges,
         .range_size = store->range_size,
         .unpack_max_bytes = store->layer_size,
+        .plain_http = store->plain_http,
         .backoff_ms = 1,
         .slow_s = 1,
     };
@@ -173,7 +174,8 @@ void store_start(struct store *store)
                                             .socket = store_path(store, "events.sock"),
                                             .keep = store->keep_events });
     running->leases = leases_new(&(struct leases_config){ store->database });
-    running->content = content_new(&(struct content_config){ store->root, store->database });
+    running->content =
+        content_new(&(struct content_config){ store->root, store->database, store->layer_size });
     running->snapshots =
         snapshots_new(&(struct snapshots_config){ store->root, store->database, NULL });
     running->collector = collector_new(&(struct collector_config){ store->database });

@@ -26,6 +26,7 @@ struct store {
     uint64_t layer_size;          /* of one layer, uncompressed */
     unsigned ranges;              /* connections for a big layer */
     uint64_t range_size;          /* of its parts */
+    const char *const *plain_http; /* besides loopback */
     uint64_t log_size, log_files; /* of a container's log */
     const char *runtime;          /* name or path of the default OCI runtime */
 };

@@ -118,6 +118,7 @@ static void without_a_file_the_defaults_are_in_force(void **state)
     assert_null(f->config->runtimes[0].name);
     assert_string_equal(f->config->snapshotter, "overlay");
     assert_null(f->config->plain_http[0]);
+    assert_string_equal(f->config->short_names, "docker.io");
     assert_int_equal(f->config->message_size, 16 << 20);
     assert_int_equal(f->config->requests_per_client, 256);
     assert_int_equal(f->config->requests_total, 4096);

@@ -38,20 +38,20 @@ refused() { # REPOSITORY CODE WORDS
     has "$1: its code" "debug: $2" "$errors"
 }
 
-step "challenges that are understood"
+step "REG-7: challenges that are understood"
 once="home POST /token/good form"
 for repository in several quoted unknown case noscope; do pulled $repository "$once"; done
 pulled basic "" basic
 pulled access "home POST /token/access form"
 
-step "how long a token is good"
+step "REG-7: how long a token is good"
 pulled missing "home POST /token/expires-missing form"
 pulled zero "home POST /token/expires-0 form"
 pulled negative "home POST /token/expires--5 form"
 pulled huge "home POST /token/expires-9000000000000000000 form"
 refused endless unauthenticated "token service 127.0.0.1:$home"
 
-step "answers that hold no token"
+step "REG-8: answers that hold no token"
 refused large unauthenticated "the token service's answer does not end"
 refused html unauthenticated "token service 127.0.0.1:$home"
 refused nothing unauthenticated "its answer holds no token"
@@ -60,27 +60,30 @@ refused nowhere unauthenticated "names no token service that can be used"
 refused none unauthenticated "asks for credentials by nothing that can be read"
 refused odd unauthenticated "asks for credentials by kerberos"
 
-step "a 401 after the token is the end"
+step "REG-7: a 401 after the token is the end"
 refused again unauthenticated "not found at 127.0.0.1:$home, or not for this user"
 is "what it cost" "home GET /v2/again/manifests/latest -
 home POST /token/bad form
 home GET /v2/again/manifests/latest bearer:worthless" "$(<"$work/asked")"
 
-step "what is secret goes where the registry says, and nowhere else"
+step "CVE-2020-15157: what is secret goes where the registry says, and nowhere else"
 pulled elsewhere "other POST /token/good form"
 refused astray unauthenticated "redirects to localhost:$other, where credentials do not go"
 is "the other host sees nothing" "other GET /token/good -" "$(grep other "$work/asked")"
 refused clear permission_denied "192.0.2.1 without TLS"
 is "and nothing was sent" "" "$(grep -v ' -$' "$work/asked" || true)"
 
-step "a blob that lies on another host, which asks for credentials"
+step "CVE-2020-15157: a blob that lies on another host, which asks for credentials"
 refused moved unauthenticated "localhost:$other, where the registry redirects to, denies access"
 is "the registry sees the token" "bearer:good" "$(grep 'home.*/blobs/' "$work/asked" | cut -d' ' -f4 | grep -v -- - | sort -u)"
 is "the other host does not" "-" "$(grep other "$work/asked" | cut -d' ' -f4 | sort -u)"
 is "its token service is not asked" "" "$(grep 'other.*/token/' "$work/asked" || true)"
 
-step "a layer with urls"
+step "REG-21, CVE-2020-15157: a layer with urls"
 refused foreign not_found "BLOB_UNKNOWN"
+has "who else was asked" "nor at http://localhost:$other/layer/" "$errors"
+has "it was asked" "other GET /layer/" "$(<"$work/asked")"
+is "its token service is not asked" "" "$(grep 'other.*/token/' "$work/asked" || true)"
 is "nothing secret goes there" "" "$(grep other "$work/asked" | grep -v ' -$' || true)"
 
 ! grep -e sesame -e dXNlcjpv -e "earer good" "$work/gantryd.log" || fail "the log tells"

@@ -43,7 +43,7 @@ explained() { gantry --format json registry explain "$1" | jq -r "$2"; }
 step "a registry that nobody speaks of"
 is "its one host" "http://$server/v2 default false" "$(explained "$server/upstream/box" '.hosts[] | "\(.url) \(.origin) \(.mirror)"')"
 
-step "mirrors in their order, the server last; who has not what is asked for is passed over"
+step "REG-20: mirrors in their order, the server last; who has not what is asked for is passed over"
 hosts_of images.test <<TOML
 server = "http://$server"
 
@@ -65,7 +65,7 @@ pulled images.test/upstream/only
 has "what the mirrors do not have" "asking http://$server" "$told"
 refused images.test/upstream/nothing "images.test/upstream/nothing" "not found at $server" "3 hosts were asked"
 
-step "capabilities: tags are believed of who is trusted with them, the rest has digests"
+step "REG-20: capabilities: tags are believed of who is trusted with them, the rest has digests"
 hosts_of images.test <<TOML
 server = "http://$server"
 [host."http://$mirror"]
@@ -107,7 +107,7 @@ run_for 1 gantry push images.test/upstream/box images.test/sent/there:1
 has "nobody is trusted with it" "none of its hosts may be sent to ($certs/images.test/hosts.toml:1)" "$errors"
 run_for 0 gantry rmi images.test/upstream/box
 
-step "names of folders: HOST_PORT_, HOST:PORT, _default"
+step "REG-20: names of folders: HOST_PORT_, HOST:PORT, _default"
 rm -r "$certs"
 hosts_of _default <<<"[host.\"http://$mirror\"]"
 hosts_of "other.test:5000" <<<"[host.\"http://$empty\"]"
@@ -153,7 +153,7 @@ hosts_of images.test <<TOML
 TOML
 is "paths" "/deep/er/v2 /v2 /root" "$(explained images.test/a '[.hosts[:3][].url | sub("http://[^/]*"; "")] | join(" ")')"
 
-step "TLS: an authority of one's own, certificates of the client, docker's folder"
+step "REG-9: TLS: an authority of one's own, certificates of the client, docker's folder"
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=an authority" -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
 signed() { # NAME
     openssl req -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout "$work/$1.key" -out "$work/$1.csr" 2>/dev/null
@@ -200,7 +200,7 @@ refused tls.test/upstream/box "$work/config.toml holds no certificate"
 has "explained" "holds no certificate" "$(explained tls.test/a '.hosts[0].health.problem')"
 
 # ---- a mirror with a will of its own ----------------------------------------------------------------------
-step "the mirror is told whose images are asked for; headers are its own"
+step "REG-20: the mirror is told whose images are asked for; headers are its own"
 odd_start() {
     /usr/bin/python3 "$source_folder/tests/helpers/odd_mirror.py" "$work/layout" "$work/mode" "$work/asked" "$@" >"$work/ports" &
     odd_pid=$!
@@ -228,7 +228,7 @@ pulled "$server/upstream/box"
 has "the other host serves blobs" "other /cache/v2/upstream/box/blobs/" "$(<"$work/asked")"
 is "and does not see the header" "" "$(grep ^other "$work/asked" | grep -v -- ' - -$' || true)"
 
-step "a host that is reached through a proxy, whatever the environment says"
+step "REG-9: a host that is reached through a proxy, whatever the environment says"
 mode well
 hosts_of proxied.test <<TOML
 server = "http://nowhere.test"
@@ -238,7 +238,7 @@ pulled proxied.test/upstream/box
 is "the proxy is asked" "home http://nowhere.test/v2/upstream/box/manifests/latest?ns=proxied.test - -" "$(head -n 1 "$work/asked")"
 is "its password is not shown" "http://127.0.0.1:$odd" "$(explained proxied.test/a '.hosts[0].proxy')"
 
-step "what it sends is verified, and another host has the right bytes"
+step "REG-6: what it sends is verified, and another host has the right bytes"
 for word in layer wrong cut 503 blobs 404 html tag; do
     mode $word
     pulled "$server/upstream/box"
@@ -252,7 +252,7 @@ pulled "$server/upstream/box"
 has "who sends other bytes is told" "sends other bytes than it was asked for; it is not asked again" "$told"
 is "and not asked again" 1 "$(grep -c "blob.*asking http://127.0.0.1:$odd" <<<"$told")"
 
-step "credentials belong to a host"
+step "CVE-2020-15157: credentials belong to a host"
 another_registry closed "$(registry_auth_basic "$work/closed")"
 closed=$registry
 skopeo --insecure-policy copy --quiet --dest-tls-verify=false --dest-creds user:secret "oci:$work/layout:busybox" "docker://$closed/upstream/box:latest"
@@ -287,7 +287,7 @@ pulled "$closed/upstream/box"
 is "a server of another name gets nothing" "" "$(grep -v -- ' - -$' "$work/asked" || true)"
 
 # ---- health ---------------------------------------------------------------------------------------------------
-step "a dead mirror costs its time-out once: not once per blob, nor once per pull"
+step "REG-12: a dead mirror costs its time-out once: not once per blob, nor once per pull"
 layers=()
 for n in 1 2 3 4 5 6 7 8; do
     mkdir -p "$work/files$n" && echo "layer $n" >"$work/files$n/file$n"

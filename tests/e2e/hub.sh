@@ -56,7 +56,7 @@ has "which" "no secure connection to auth.docker.io" "$errors"
 [ ! -e "$work/asked" ] || fail "it was told: $(<"$work/asked")"
 cat "$work/auth.crt" >>"$work/authorities"
 
-step "Docker Hub goes by all its names"
+step "REG-10: Docker Hub goes by all its names"
 run_for 0 login
 is "login" "Logged in to docker.io" "$out"
 is "its key is docker's" https://index.docker.io/v1/ "$(jq -r '.auths | keys[]' "$config")"
@@ -74,7 +74,7 @@ end
 run_for 0 gantry logout docker.io
 is "nothing is left" "{}" "$(jq -c .auths "$config")"
 
-step "Basic over TLS"
+step "REG-9: Basic over TLS"
 serve $hub 443 "$tls" "$(registry_auth_basic "$work")"
 with_secret() { "$@" -u user --password-stdin registry.test <<<secret; }
 run_for 0 with_secret gantry login

@@ -67,7 +67,7 @@ run_for 0 gantry logout "$registry"
 has "once more" "Not logged in to $registry" "$errors"
 not_pulled
 
-step "what podman and skopeo have kept"
+step "REG-10: what podman and skopeo have kept"
 skopeo login --tls-verify=false --username user --password-stdin "$registry" <<<secret >/dev/null
 [ -e "$XDG_RUNTIME_DIR/containers/auth.json" ] || fail "skopeo keeps it elsewhere"
 pulled
@@ -103,7 +103,7 @@ as_user gantry login "$registry" >/dev/null 2>&1
 skopeo inspect --tls-verify=false --no-tags "docker://$registry/busybox" >/dev/null || fail "skopeo does not"
 gantry logout "$registry" >/dev/null
 
-step "a credential helper keeps it"
+step "REG-10: a credential helper keeps it"
 mkdir "$work/bin"
 cat >"$work/bin/docker-credential-box" <<'HELPER'
 #!/bin/sh

@@ -21,7 +21,7 @@ run_for 0 gantry push "$registry/busybox"
 has "nothing is sent" "0 B sent, 2 were there" "$errors"
 has "docker's last line" "latest: digest: sha256:" "$out"
 
-step "to another repository of the same registry: it takes the blobs itself"
+step "REG-13: to another repository of the same registry: it takes the blobs itself"
 run_for 0 gantry push "$registry/busybox" "$registry/other/box:1"
 has "mounted" "0 B sent, 2 of its blobs taken from another repository there" "$errors"
 is "the digest is the same" "1: digest: $digest size: $(manifest_of other/box 1 | wc -c)" "$out"
@@ -92,7 +92,7 @@ has "another digest" "has the digest $digest" "$errors"
 run_for 1 gantry push --platform plan9/mips "$registry/busybox"
 has "a platform that is not" "no variant for plan9/mips" "$errors"
 
-step "to a registry that has nothing: all is sent, and what comes back from there runs"
+step "REG-15: to a registry that has nothing: all is sent, and what comes back from there runs"
 first=$registry first_pid=$registry_pid
 registry_start "$work/second" "$(registry_auth_basic "$work")"
 run_for 1 gantry push "$first/busybox" "$registry/mine"
@@ -114,7 +114,7 @@ run_for 0 gantry run --rm "$registry/mine:two" echo hello
 is "it runs" hello "$out"
 
 # docker-registry 2.8 forgets a session when a request of it breaks; others that know more are in test_registry_upload
-step "a cut connection: the registry is asked how far it is, and gets what it has not"
+step "REG-14: a cut connection: the registry is asked how far it is, and gets what it has not"
 registry_stop
 registry_start "$work/cut"
 rm -f "$work/port" # an old one must not be taken for it
@@ -155,7 +155,7 @@ run_for 0 push_as_user "$registry/yours"
 has "mounted" "2 of its blobs taken from another repository there" "$errors"
 has "its token" "repository:mine:pull repository:yours:pull,push" "$(<"$work/asked")"
 
-step "what a registry has: tags, documents"
+step "REG-18: what a registry has: tags, documents"
 registry_stop
 registry_start "$work/registry"
 run_for 0 gantry tags ls "$registry/other/box"

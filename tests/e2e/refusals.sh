@@ -42,6 +42,23 @@ run_for 2 gantry no-such-command
 run_for 2 gantry ps --no-such-option
 run_for 125 gantry run --no-such-option "$busybox" true
 
+step "REG-1: names that are made full, and where they are not"
+daemon_stop
+echo 'registries.short_names = "refuse"' >"$work/config.toml"
+daemon_start --config "$work/config.toml"
+for command in "pull box" "tags ls box" "manifest inspect box" "manifest delete box" "referrers box" "copy box $registry/a" \
+    "copy $busybox box" "push $busybox box"; do
+    run_for 1 gantry $command
+    has "$command: what it is" "'box': names no registry" "$errors"
+    has "$command: the way out" "docker.io/library/box:latest" "$errors"
+done
+run_for 125 gantry run --rm box true
+has "run" "names no registry" "$errors"
+run_for 0 gantry pull "$busybox"
+run_for 0 gantry tag "$busybox" short
+run_for 0 gantry run --rm --pull never short true
+run_for 0 gantry rmi short
+
 step "nothing is left of any of it"
 run_for 0 gantry ps -a -q
 is "containers" "" "$out"

@@ -36,7 +36,7 @@ run_for 1 gantry pull "$private"
 has "anybody" "not found at $registry, or private" "$errors"
 has "the way out" "gantry login $registry" "$errors"
 
-step "a password goes to the service by POST"
+step "REG-8: a password goes to the service by POST"
 registry_behind /token
 run_for 0 as_user "$private"
 asked "once" "POST /token user repository:private:pull 200"
@@ -48,7 +48,7 @@ is "and is not tried for ever" 2 "$(grep -c stranger "$work/asked")"
 run_for 1 as_user "$registry/nothing"
 has "what is not there" "MANIFEST_UNKNOWN" "$errors"
 
-step "services without POST are asked by GET"
+step "REG-8: services without POST are asked by GET"
 for path in /get /get-404 /get-401; do
     registry_behind $path
     run_for 0 as_user "$private"
@@ -59,7 +59,7 @@ GET $path user repository:private:pull 200"
     run_for 0 gantry rmi "$private"
 done
 
-step "an identity token is as good as the password, and better"
+step "REG-8: an identity token is as good as the password, and better"
 registry_behind /token
 run_for 0 ask_daemon images.pull "{\"reference\": \"$private\", \"identity_token\": \"again-and-again\"}"
 asked "refreshed" "POST /token user-again repository:private:pull 200"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "platform/platform.h"
+#include "platform/scope.h"
 
 #define OCI    "application/vnd.oci.image."
 #define DOCKER "application/vnd.docker."
@@ -27,8 +28,17 @@ static const char *layer_type(const struct image_plan *plan, enum layer_packing 
                                           DOCKER "image.rootfs.diff.tar.zstd",
                                           DOCKER "image.rootfs.diff.tar" };
 
+    static const char *const foreign[] = { OCI "layer.nondistributable.v1.tar+gzip",
+                                           OCI "layer.nondistributable.v1.tar+zstd",
+                                           OCI "layer.nondistributable.v1.tar" };
+    static const char *const docker_foreign[] = { DOCKER "image.rootfs.foreign.diff.tar.gzip",
+                                                  DOCKER "image.rootfs.foreign.diff.tar.zstd",
+                                                  DOCKER "image.rootfs.foreign.diff.tar" };
+
     if (plan->defects & IMAGE_UNKNOWN_LAYER)
         return "application/vnd.example.layer.v1.bzip2";
+    if (plan->foreign)
+        return plan->docker ? docker_foreign[packing] : foreign[packing];
     return plan->docker ? docker[packing] : oci[packing];
 }
 
@@ -111,6 +121,7 @@ static json_t *layer_descriptor(const struct image_plan *plan, const struct buil
     const struct built_blob *packed = &image->layers[i].packed;
     unsigned defects = i == 0 ? plan->defects : 0;
     size_t size = packed->size;
+    json_t *out, *urls = json_array();
 
     if (defects & IMAGE_SIZE_TOO_SMALL)
         size--;
@@ -118,7 +129,13 @@ static json_t *layer_descriptor(const struct image_plan *plan, const struct buil
         size++;
     if (defects & IMAGE_HUGE_SIZE)
         size = (size_t)1 << 62;
-    return descriptor(layer_type(plan, plan->layers[i].packing), packed->digest, size);
+    out = descriptor(layer_type(plan, plan->layers[i].packing), packed->digest, size);
+    for (size_t k = 0; k < COUNT_OF(plan->urls) && plan->urls[k] != NULL; k++)
+        json_array_append_new(urls, json_string(plan->urls[k]));
+    if (json_array_size(urls) > 0)
+        json_object_set(out, "urls", urls);
+    json_decref(urls);
+    return out;
 }
 
 static void pad_manifest(json_t *json)

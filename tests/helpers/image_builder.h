@@ -49,6 +49,8 @@ struct image_plan {
     const char *architecture;    /* NULL: the host's */
     const char *variant;         /* NULL: none */
     bool docker;                 /* Docker's media types instead of OCI's */
+    bool foreign;                /* layers that registries need not have */
+    const char *urls[3];         /* of each layer: where else it is; NULL: no more */
     bool no_index;               /* the tag is the manifest's */
     bool nested;                 /* the index is inside another one */
     bool more_platforms;         /* the index names variants the registry does not have, first */

@@ -37,9 +37,20 @@ void blob_drop(struct built_blob *blob)
     *blob = (struct built_blob){ 0 };
 }
 
+/* A power of two above it. */
+static size_t room_of(size_t size)
+{
+    size_t room = 64;
+
+    while (room <= size)
+        room *= 2;
+    return room;
+}
+
 static void blob_add(struct built_blob *blob, const void *data, size_t size)
 {
-    blob->data = realloc(blob->data, blob->size + size + 1);
+    if (blob->data == NULL || room_of(blob->size + size) != room_of(blob->size))
+        blob->data = realloc(blob->data, room_of(blob->size + size));
     must(blob->data != NULL, "no memory");
     memcpy(blob->data + blob->size, data, size);
     blob->size += size;
@@ -168,8 +179,10 @@ static void damage_packed(struct built_blob *packed, enum layer_defect defect)
 {
     if (defect == LAYER_CUT_SHORT)
         packed->size -= packed->size > 20 ? 20 : packed->size / 2;
-    if (defect == LAYER_TRAILING_GARBAGE)
+    if (defect == LAYER_TRAILING_GARBAGE) {
+        packed->data = realloc(packed->data, room_of(packed->size)); /* it has a packer's room */
         blob_add(packed, "this is not part of the layer", 29);
+    }
     if (defect == LAYER_BAD_CHECKSUM) /* gzip: 4 bytes of length come behind it */
         packed->data[packed->size - ((unsigned char)packed->data[0] == 0x1f ? 5 : 1)] ^= 1;
 }

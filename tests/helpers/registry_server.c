@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -223,6 +224,8 @@ static void connection_add(struct registry_server *server, int socket)
     must(connection != NULL, "no memory");
     connection->server = server;
     connection->wire.socket = socket;
+    /* a head and a body are two writes: the second does not wait until the first was confirmed */
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     if (server->tls != NULL) {
         connection->wire.tls = SSL_new(server->tls);
         SSL_set_fd(connection->wire.tls, socket);

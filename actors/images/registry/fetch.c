@@ -42,14 +42,30 @@ static int unanswered(struct registry *registry, const struct errand *errand,
     return registry_unanswered(errand, answer, err);
 }
 
+/* The registry's own words (REG-11), unless somebody else was asked meanwhile. */
+static void add_words(const struct http_answer *answer, const char *url, struct error *err)
+{
+    char words[160], code[48];
+    struct error said = *err;
+
+    registry_words(answer, words, sizeof(words), code);
+    if (strncmp(answer->url, url, strcspn(url, "?")) != 0 || code[0] == '\0')
+        return;
+    error_set(err, said.code, "%.220s (%s) (%s %s)", said.text, words, answer->method, answer->url);
+    if (said.hint[0] != '\0')
+        error_hint(err, "%s", said.hint);
+}
+
 /* Once more with new credentials: 0.  -1: it ends here. */
-static int answer_challenge(struct line *line, struct auth_request *request,
+static int answer_challenge(struct line *line, const char *url, struct auth_request *request,
                             const struct registry_caller *caller, bool *may_pass, struct error *err)
 {
     enum auth_result result;
 
     request->challenges = http_answer(line->http)->challenges;
     result = auth_answer(&line->registry->auth, line->http, request, caller, err);
+    if (result == AUTH_REFUSED)
+        add_words(http_answer(line->http), url, err);
     *may_pass = result == AUTH_LATER;
     return result == AUTH_OK ? 0 : -1;
 }
@@ -119,7 +135,8 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
 {
     struct registry *registry = line->registry;
     const struct http_answer *answer = http_answer(line->http);
-    bool elsewhere = fetch->place != NULL && fetch->place->elsewhere;
+    const char *blob_url = registry->options.blob_url; /* any host's, which an image names */
+    bool elsewhere = blob_url != NULL || (fetch->place != NULL && fetch->place->elsewhere);
     struct http_request get = { .method = fetch->method,
                                 .body = fetch->body,
                                 .accept = fetch->accept,
@@ -136,7 +153,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
         return error_set(err, ERROR_INVALID_ARGUMENT, "%s: no repository was named", fetch->what);
     address(registry, fetch, url);
     scopes_of(registry, fetch, scopes);
-    get.url = fetch->place != NULL ? fetch->place->url : url;
+    get.url = fetch->place != NULL ? fetch->place->url : blob_url != NULL ? blob_url : url;
     for (bool challenged = false;; challenged = true) {
         const struct credential *credential =
             elsewhere ? NULL : auth_current(&registry->auth, scopes);
@@ -166,7 +183,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
         if (answer->status >= 200 && answer->status < 300)
             return 0;
         if (answer->status == 401 && at_home && !challenged) {
-            if (answer_challenge(line, &request, caller, may_pass, err) < 0)
+            if (answer_challenge(line, get.url, &request, caller, may_pass, err) < 0)
                 return -1;
             continue;
         }

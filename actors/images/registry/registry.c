@@ -57,7 +57,8 @@ static void set_defaults(struct registry_options *options)
         &(options)->host, &(options)->repository, &(options)->username, &(options)->password, \
             &(options)->ca_file, &(options)->client_cert, &(options)->client_key,             \
             &(options)->user_agent, &(options)->identity_token, &(options)->registry_token,   \
-            &(options)->path, &(options)->named, &(options)->headers, &(options)->proxy       \
+            &(options)->path, &(options)->named, &(options)->headers, &(options)->proxy,      \
+            &(options)->blob_url                                                              \
     }
 
 /* All of them, or NULL in the place of those that did not fit into memory. */

@@ -334,6 +334,7 @@ static void open_registry(struct service *service, const struct fetch_open *open
         .password = open->password,
         .identity_token = open->identity_token,
         .registry_token = open->registry_token,
+        .blob_url = open->blob_url,
         .ca_file = open->ca_file,
         .client_cert = open->client_cert,
         .client_key = open->client_key,

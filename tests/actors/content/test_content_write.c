@@ -156,6 +156,26 @@ static void more_than_was_said_is_refused_before_it_is_written(void **state)
     nothing_is_half_written();
 }
 
+static void more_than_a_layer_may_have_is_refused_before_it_is_written(void **state)
+{
+    uint64_t id;
+
+    (void)state;
+    store_stop(&store);
+    store.layer_size = 4;
+    store_start(&store);
+    begin(HELLO, 5); /* nothing is sent */
+    assert_int_equal(end(), ERROR_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(answer.message, "larger than 4 bytes"));
+    id = begin(NULL, UINT64_MAX);
+    peer_data(&store.content, id, "content", "hel", false);
+    peer_data(&store.content, id, "content", "lo", true);
+    assert_int_equal(end(), ERROR_RESOURCE_EXHAUSTED);
+    nothing_is_half_written();
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM content_blob"), 0);
+    store.layer_size = 0;
+}
+
 static void less_than_was_said_is_refused(void **state)
 {
     uint64_t id = begin(HELLO, 6);
@@ -199,6 +219,7 @@ int main(void)
         T(no_bytes_are_a_blob),
         T(other_bytes_are_refused),
         T(more_than_was_said_is_refused_before_it_is_written),
+        T(more_than_a_layer_may_have_is_refused_before_it_is_written),
         T(less_than_was_said_is_refused),
         T(a_writer_that_gives_up_leaves_nothing),
         T(what_is_no_digest_is_refused),

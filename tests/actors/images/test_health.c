@@ -55,7 +55,7 @@ static const struct images_host_health_reply *health(const char *key)
     return answer.body;
 }
 
-static void the_while_grows_with_the_cost_and_with_each_failure(void **state)
+static void reg_12_the_while_grows_with_the_cost_and_with_each_failure(void **state)
 {
     (void)state;
     assert_int_equal(health_while_ms(1, 0, 0), HEALTH_MIN_MS);
@@ -76,7 +76,7 @@ static void a_host_that_is_well_or_unknown_may_be_asked(void **state)
     assert_string_equal(health(HOST)->state, "well");
 }
 
-static void one_that_failed_is_left_out_and_why_is_told(void **state)
+static void reg_12_one_that_failed_is_left_out_and_why_is_told(void **state)
 {
     const struct images_host_enter_reply *reply;
 
@@ -90,7 +90,7 @@ static void one_that_failed_is_left_out_and_why_is_told(void **state)
     assert_string_equal(health(HOST)->state, "left out");
 }
 
-static void many_that_were_there_when_it_died_count_once(void **state)
+static void reg_12_many_that_were_there_when_it_died_count_once(void **state)
 {
     (void)state;
     for (int i = 0; i < 5; i++)
@@ -213,10 +213,10 @@ static void strangers_say_nothing_about_hosts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_while_grows_with_the_cost_and_with_each_failure),
+        cmocka_unit_test(reg_12_the_while_grows_with_the_cost_and_with_each_failure),
         HEALTH_TEST(a_host_that_is_well_or_unknown_may_be_asked),
-        HEALTH_TEST(one_that_failed_is_left_out_and_why_is_told),
-        HEALTH_TEST(many_that_were_there_when_it_died_count_once),
+        HEALTH_TEST(reg_12_one_that_failed_is_left_out_and_why_is_told),
+        HEALTH_TEST(reg_12_many_that_were_there_when_it_died_count_once),
         HEALTH_TEST(who_needs_it_looks_at_once_and_the_others_wait_and_share_what_is_found),
         HEALTH_TEST(when_it_is_back_all_that_waited_go_on),
         HEALTH_TEST(a_failure_that_may_be_about_one_image_is_not_shared),

@@ -81,7 +81,7 @@ static int parse(const char *text, size_t size)
 
 /* ---- who ---------------------------------------------------------------------------------- */
 
-static void without_a_word_a_registry_is_its_own_host(void **state)
+static void reg_20_without_a_word_a_registry_is_its_own_host(void **state)
 {
     (void)state;
     must_find("quay.io", 1);
@@ -98,7 +98,7 @@ static void without_a_word_a_registry_is_its_own_host(void **state)
     assert_url(0, "http://plain.test/v2");
 }
 
-static void the_order_of_the_file_counts_and_the_server_is_last(void **state)
+static void reg_20_the_order_of_the_file_counts_and_the_server_is_last(void **state)
 {
     (void)state;
     put("quay.io/hosts.toml",
@@ -113,7 +113,7 @@ static void the_order_of_the_file_counts_and_the_server_is_last(void **state)
     assert_false(hosts.items[3].mirror);
 }
 
-static void hub_under_either_name_is_hub(void **state)
+static void reg_20_hub_under_either_name_is_hub(void **state)
 {
     (void)state;
     put("docker.io/hosts.toml", "server = \"https://registry-1.docker.io\"\n"
@@ -133,7 +133,7 @@ static void the_usual_port_makes_no_other_registry_of_it(void **state)
     assert_true(hosts.items[1].mirror);
 }
 
-static void the_first_folder_that_speaks_of_it_counts(void **state)
+static void reg_20_the_first_folder_that_speaks_of_it_counts(void **state)
 {
     char both[2 * sizeof(root) + 8];
 
@@ -162,7 +162,7 @@ static void an_address_of_the_sixth_protocol_is_a_name_too(void **state)
     must_find("[::1]", 1);
 }
 
-static void a_name_never_leads_out_of_the_folder(void **state)
+static void reg_20_a_name_never_leads_out_of_the_folder(void **state)
 {
     static const char *const names[] = { "..", ".", "../a", "a/b", "", "_default", ".hidden" };
 
@@ -193,7 +193,7 @@ static void dockers_folder_means_tls_on_this_machine_too(void **state)
     assert_non_null(strstr(err.text, "you.key"));
 }
 
-static void files_are_relative_to_the_file(void **state)
+static void reg_20_files_are_relative_to_the_file(void **state)
 {
     struct registry_options options;
     const struct images_config config = { 0 };
@@ -219,7 +219,7 @@ static void files_are_relative_to_the_file(void **state)
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-static void times_are_gos(void **state)
+static void reg_20_times_are_gos(void **state)
 {
     static const struct {
         const char *text;
@@ -243,7 +243,7 @@ static void times_are_gos(void **state)
     }
 }
 
-static void the_path_is_the_api_only_when_that_is_said(void **state)
+static void reg_20_the_path_is_the_api_only_when_that_is_said(void **state)
 {
     static const char text[] = "server = \"https://a.test/x/v2/\"\noverride_path = false\n"
                                "[host.\"https://b.test/x\"]\noverride_path = true\n"
@@ -256,7 +256,7 @@ static void the_path_is_the_api_only_when_that_is_said(void **state)
     assert_string_equal(hosts.items[2].path, "/x/v2");
 }
 
-static void what_is_wrong_is_named_with_its_line(void **state)
+static void reg_20_what_is_wrong_is_named_with_its_line(void **state)
 {
     static const char *const texts[] = {
         "\nserver = \"https://u:p@a.test\"",
@@ -361,18 +361,18 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(without_a_word_a_registry_is_its_own_host),
-        T(the_order_of_the_file_counts_and_the_server_is_last),
-        T(hub_under_either_name_is_hub),
+        T(reg_20_without_a_word_a_registry_is_its_own_host),
+        T(reg_20_the_order_of_the_file_counts_and_the_server_is_last),
+        T(reg_20_hub_under_either_name_is_hub),
         T(the_usual_port_makes_no_other_registry_of_it),
-        T(the_first_folder_that_speaks_of_it_counts),
+        T(reg_20_the_first_folder_that_speaks_of_it_counts),
         T(an_address_of_the_sixth_protocol_is_a_name_too),
-        T(a_name_never_leads_out_of_the_folder),
+        T(reg_20_a_name_never_leads_out_of_the_folder),
         T(dockers_folder_means_tls_on_this_machine_too),
-        T(files_are_relative_to_the_file),
-        T(times_are_gos),
-        T(the_path_is_the_api_only_when_that_is_said),
-        T(what_is_wrong_is_named_with_its_line),
+        T(reg_20_files_are_relative_to_the_file),
+        T(reg_20_times_are_gos),
+        T(reg_20_the_path_is_the_api_only_when_that_is_said),
+        T(reg_20_what_is_wrong_is_named_with_its_line),
         T(a_mistake_that_the_library_misreads_ends_nothing),
         T(values_of_headers_are_not_told),
         T(whatever_the_bytes_are_it_ends_well),

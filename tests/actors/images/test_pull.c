@@ -12,7 +12,7 @@ static const struct layer_entry above[] = {
     { .path = "etc/new", .text = "new\n" },
 };
 
-static void an_image_comes_with_its_name_and_snapshot(void **state)
+static void img_13_an_image_comes_with_its_name_and_snapshot(void **state)
 {
     struct image_plan plan = { .layers = small_layer(), .layer_count = 1 };
     CLEANUP(image_drop) struct built_image *image = image_build(&plan);
@@ -57,34 +57,51 @@ static void pull_form(struct image_plan plan, enum layer_packing packing)
     assert_int_equal(store_number(&store, "SELECT count(*) FROM snapshots_snapshot"), 2);
 }
 
-static void oci_types_come_as_gzip(void **state)
+static void img_2_oci_types_come_as_gzip(void **state)
 {
     (void)state;
     pull_form((struct image_plan){ 0 }, LAYER_GZIP);
 }
 
-static void oci_types_come_as_zstd(void **state)
+static void img_2_oci_types_come_as_zstd(void **state)
 {
     (void)state;
     pull_form((struct image_plan){ 0 }, LAYER_ZSTD);
 }
 
-static void oci_types_come_plain(void **state)
+static void img_2_oci_types_come_plain(void **state)
 {
     (void)state;
     pull_form((struct image_plan){ 0 }, LAYER_PLAIN);
 }
 
-static void docker_types_come_as_gzip(void **state)
+static void img_2_docker_types_come_as_gzip(void **state)
 {
     (void)state;
     pull_form((struct image_plan){ .docker = true }, LAYER_GZIP);
 }
 
-static void docker_types_come_plain(void **state)
+static void img_2_docker_types_come_plain(void **state)
 {
     (void)state;
     pull_form((struct image_plan){ .docker = true }, LAYER_PLAIN);
+}
+
+static void img_2_docker_types_come_as_zstd(void **state)
+{
+    (void)state;
+    pull_form((struct image_plan){ .docker = true }, LAYER_ZSTD);
+}
+
+/* The registry has them all the same. */
+static void img_2_layers_that_registries_need_not_have_are_layers(void **state)
+{
+    (void)state;
+    for (int packing = LAYER_GZIP; packing <= LAYER_PLAIN; packing++) {
+        pull_form((struct image_plan){ .foreign = true }, (enum layer_packing)packing);
+        pull_form((struct image_plan){ .foreign = true, .docker = true },
+                  (enum layer_packing)packing);
+    }
 }
 
 static void a_manifest_needs_no_index(void **state)
@@ -94,13 +111,13 @@ static void a_manifest_needs_no_index(void **state)
     pull_form((struct image_plan){ .no_index = true, .docker = true }, LAYER_GZIP);
 }
 
-static void an_index_may_hold_another(void **state)
+static void img_10_an_index_may_hold_another(void **state)
 {
     (void)state;
     pull_form((struct image_plan){ .nested = true }, LAYER_GZIP);
 }
 
-static void an_entry_without_platform_is_looked_at(void **state)
+static void plt_4_an_entry_without_platform_is_looked_at(void **state)
 {
     (void)state;
     pull_form((struct image_plan){ .no_platform = true }, LAYER_GZIP);
@@ -113,7 +130,7 @@ static void other_platforms_are_not_asked_for(void **state)
     assert_int_equal(server_count(server, NULL), 5); /* index, manifest, config, two layers */
 }
 
-static void another_platform_can_be_asked_for(void **state)
+static void plt_6_another_platform_can_be_asked_for(void **state)
 {
     const char *other = strcmp(machine_arch(), "arm64") == 0 ? "amd64" : "arm64";
     struct image_plan plan = { .layers = small_layer(), .layer_count = 1, .architecture = other };
@@ -153,7 +170,7 @@ static void an_image_may_have_no_layers(void **state)
     assert_int_equal(store_number(&store, "SELECT count(*) FROM snapshots_snapshot"), 0);
 }
 
-static void an_artifact_is_stored_and_not_unpacked(void **state)
+static void img_9_an_artifact_is_stored_and_not_unpacked(void **state)
 {
     struct image_plan plan = { .layers = small_layer(),
                                .layer_count = 1,
@@ -414,20 +431,22 @@ static void a_removed_image_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PULL_TEST(an_image_comes_with_its_name_and_snapshot),
-        PULL_TEST(oci_types_come_as_gzip),
-        PULL_TEST(oci_types_come_as_zstd),
-        PULL_TEST(oci_types_come_plain),
-        PULL_TEST(docker_types_come_as_gzip),
-        PULL_TEST(docker_types_come_plain),
+        PULL_TEST(img_13_an_image_comes_with_its_name_and_snapshot),
+        PULL_TEST(img_2_oci_types_come_as_gzip),
+        PULL_TEST(img_2_oci_types_come_as_zstd),
+        PULL_TEST(img_2_oci_types_come_plain),
+        PULL_TEST(img_2_docker_types_come_as_gzip),
+        PULL_TEST(img_2_docker_types_come_plain),
+        PULL_TEST(img_2_docker_types_come_as_zstd),
+        PULL_TEST(img_2_layers_that_registries_need_not_have_are_layers),
         PULL_TEST(a_manifest_needs_no_index),
-        PULL_TEST(an_index_may_hold_another),
-        PULL_TEST(an_entry_without_platform_is_looked_at),
+        PULL_TEST(img_10_an_index_may_hold_another),
+        PULL_TEST(plt_4_an_entry_without_platform_is_looked_at),
         PULL_TEST(other_platforms_are_not_asked_for),
-        PULL_TEST(another_platform_can_be_asked_for),
+        PULL_TEST(plt_6_another_platform_can_be_asked_for),
         PULL_TEST(layers_that_are_the_same_come_once),
         PULL_TEST(an_image_may_have_no_layers),
-        PULL_TEST(an_artifact_is_stored_and_not_unpacked),
+        PULL_TEST(img_9_an_artifact_is_stored_and_not_unpacked),
         PULL_TEST(a_digest_is_a_reference),
         PULL_TEST(only_downloading_makes_no_snapshot),
         PULL_TEST(what_was_only_downloaded_can_be_unpacked_and_stays),

@@ -31,7 +31,7 @@ static void refuse_layer(struct layer_plan layer, enum error_code code, const ch
 
 /* ---- documents ------------------------------------------------------------------------------- */
 
-static void a_manifest_over_4_mib_is_refused(void **state)
+static void cve_2023_25153_a_manifest_over_4_mib_is_refused(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_OVER_4_MIB, ERROR_RESOURCE_EXHAUSTED, "4 MiB");
@@ -53,7 +53,7 @@ static void a_manifest_that_is_no_json_is_refused(void **state)
            ERROR_DATA_LOSS, "manifest");
 }
 
-static void a_manifest_that_is_an_index_as_well_is_refused(void **state)
+static void img_4_ghsa_5j5w_g665_5m35_a_manifest_that_is_an_index_as_well_is_refused(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_BOTH_KINDS, ERROR_DATA_LOSS, "ambiguous");
@@ -61,13 +61,13 @@ static void a_manifest_that_is_an_index_as_well_is_refused(void **state)
            "ambiguous");
 }
 
-static void a_manifest_that_calls_itself_something_else_is_refused(void **state)
+static void img_4_a_manifest_that_calls_itself_something_else_is_refused(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_TYPE_LIES, ERROR_DATA_LOSS, "index");
 }
 
-static void schema_1_is_refused(void **state)
+static void img_4_schema_1_is_refused(void **state)
 {
     (void)state;
     refuse((struct image_plan){ .defects = IMAGE_SCHEMA_1, .no_index = true }, ERROR_UNIMPLEMENTED,
@@ -80,13 +80,13 @@ static void a_config_that_is_no_json_is_refused(void **state)
     refuse_defect(IMAGE_CONFIG_NO_JSON, ERROR_DATA_LOSS, "config");
 }
 
-static void a_config_whose_rootfs_is_no_layers_is_refused(void **state)
+static void img_14_a_config_whose_rootfs_is_no_layers_is_refused(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_ROOTFS_TYPE, ERROR_DATA_LOSS, "rootfs");
 }
 
-static void a_config_with_fewer_diff_ids_than_layers_is_refused(void **state)
+static void img_14_a_config_with_fewer_diff_ids_than_layers_is_refused(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_FEWER_DIFF_IDS, ERROR_DATA_LOSS, "diff");
@@ -120,7 +120,7 @@ static void a_missing_layer_blob_is_named(void **state)
 
 /* ---- platforms ------------------------------------------------------------------------------ */
 
-static void no_platform_that_fits_lists_what_there_is_and_asks_for_no_layer(void **state)
+static void plt_6_no_platform_that_fits_lists_what_there_is_and_asks_for_no_layer(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_OTHER_PLATFORM, ERROR_NOT_FOUND, "plan9/mips");
@@ -129,7 +129,7 @@ static void no_platform_that_fits_lists_what_there_is_and_asks_for_no_layer(void
     assert_int_equal(server_count(server, NULL), 1);
 }
 
-static void a_manifest_for_another_platform_says_which_and_asks_for_no_layer(void **state)
+static void plt_6_a_manifest_for_another_platform_says_which_and_asks_for_no_layer(void **state)
 {
     (void)state;
     refuse((struct image_plan){ .defects = IMAGE_OTHER_PLATFORM, .no_index = true },
@@ -137,14 +137,14 @@ static void a_manifest_for_another_platform_says_which_and_asks_for_no_layer(voi
     assert_int_equal(server_count(server, NULL), 2); /* the manifest and its config */
 }
 
-static void an_unsure_entry_that_turns_out_wrong_is_no_reason_to_take_it(void **state)
+static void plt_4_an_unsure_entry_that_turns_out_wrong_is_no_reason_to_take_it(void **state)
 {
     (void)state;
     refuse((struct image_plan){ .defects = IMAGE_OTHER_PLATFORM, .no_platform = true },
            ERROR_NOT_FOUND, "plan9/mips");
 }
 
-static void indexes_are_not_followed_without_end(void **state)
+static void img_10_indexes_are_not_followed_without_end(void **state)
 {
     struct image_plan plan = { .layers = small_layer(), .layer_count = 1 };
     CLEANUP(image_drop) struct built_image *image = image_build(&plan);
@@ -175,7 +175,7 @@ static void indexes_are_not_followed_without_end(void **state)
 
 /* ---- types ---------------------------------------------------------------------------------- */
 
-static void a_layer_of_unknown_type_is_named_and_nothing_is_downloaded(void **state)
+static void img_3_a_layer_of_unknown_type_is_named_and_nothing_is_downloaded(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_UNKNOWN_LAYER, ERROR_UNIMPLEMENTED,
@@ -183,7 +183,7 @@ static void a_layer_of_unknown_type_is_named_and_nothing_is_downloaded(void **st
     assert_int_equal(server_count(server, NULL), 3); /* index, manifest, config */
 }
 
-static void a_layer_of_unknown_type_can_be_stored(void **state)
+static void img_3_a_layer_of_unknown_type_can_be_stored(void **state)
 {
     struct image_plan plan = { .layers = small_layer(),
                                .layer_count = 1,
@@ -204,13 +204,13 @@ static void a_layer_of_unknown_type_can_be_stored(void **state)
 
 /* ---- blobs ---------------------------------------------------------------------------------- */
 
-static void a_layer_of_another_digest_is_refused(void **state)
+static void reg_6_a_layer_of_another_digest_is_refused(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_WRONG_DIGEST, ERROR_DATA_LOSS, "layer sha256:");
 }
 
-static void a_layer_of_another_size_is_refused(void **state)
+static void img_7_a_layer_of_another_size_is_refused(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_SIZE_TOO_SMALL, ERROR_DATA_LOSS, "bytes");
@@ -218,7 +218,7 @@ static void a_layer_of_another_size_is_refused(void **state)
     refuse_defect(IMAGE_HUGE_SIZE, ERROR_DATA_LOSS, "bytes");
 }
 
-static void a_layer_with_another_diff_id_is_refused(void **state)
+static void img_14_a_layer_with_another_diff_id_is_refused(void **state)
 {
     (void)state;
     refuse_defect(IMAGE_WRONG_DIFF_ID, ERROR_DATA_LOSS, "unpacks to");
@@ -456,28 +456,28 @@ static void a_reference_that_is_none_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PULL_TEST(a_manifest_over_4_mib_is_refused),
+        PULL_TEST(cve_2023_25153_a_manifest_over_4_mib_is_refused),
         PULL_TEST(a_manifest_with_other_bytes_than_its_digest_is_refused),
         PULL_TEST(a_manifest_that_is_no_json_is_refused),
-        PULL_TEST(a_manifest_that_is_an_index_as_well_is_refused),
-        PULL_TEST(a_manifest_that_calls_itself_something_else_is_refused),
-        PULL_TEST(schema_1_is_refused),
+        PULL_TEST(img_4_ghsa_5j5w_g665_5m35_a_manifest_that_is_an_index_as_well_is_refused),
+        PULL_TEST(img_4_a_manifest_that_calls_itself_something_else_is_refused),
+        PULL_TEST(img_4_schema_1_is_refused),
         PULL_TEST(a_config_that_is_no_json_is_refused),
-        PULL_TEST(a_config_whose_rootfs_is_no_layers_is_refused),
-        PULL_TEST(a_config_with_fewer_diff_ids_than_layers_is_refused),
+        PULL_TEST(img_14_a_config_whose_rootfs_is_no_layers_is_refused),
+        PULL_TEST(img_14_a_config_with_fewer_diff_ids_than_layers_is_refused),
         PULL_TEST(a_missing_tag_is_named),
         PULL_TEST(a_missing_manifest_is_named),
         PULL_TEST(a_missing_config_is_named),
         PULL_TEST(a_missing_layer_blob_is_named),
-        PULL_TEST(no_platform_that_fits_lists_what_there_is_and_asks_for_no_layer),
-        PULL_TEST(a_manifest_for_another_platform_says_which_and_asks_for_no_layer),
-        PULL_TEST(an_unsure_entry_that_turns_out_wrong_is_no_reason_to_take_it),
-        PULL_TEST(indexes_are_not_followed_without_end),
-        PULL_TEST(a_layer_of_unknown_type_is_named_and_nothing_is_downloaded),
-        PULL_TEST(a_layer_of_unknown_type_can_be_stored),
-        PULL_TEST(a_layer_of_another_digest_is_refused),
-        PULL_TEST(a_layer_of_another_size_is_refused),
-        PULL_TEST(a_layer_with_another_diff_id_is_refused),
+        PULL_TEST(plt_6_no_platform_that_fits_lists_what_there_is_and_asks_for_no_layer),
+        PULL_TEST(plt_6_a_manifest_for_another_platform_says_which_and_asks_for_no_layer),
+        PULL_TEST(plt_4_an_unsure_entry_that_turns_out_wrong_is_no_reason_to_take_it),
+        PULL_TEST(img_10_indexes_are_not_followed_without_end),
+        PULL_TEST(img_3_a_layer_of_unknown_type_is_named_and_nothing_is_downloaded),
+        PULL_TEST(img_3_a_layer_of_unknown_type_can_be_stored),
+        PULL_TEST(reg_6_a_layer_of_another_digest_is_refused),
+        PULL_TEST(img_7_a_layer_of_another_size_is_refused),
+        PULL_TEST(img_14_a_layer_with_another_diff_id_is_refused),
         PULL_TEST(a_layer_over_the_limit_is_refused),
         PULL_TEST(a_truncated_layer_is_refused),
         PULL_TEST(a_layer_with_garbage_behind_it_is_refused),

@@ -23,7 +23,7 @@ static struct server_reply reply_of(const struct built_blob *blob)
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-static void a_cut_connection_is_taken_up_where_it_broke(void **state)
+static void reg_4_a_cut_connection_is_taken_up_where_it_broke(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     const struct built_blob *layer = &image->layers[0].packed;
@@ -43,7 +43,7 @@ static void a_cut_connection_is_taken_up_where_it_broke(void **state)
     assert_nothing_half_done();
 }
 
-static void a_registry_that_ignores_ranges_sends_it_again(void **state)
+static void reg_4_a_registry_that_ignores_ranges_sends_it_again(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     const struct built_blob *layer = &image->layers[0].packed;
@@ -60,7 +60,7 @@ static void a_registry_that_ignores_ranges_sends_it_again(void **state)
 }
 
 /* 416: it knows fewer bytes than we have; what the unpacker has seen is void. */
-static void a_registry_that_begins_anew_is_followed(void **state)
+static void reg_4_a_registry_that_begins_anew_is_followed(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     const struct built_blob *layer = &image->layers[0].packed;
@@ -104,7 +104,7 @@ static void a_registry_that_never_delivers_is_given_up_and_the_bytes_are_kept(vo
     assert_nothing_half_done();
 }
 
-static void kept_bytes_that_are_damaged_are_not_trusted(void **state)
+static void reg_6_kept_bytes_that_are_damaged_are_not_trusted(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     const struct built_blob *layer = &image->layers[0].packed;
@@ -130,7 +130,7 @@ static void kept_bytes_that_are_damaged_are_not_trusted(void **state)
     assert_nothing_half_done();
 }
 
-static void a_download_goes_on_after_a_restart(void **state)
+static void reg_4_a_download_goes_on_after_a_restart(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     const struct built_blob *layer = &image->layers[0].packed;
@@ -191,7 +191,7 @@ static void answers_with(int status, enum error_code code, const char *says)
     assert_sound();
 }
 
-static void what_a_registry_answers_is_told(void **state)
+static void reg_11_what_a_registry_answers_is_told(void **state)
 {
     (void)state;
     answers_with(404, ERROR_NOT_FOUND, "sha256:");
@@ -200,7 +200,7 @@ static void what_a_registry_answers_is_told(void **state)
     answers_with(500, ERROR_UNAVAILABLE, "500");
 }
 
-static void a_registry_that_asks_for_patience_gets_it(void **state)
+static void reg_12_a_registry_that_asks_for_patience_gets_it(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     const struct built_blob *layer = &image->layers[0].packed;
@@ -215,7 +215,7 @@ static void a_registry_that_asks_for_patience_gets_it(void **state)
     assert_nothing_half_done();
 }
 
-static void a_registry_that_asks_for_too_much_patience_is_quoted(void **state)
+static void reg_12_a_registry_that_asks_for_too_much_patience_is_quoted(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     const struct built_blob *layer = &image->layers[0].packed;
@@ -228,7 +228,7 @@ static void a_registry_that_asks_for_too_much_patience_is_quoted(void **state)
     assert_sound();
 }
 
-static void a_redirect_is_followed(void **state)
+static void reg_3_a_redirect_is_followed(void **state)
 {
     CLEANUP(server_stop) struct registry_server *elsewhere = server_start(SERVER_HTTP);
     CLEANUP(image_drop) struct built_image *image = noisy_image();
@@ -246,7 +246,7 @@ static void a_redirect_is_followed(void **state)
     assert_nothing_half_done();
 }
 
-static void a_redirect_without_end_is_given_up(void **state)
+static void reg_3_a_redirect_without_end_is_given_up(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     const struct built_blob *layer = &image->layers[0].packed;
@@ -274,7 +274,7 @@ static void a_registry_that_is_not_there_is_named(void **state)
     server = server_start(SERVER_HTTP);
 }
 
-static void a_password_is_sent_where_it_is_asked_for(void **state)
+static void reg_10_a_password_is_sent_where_it_is_asked_for(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = noisy_image();
     struct server_reply index = { .body = image->index.data,
@@ -300,20 +300,20 @@ static void a_password_is_sent_where_it_is_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PULL_TEST(a_cut_connection_is_taken_up_where_it_broke),
-        PULL_TEST(a_registry_that_ignores_ranges_sends_it_again),
-        PULL_TEST(a_registry_that_begins_anew_is_followed),
+        PULL_TEST(reg_4_a_cut_connection_is_taken_up_where_it_broke),
+        PULL_TEST(reg_4_a_registry_that_ignores_ranges_sends_it_again),
+        PULL_TEST(reg_4_a_registry_that_begins_anew_is_followed),
         PULL_TEST(a_registry_that_never_delivers_is_given_up_and_the_bytes_are_kept),
-        PULL_TEST(kept_bytes_that_are_damaged_are_not_trusted),
-        PULL_TEST(a_download_goes_on_after_a_restart),
+        PULL_TEST(reg_6_kept_bytes_that_are_damaged_are_not_trusted),
+        PULL_TEST(reg_4_a_download_goes_on_after_a_restart),
         PULL_TEST(a_registry_that_trickles_is_cut_off),
-        PULL_TEST(what_a_registry_answers_is_told),
-        PULL_TEST(a_registry_that_asks_for_patience_gets_it),
-        PULL_TEST(a_registry_that_asks_for_too_much_patience_is_quoted),
-        PULL_TEST(a_redirect_is_followed),
-        PULL_TEST(a_redirect_without_end_is_given_up),
+        PULL_TEST(reg_11_what_a_registry_answers_is_told),
+        PULL_TEST(reg_12_a_registry_that_asks_for_patience_gets_it),
+        PULL_TEST(reg_12_a_registry_that_asks_for_too_much_patience_is_quoted),
+        PULL_TEST(reg_3_a_redirect_is_followed),
+        PULL_TEST(reg_3_a_redirect_without_end_is_given_up),
         PULL_TEST(a_registry_that_is_not_there_is_named),
-        PULL_TEST(a_password_is_sent_where_it_is_asked_for),
+        PULL_TEST(reg_10_a_password_is_sent_where_it_is_asked_for),
     };
 
     return cmocka_run_group_tests_name("pull from bad registries", tests, NULL, NULL);

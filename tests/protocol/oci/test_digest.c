@@ -35,7 +35,7 @@ static void fails(const char *text, const char *says)
     assert_false(digest_is_usable(text));
 }
 
-static void digests_of_known_algorithms_must_be_exact(void **state)
+static void img_6_digests_of_known_algorithms_must_be_exact(void **state)
 {
     (void)state;
     passes("sha256:" ABC_HEX);
@@ -49,7 +49,7 @@ static void digests_of_known_algorithms_must_be_exact(void **state)
     fails(" sha256:" ABC_HEX, "algorithm:hex");
 }
 
-static void the_grammar_knows_algorithms_of_several_words(void **state)
+static void img_6_the_grammar_knows_algorithms_of_several_words(void **state)
 {
     (void)state;
     passes("sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564=");
@@ -104,7 +104,7 @@ static void endless_digests_are_refused_and_shown_short(void **state)
     free(text);
 }
 
-static void what_cannot_be_verified_cannot_be_used(void **state)
+static void img_6_what_cannot_be_verified_cannot_be_used(void **state)
 {
     struct error err = { 0 };
     struct digester digester;
@@ -125,7 +125,7 @@ static void what_cannot_be_verified_cannot_be_used(void **state)
     assert_int_equal(err.code, ERROR_UNIMPLEMENTED);
 }
 
-static void hashing_in_pieces_gives_the_published_values(void **state)
+static void img_6_hashing_in_pieces_gives_the_published_values(void **state)
 {
     struct digester digester;
     char text[DIGEST_TEXT_SIZE];
@@ -177,7 +177,7 @@ static void verifying_names_both_digests(void **state)
 }
 
 /* Computed with coreutils: printf 'sha256:A sha256:B' | sha256sum */
-static void chain_ids_follow_the_specification(void **state)
+static void img_13_chain_ids_follow_the_specification(void **state)
 {
     static const char *const diff_ids[] = {
         "sha256:" EMPTY_HEX,
@@ -203,7 +203,7 @@ static void chain_ids_follow_the_specification(void **state)
     assert_memory_equal(chain, "sha256:", 7);
 }
 
-static void a_chain_of_what_is_no_digest_is_refused(void **state)
+static void img_13_a_chain_of_what_is_no_digest_is_refused(void **state)
 {
     char chain[DIGEST_TEXT_SIZE] = "";
     struct error err = { 0 };
@@ -218,16 +218,16 @@ static void a_chain_of_what_is_no_digest_is_refused(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(digests_of_known_algorithms_must_be_exact),
-        cmocka_unit_test(the_grammar_knows_algorithms_of_several_words),
+        cmocka_unit_test(img_6_digests_of_known_algorithms_must_be_exact),
+        cmocka_unit_test(img_6_the_grammar_knows_algorithms_of_several_words),
         cmocka_unit_test(a_digest_cannot_leave_the_store),
         cmocka_unit_test(endless_digests_are_refused_and_shown_short),
-        cmocka_unit_test(what_cannot_be_verified_cannot_be_used),
-        cmocka_unit_test(hashing_in_pieces_gives_the_published_values),
+        cmocka_unit_test(img_6_what_cannot_be_verified_cannot_be_used),
+        cmocka_unit_test(img_6_hashing_in_pieces_gives_the_published_values),
         cmocka_unit_test(a_finished_digester_gives_no_second_answer),
         cmocka_unit_test(verifying_names_both_digests),
-        cmocka_unit_test(chain_ids_follow_the_specification),
-        cmocka_unit_test(a_chain_of_what_is_no_digest_is_refused),
+        cmocka_unit_test(img_13_chain_ids_follow_the_specification),
+        cmocka_unit_test(img_13_a_chain_of_what_is_no_digest_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ static void a_whole_config_is_read(void **state)
 
     if (parse(f, text) < 0)
         fail_msg("%s", f->err.text);
-    assert_string_equal(platform_text(&c->platform, platform), "linux(1)/arm64");
+    assert_string_equal(platform_text(&c->platform, platform), "linux(1+f)/arm64");
     assert_string_equal(c->architecture, "aarch64");
     assert_string_equal(c->variant, "v8");
     assert_string_equal(c->os_version, "1");
@@ -97,7 +97,7 @@ static void a_whole_config_is_read(void **state)
     assert_string_equal(c->diff_ids.items[1], D("2222"));
 }
 
-static void what_is_absent_or_null_is_empty(void **state)
+static void img_11_what_is_absent_or_null_is_empty(void **state)
 {
     static const char *const texts[] = {
         "{" ROOTFS "}",
@@ -145,7 +145,7 @@ static void wrong_types_are_named(void **state)
     fails(f, "{\"os\":\"a\",\"os\":\"b\"," ROOTFS "}", ERROR_DATA_LOSS, "duplicate");
 }
 
-static void a_root_file_system_is_made_of_layers(void **state)
+static void img_14_a_root_file_system_is_made_of_layers(void **state)
 {
     struct fixture *f = *state;
 
@@ -161,7 +161,7 @@ static void a_root_file_system_is_made_of_layers(void **state)
     assert_int_equal(f->config.diff_ids.count, 0);
 }
 
-static void diff_ids_and_layers_must_be_as_many(void **state)
+static void img_14_diff_ids_and_layers_must_be_as_many(void **state)
 {
     struct fixture *f = *state;
     struct oci_manifest manifest = { .layer_count = 1, .config.blob.digest = "sha256:x" };
@@ -224,10 +224,10 @@ int main(void)
     static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(a_whole_config_is_read),
-        TEST(what_is_absent_or_null_is_empty),
+        TEST(img_11_what_is_absent_or_null_is_empty),
         TEST(wrong_types_are_named),
-        TEST(a_root_file_system_is_made_of_layers),
-        TEST(diff_ids_and_layers_must_be_as_many),
+        TEST(img_14_a_root_file_system_is_made_of_layers),
+        TEST(img_14_diff_ids_and_layers_must_be_as_many),
         TEST(the_bounds_hold),
         TEST(random_damage_never_breaks_the_reader),
     };

@@ -94,7 +94,7 @@ static int choose(struct fixture *f, const char *platform)
 
 /* ---- manifests ------------------------------------------------------------------ */
 
-static void an_oci_manifest_is_read_as_it_is(void **state)
+static void img_11_an_oci_manifest_is_read_as_it_is(void **state)
 {
     static const char text[] =
         "{ \"schemaVersion\": 2, \"mediaType\": \"" MEDIA_OCI_MANIFEST "\",\n"
@@ -129,7 +129,7 @@ static void an_oci_manifest_is_read_as_it_is(void **state)
     assert_true(manifest_is_image(m));
 }
 
-static void a_docker_manifest_is_read_too(void **state)
+static void img_1_a_docker_manifest_is_read_too(void **state)
 {
     static const char text[] =
         "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_DOCKER_MANIFEST "\",\"config\":"
@@ -144,7 +144,7 @@ static void a_docker_manifest_is_read_too(void **state)
     assert_true(manifest_is_image(&f->manifest));
 }
 
-static void other_artifacts_are_no_images(void **state)
+static void img_8_other_artifacts_are_no_images(void **state)
 {
     static const char helm[] = "{\"schemaVersion\":2,\"config\":" ENTRY(
         "application/vnd.cncf.helm.config.v1+json", D1,
@@ -170,7 +170,7 @@ static void other_artifacts_are_no_images(void **state)
     manifest_fails(f, nameless, "artifactType is missing");
 }
 
-static void a_document_that_is_both_is_rejected(void **state)
+static void img_4_ghsa_5j5w_g665_5m35_a_document_that_is_both_is_rejected(void **state)
 {
     struct fixture *f = *state;
 
@@ -188,7 +188,7 @@ static void a_document_that_is_both_is_rejected(void **state)
         0);
 }
 
-static void the_media_type_must_be_what_was_asked_for(void **state)
+static void img_4_the_media_type_must_be_what_was_asked_for(void **state)
 {
     struct fixture *f = *state;
 
@@ -209,7 +209,7 @@ static void the_media_type_must_be_what_was_asked_for(void **state)
     assert_string_equal(f->manifest.media_type, MEDIA_DOCKER_MANIFEST);
 }
 
-static void other_schema_versions_are_refused(void **state)
+static void img_4_other_schema_versions_are_refused(void **state)
 {
     struct fixture *f = *state;
 
@@ -220,7 +220,7 @@ static void other_schema_versions_are_refused(void **state)
     says(f, ERROR_UNIMPLEMENTED, "schema 1");
 }
 
-static void descriptors_say_what_is_wrong_and_where(void **state)
+static void img_5_descriptors_say_what_is_wrong_and_where(void **state)
 {
     struct fixture *f = *state;
 
@@ -250,7 +250,7 @@ static void descriptors_say_what_is_wrong_and_where(void **state)
                    "subject.mediaType");
 }
 
-static void embedded_content_must_be_the_blob(void **state)
+static void img_5_embedded_content_must_be_the_blob(void **state)
 {
 #define DATA(digest, size, data)                                                                  \
     MANIFEST("{\"mediaType\":\"x\",\"digest\":\"" digest "\",\"size\":" #size ",\"data\":\"" data \
@@ -270,9 +270,28 @@ static void embedded_content_must_be_the_blob(void **state)
     assert_null(f->manifest.layers[0].data.data);
 }
 
+static void img_12_annotations_are_texts_under_any_key(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(
+        parse_manifest(f,
+                       "{\"schemaVersion\":2,\"config\":" CONFIG ",\"layers\":[],\"annotations\":"
+                       "{\"\":\"empty\",\"no.such.key\":\"\",\"\u00e4 b\":\"\u2603\"}}",
+                       NULL),
+        0);
+    assert_string_equal(map_get(&f->manifest.annotations, ""), "empty");
+    assert_string_equal(map_get(&f->manifest.annotations, "no.such.key"), "");
+    assert_string_equal(map_get(&f->manifest.annotations, "\xc3\xa4 b"), "\xe2\x98\x83");
+    index_fails(f, "{\"schemaVersion\":2,\"manifests\":[],\"annotations\":{\"a\":{}}}",
+                "annotations has a value that is not a string");
+    manifest_fails(f, "{\"schemaVersion\":2,\"config\":" CONFIG ",\"annotations\":\"x\"}",
+                   "annotations is not");
+}
+
 /* ---- choosing ----------------------------------------------------------------------- */
 
-static void the_entry_of_the_platform_is_chosen(void **state)
+static void plt_3_the_entry_of_the_platform_is_chosen(void **state)
 {
     struct fixture *f = *state;
 
@@ -316,7 +335,32 @@ static void the_entry_of_the_platform_is_chosen(void **state)
                                      "linux/riscv64, windows/amd64)");
 }
 
-static void entries_without_platform_are_looked_into(void **state)
+static void plt_5_the_newest_windows_of_those_that_fit_is_chosen(void **state)
+{
+#define VERSION(version, features)                                                 \
+    ",\"platform\":{\"os\":\"windows\",\"architecture\":\"amd64\",\"os.version\":" \
+    "\"10.0." version "\",\"os.features\":[" features "]}"
+    static const char text[] =
+        INDEX(ENTRY(MEDIA_OCI_MANIFEST, D1, VERSION("20348.900", "")) "," ENTRY(
+            MEDIA_OCI_MANIFEST, D2,
+            VERSION("20348.2000", "")) "," ENTRY(MEDIA_OCI_MANIFEST, D3,
+                                                 VERSION("26100.1", "\"win32k\"")));
+    struct fixture *f = *state;
+
+    assert_int_equal(parse_index(f, text, NULL), 0);
+    assert_int_equal(choose(f, "windows(10.0.20348.1)/amd64"), 0);
+    assert_string_equal(f->choice.entry->blob.digest, D2);
+    assert_int_equal(choose(f, "windows(10.0.26100.1)/amd64"), 0);
+    assert_string_equal(f->choice.entry->blob.digest, D2);
+    assert_int_equal(choose(f, "windows(10.0.26100.1+win32k)/amd64"), 0);
+    assert_string_equal(f->choice.entry->blob.digest, D3);
+    assert_int_equal(choose(f, "windows/amd64"), 0);
+    assert_string_equal(f->choice.entry->blob.digest, D2);
+    assert_int_equal(choose(f, "windows(10.0.17763.1)/amd64"), -1);
+    assert_non_null(strstr(f->err.text, "windows(10.0.26100.1+win32k)/amd64"));
+}
+
+static void plt_4_entries_without_platform_are_looked_into(void **state)
 {
     struct fixture *f = *state;
 
@@ -338,7 +382,7 @@ static void entries_without_platform_are_looked_into(void **state)
     assert_string_equal(f->choice.entry->blob.digest, D("4444"));
 }
 
-static void a_missing_variant_is_told_with_all_there_are(void **state)
+static void plt_6_a_missing_variant_is_told_with_all_there_are(void **state)
 {
     struct fixture *f = *state;
     struct buffer text = { 0 };
@@ -401,7 +445,7 @@ static void a_thousand_layers_are_the_most(void **state)
     buffer_free(&text);
 }
 
-static void a_manifest_over_4_mib_is_refused_unread(void **state)
+static void cve_2023_25153_a_manifest_over_4_mib_is_refused_unread(void **state)
 {
     struct fixture *f = *state;
     char *text = malloc(MANIFEST_BYTES_MAX + 1);
@@ -534,19 +578,21 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-        TEST(an_oci_manifest_is_read_as_it_is),
-        TEST(a_docker_manifest_is_read_too),
-        TEST(other_artifacts_are_no_images),
-        TEST(a_document_that_is_both_is_rejected),
-        TEST(the_media_type_must_be_what_was_asked_for),
-        TEST(other_schema_versions_are_refused),
-        TEST(descriptors_say_what_is_wrong_and_where),
-        TEST(embedded_content_must_be_the_blob),
-        TEST(the_entry_of_the_platform_is_chosen),
-        TEST(entries_without_platform_are_looked_into),
-        TEST(a_missing_variant_is_told_with_all_there_are),
+        TEST(img_11_an_oci_manifest_is_read_as_it_is),
+        TEST(img_1_a_docker_manifest_is_read_too),
+        TEST(img_8_other_artifacts_are_no_images),
+        TEST(img_4_ghsa_5j5w_g665_5m35_a_document_that_is_both_is_rejected),
+        TEST(img_4_the_media_type_must_be_what_was_asked_for),
+        TEST(img_4_other_schema_versions_are_refused),
+        TEST(img_5_descriptors_say_what_is_wrong_and_where),
+        TEST(img_5_embedded_content_must_be_the_blob),
+        TEST(img_12_annotations_are_texts_under_any_key),
+        TEST(plt_3_the_entry_of_the_platform_is_chosen),
+        TEST(plt_5_the_newest_windows_of_those_that_fit_is_chosen),
+        TEST(plt_4_entries_without_platform_are_looked_into),
+        TEST(plt_6_a_missing_variant_is_told_with_all_there_are),
         TEST(a_thousand_layers_are_the_most),
-        TEST(a_manifest_over_4_mib_is_refused_unread),
+        TEST(cve_2023_25153_a_manifest_over_4_mib_is_refused_unread),
         TEST(brackets_do_not_become_memory),
         TEST(deep_documents_are_refused),
         TEST(what_is_not_json_is_said_to_be_so),

@@ -20,7 +20,7 @@ static void is_layer(const char *type, enum compression compression, bool foreig
                  compression_name(media.compression), media.foreign, media.docker);
 }
 
-static void every_layer_type_is_known(void **state)
+static void img_2_every_layer_type_is_known(void **state)
 {
     (void)state;
     is_layer("application/vnd.oci.image.layer.v1.tar", COMPRESSION_NONE, false, false);
@@ -37,9 +37,11 @@ static void every_layer_type_is_known(void **state)
     is_layer("application/vnd.docker.image.rootfs.diff.tar.zstd", COMPRESSION_ZSTD, false, true);
     is_layer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", COMPRESSION_GZIP, true,
              true);
+    is_layer("application/vnd.docker.image.rootfs.foreign.diff.tar.zstd", COMPRESSION_ZSTD, true,
+             true);
 }
 
-static void every_document_type_is_known(void **state)
+static void img_1_every_document_type_is_known(void **state)
 {
     (void)state;
     assert_int_equal(media_of("application/vnd.oci.image.index.v1+json").kind, MEDIA_INDEX);
@@ -55,7 +57,7 @@ static void every_document_type_is_known(void **state)
     assert_false(media_of("application/vnd.oci.image.config.v1+json").docker);
 }
 
-static void case_and_parameters_do_not_matter(void **state)
+static void reg_2_case_and_parameters_do_not_matter(void **state)
 {
     (void)state;
     assert_int_equal(media_of("Application/vnd.OCI.image.index.v1+JSON ; charset=utf-8").kind,
@@ -67,7 +69,7 @@ static void case_and_parameters_do_not_matter(void **state)
     assert_false(media_equal("", ""));
 }
 
-static void what_is_not_known_is_unknown(void **state)
+static void img_3_what_is_not_known_is_unknown(void **state)
 {
     static const char *const types[] = {
         "",
@@ -91,10 +93,10 @@ static void what_is_not_known_is_unknown(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_layer_type_is_known),
-        cmocka_unit_test(every_document_type_is_known),
-        cmocka_unit_test(case_and_parameters_do_not_matter),
-        cmocka_unit_test(what_is_not_known_is_unknown),
+        cmocka_unit_test(img_2_every_layer_type_is_known),
+        cmocka_unit_test(img_1_every_document_type_is_known),
+        cmocka_unit_test(reg_2_case_and_parameters_do_not_matter),
+        cmocka_unit_test(img_3_what_is_not_known_is_unknown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,7 @@ static void fails(const char *text, const char *says)
         fail_msg("'%s' does not say '%s'", err.text, says);
 }
 
-static void short_names_are_made_full(void **state)
+static void reg_1_short_names_are_made_full(void **state)
 {
     (void)state;
     is("busybox", "docker.io/library/busybox:latest");
@@ -52,7 +52,21 @@ static void short_names_are_made_full(void **state)
     is("a/b/c", "docker.io/a/b/c:latest");
 }
 
-static void a_first_part_with_dot_or_colon_is_a_registry(void **state)
+static void reg_1_short_names_are_told_from_full_ones(void **state)
+{
+    static const char *const short_names[] = { "busybox", "busybox:1", "a/b", "a/b:1", "localhost:5000",
+                                               "a@" DIGEST, "" };
+    static const char *const full_names[] = { "docker.io/busybox", "localhost/a", "r:5000/a",
+                                              "[::1]:5000/a", "A.b/c/d@" DIGEST };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(short_names) / sizeof(*short_names); i++)
+        assert_false(reference_names_registry(short_names[i]));
+    for (size_t i = 0; i < sizeof(full_names) / sizeof(*full_names); i++)
+        assert_true(reference_names_registry(full_names[i]));
+}
+
+static void reg_1_a_first_part_with_dot_or_colon_is_a_registry(void **state)
 {
     (void)state;
     is("localhost/x", "localhost/x:latest");
@@ -68,7 +82,7 @@ static void a_first_part_with_dot_or_colon_is_a_registry(void **state)
     is("registry-1.docker.io/library/x", "registry-1.docker.io/library/x:latest");
 }
 
-static void tags_and_digests_are_kept_side_by_side(void **state)
+static void reg_1_tags_and_digests_are_kept_side_by_side(void **state)
 {
     struct reference reference;
     struct error err;
@@ -85,7 +99,7 @@ static void tags_and_digests_are_kept_side_by_side(void **state)
     assert_string_equal(reference_object(&reference), "1.36");
 }
 
-static void the_hub_is_asked_at_its_registry(void **state)
+static void reg_1_the_hub_is_asked_at_its_registry(void **state)
 {
     struct reference reference;
     char out[REFERENCE_TEXT_SIZE];
@@ -100,7 +114,7 @@ static void the_hub_is_asked_at_its_registry(void **state)
     assert_string_equal(reference_registry(&reference), "quay.io");
 }
 
-static void separators_of_repositories_are_as_the_registry_has_them(void **state)
+static void reg_1_separators_of_repositories_are_as_the_registry_has_them(void **state)
 {
     (void)state;
     is("a.b/c_d/e__f/g-h/i---j", "a.b/c_d/e__f/g-h/i---j:latest");
@@ -123,7 +137,7 @@ static void separators_of_repositories_are_as_the_registry_has_them(void **state
     fails("\xc3\xa4", "single");
 }
 
-static void upper_case_names_are_refused_with_the_reason(void **state)
+static void reg_1_upper_case_names_are_refused_with_the_reason(void **state)
 {
     (void)state;
     fails("BusyBox", "must be lower-case");
@@ -131,7 +145,7 @@ static void upper_case_names_are_refused_with_the_reason(void **state)
     fails("Foo/bar", "must be lower-case");
 }
 
-static void bad_hosts_are_refused(void **state)
+static void reg_1_bad_hosts_are_refused(void **state)
 {
     (void)state;
     fails("host:/x", "host or host:port");
@@ -154,7 +168,7 @@ static void bad_hosts_are_refused(void **state)
     is("host:65535/x", "host:65535/x:latest");
 }
 
-static void bad_tags_are_refused(void **state)
+static void reg_1_bad_tags_are_refused(void **state)
 {
     char text[200] = "x:";
 
@@ -172,7 +186,7 @@ static void bad_tags_are_refused(void **state)
     fails(text, "a tag is");
 }
 
-static void bad_digests_are_refused(void **state)
+static void reg_1_bad_digests_are_refused(void **state)
 {
     struct reference reference;
     struct error err;
@@ -198,7 +212,7 @@ static void image_ids_are_not_names(void **state)
     is("ba7816bf", "docker.io/library/ba7816bf:latest");
 }
 
-static void names_stop_at_255_characters(void **state)
+static void reg_1_names_stop_at_255_characters(void **state)
 {
     char text[600];
 
@@ -372,17 +386,18 @@ static void labels_are_of_4096_bytes_together(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(short_names_are_made_full),
-        cmocka_unit_test(a_first_part_with_dot_or_colon_is_a_registry),
-        cmocka_unit_test(tags_and_digests_are_kept_side_by_side),
-        cmocka_unit_test(the_hub_is_asked_at_its_registry),
-        cmocka_unit_test(separators_of_repositories_are_as_the_registry_has_them),
-        cmocka_unit_test(upper_case_names_are_refused_with_the_reason),
-        cmocka_unit_test(bad_hosts_are_refused),
-        cmocka_unit_test(bad_tags_are_refused),
-        cmocka_unit_test(bad_digests_are_refused),
+        cmocka_unit_test(reg_1_short_names_are_made_full),
+        cmocka_unit_test(reg_1_short_names_are_told_from_full_ones),
+        cmocka_unit_test(reg_1_a_first_part_with_dot_or_colon_is_a_registry),
+        cmocka_unit_test(reg_1_tags_and_digests_are_kept_side_by_side),
+        cmocka_unit_test(reg_1_the_hub_is_asked_at_its_registry),
+        cmocka_unit_test(reg_1_separators_of_repositories_are_as_the_registry_has_them),
+        cmocka_unit_test(reg_1_upper_case_names_are_refused_with_the_reason),
+        cmocka_unit_test(reg_1_bad_hosts_are_refused),
+        cmocka_unit_test(reg_1_bad_tags_are_refused),
+        cmocka_unit_test(reg_1_bad_digests_are_refused),
         cmocka_unit_test(image_ids_are_not_names),
-        cmocka_unit_test(names_stop_at_255_characters),
+        cmocka_unit_test(reg_1_names_stop_at_255_characters),
         cmocka_unit_test(the_empty_and_the_enormous_are_refused),
         cmocka_unit_test(random_references_are_refused_or_clean),
         cmocka_unit_test(only_this_machine_is_loopback),

@@ -40,7 +40,7 @@ static void fails(const char *text)
     assert_non_null(strstr(err.text, "for example linux/arm64"));
 }
 
-static void spellings_are_normalised(void **state)
+static void plt_1_spellings_are_normalised(void **state)
 {
     (void)state;
     is("linux/amd64", "linux/amd64");
@@ -62,11 +62,13 @@ static void spellings_are_normalised(void **state)
     is("linux/ARM/V5", "linux/arm/v5");
     is("macOS/arm64", "darwin/arm64");
     is("windows(10.0.20348.1)/amd64", "windows(10.0.20348.1)/amd64");
+    is("windows(10.0.20348+Win32k)/amd64", "windows(10.0.20348+win32k)/amd64");
+    is("linux(+a+b)/amd64", "linux(+a+b)/amd64");
     is("linux/riscv64", "linux/riscv64");
     is("wasi/wasm", "wasi/wasm");
 }
 
-static void malformed_platforms_are_refused_with_an_example(void **state)
+static void plt_6_malformed_platforms_are_refused_with_an_example(void **state)
 {
     char text[500];
 
@@ -83,6 +85,9 @@ static void malformed_platforms_are_refused_with_an_example(void **state)
     fails("linux()/amd64");
     fails("linux(1/amd64");
     fails("linux(1)amd64");
+    fails("linux(1+)/amd64");
+    fails("linux(+a+)/amd64");
+    fails("linux(+a+b/amd64");
     fails("linux/\x1b[31m");
     memset(text, 'a', sizeof(text));
     text[499] = '\0';
@@ -114,7 +119,7 @@ static void prefers(const char *wanted, const char *order)
     }
 }
 
-static void the_host_itself_comes_first(void **state)
+static void plt_2_the_host_itself_comes_first(void **state)
 {
     static const char *const hosts[] = { "linux/amd64",      "linux/amd64/v4", "linux/arm64",
                                          "linux/arm64/v9.2", "linux/arm/v6",   "linux/riscv64",
@@ -125,7 +130,7 @@ static void the_host_itself_comes_first(void **state)
         assert_int_equal(rank(hosts[i], hosts[i]), 0);
 }
 
-static void lesser_variants_follow_in_order(void **state)
+static void plt_2_lesser_variants_follow_in_order(void **state)
 {
     (void)state;
     prefers("linux/amd64/v4", "linux/amd64/v4 linux/amd64/v3 linux/amd64/v2 linux/amd64 linux/386");
@@ -141,7 +146,7 @@ static void lesser_variants_follow_in_order(void **state)
     assert_int_equal(rank("linux/amd64/v3", "linux/386"), 3);
 }
 
-static void what_the_host_cannot_run_is_never_chosen(void **state)
+static void plt_2_what_the_host_cannot_run_is_never_chosen(void **state)
 {
     (void)state;
     assert_int_equal(rank("linux/amd64", "linux/amd64/v2"), -1);
@@ -160,13 +165,100 @@ static void what_the_host_cannot_run_is_never_chosen(void **state)
     assert_int_equal(rank("linux/unknown", "linux/unknown"), -1);
 }
 
-static void an_os_version_counts_only_when_it_is_wanted(void **state)
+static void plt_5_an_os_version_counts_only_when_it_is_wanted(void **state)
 {
     (void)state;
     assert_int_equal(rank("windows/amd64", "windows(10.0.17763.1)/amd64"), 0);
     assert_int_equal(rank("windows(10.0.17763.1)/amd64", "windows(10.0.17763.1)/amd64"), 0);
     assert_int_equal(rank("windows(10.0.17763.1)/amd64", "windows(10.0.20348.1)/amd64"), -1);
     assert_int_equal(rank("windows(10.0.17763.1)/amd64", "windows/amd64"), -1);
+}
+
+#define W(version) "windows(10.0." version ")/amd64"
+
+static void plt_5_an_old_windows_runs_its_own_build_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(rank(W("17763.1"), W("17763.6893")), 0);
+    assert_int_equal(rank(W("17763"), W("17763.1")), 0);
+    assert_int_equal(rank(W("17763.1"), W("17134.1")), -1);
+    assert_int_equal(rank(W("19041.1"), W("17763.1")), -1);
+    assert_int_equal(rank(W("17763.1"), "windows(10.1.17763.1)/amd64"), -1);
+    assert_int_equal(rank(W("17763.1"), "windows(6.0.17763.1)/amd64"), -1);
+}
+
+static void plt_5_a_newer_windows_goes_back_to_the_long_term_release_before_it(void **state)
+{
+    (void)state;
+    assert_int_equal(rank(W("20348.1"), W("20348.9")), 0);
+    assert_int_equal(rank(W("20348.1"), W("17763.1")), -1);
+    assert_int_equal(rank(W("20348.1"), W("25398.1")), -1);
+    assert_int_equal(rank(W("25398.1"), W("20348.1")), 0);
+    assert_int_equal(rank(W("25398.1"), W("25398.7")), 0);
+    assert_int_equal(rank(W("25398.1"), W("20347.1")), -1);
+    assert_int_equal(rank(W("26100.1"), W("20348.1")), 0);
+    assert_int_equal(rank(W("26100.1"), W("25398.1")), 0);
+    assert_int_equal(rank(W("26100.1"), W("26101.1")), -1);
+    assert_int_equal(rank(W("28000.1"), W("26100.1")), 0);
+    assert_int_equal(rank(W("28000.1"), W("25398.1")), -1);
+    assert_int_equal(rank(W("28000.1"), "windows(11.0.28000.1)/amd64"), -1);
+}
+
+static void plt_5_a_windows_version_is_numbers(void **state)
+{
+    static const char *const odd[] = { "10",      "10.0",       "10.0.x",
+                                       "10.0.1.", "10.0.1.2.3", "10..1",
+                                       "-10.0.1", "10.0.1a",    "10.0.99999999999999999999" };
+    struct platform host = parsed(W("20348.1"));
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+        struct platform p = platform_of("windows", "amd64", NULL, odd[i]);
+
+        assert_int_equal(platform_rank(&host, &p), -1);
+        assert_int_equal(platform_rank(&p, &p), 0);
+        assert_false(platform_is_newer(&p, &host));
+        assert_false(platform_is_newer(&host, &p));
+    }
+}
+
+static bool is_newer(const char *a, const char *b)
+{
+    struct platform x = parsed(a), y = parsed(b);
+
+    return platform_is_newer(&x, &y);
+}
+
+static void plt_5_the_newest_windows_is_liked_most(void **state)
+{
+    (void)state;
+    assert_true(is_newer(W("20348.10"), W("20348.9")));
+    assert_false(is_newer(W("20348.9"), W("20348.10")));
+    assert_false(is_newer(W("20348.9"), W("20348.9")));
+    assert_true(is_newer(W("20348"), W("9999.5")));
+    assert_false(is_newer("linux(10.0.2)/amd64", "linux(10.0.1)/amd64"));
+}
+
+static void plt_5_features_that_are_not_there_rule_an_image_out(void **state)
+{
+    struct platform long_one = parsed("linux/amd64");
+    char endless[100];
+
+    (void)state;
+    assert_int_equal(rank("windows/amd64", "windows(+win32k)/amd64"), -1);
+    assert_int_equal(rank("windows(+win32k)/amd64", "windows(+win32k)/amd64"), 0);
+    assert_int_equal(rank("windows(+win32k)/amd64", "windows/amd64"), 0);
+    assert_int_equal(rank("windows(+a+win32k)/amd64", "windows(+win32k+a)/amd64"), 0);
+    assert_int_equal(rank("windows(+a)/amd64", "windows(+a+b)/amd64"), -1);
+    assert_int_equal(rank("windows(+ab)/amd64", "windows(+a)/amd64"), -1);
+    assert_int_equal(rank("linux/amd64", "linux(+x)/amd64"), -1);
+    memset(endless, 'x', sizeof(endless));
+    endless[99] = '\0';
+    platform_add_feature(&long_one, endless);
+    assert_int_equal(platform_rank(&long_one, &long_one), -1);
+    long_one = parsed("linux/amd64");
+    platform_add_feature(&long_one, "a+b");
+    assert_int_equal(platform_rank(&long_one, &long_one), -1);
 }
 
 static void parts_from_documents_may_be_anything(void **state)
@@ -208,12 +300,17 @@ static void absurd_variants_end_soon(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spellings_are_normalised),
-        cmocka_unit_test(malformed_platforms_are_refused_with_an_example),
-        cmocka_unit_test(the_host_itself_comes_first),
-        cmocka_unit_test(lesser_variants_follow_in_order),
-        cmocka_unit_test(what_the_host_cannot_run_is_never_chosen),
-        cmocka_unit_test(an_os_version_counts_only_when_it_is_wanted),
+        cmocka_unit_test(plt_1_spellings_are_normalised),
+        cmocka_unit_test(plt_6_malformed_platforms_are_refused_with_an_example),
+        cmocka_unit_test(plt_2_the_host_itself_comes_first),
+        cmocka_unit_test(plt_2_lesser_variants_follow_in_order),
+        cmocka_unit_test(plt_2_what_the_host_cannot_run_is_never_chosen),
+        cmocka_unit_test(plt_5_an_os_version_counts_only_when_it_is_wanted),
+        cmocka_unit_test(plt_5_an_old_windows_runs_its_own_build_alone),
+        cmocka_unit_test(plt_5_a_newer_windows_goes_back_to_the_long_term_release_before_it),
+        cmocka_unit_test(plt_5_a_windows_version_is_numbers),
+        cmocka_unit_test(plt_5_the_newest_windows_is_liked_most),
+        cmocka_unit_test(plt_5_features_that_are_not_there_rule_an_image_out),
         cmocka_unit_test(parts_from_documents_may_be_anything),
         cmocka_unit_test(absurd_variants_end_soon),
     };

@@ -259,7 +259,7 @@ static json_t *annotation(struct fixture *fixture, const char *key)
     return json_object_get(at(fixture->spec, "annotations"), key);
 }
 
-static void labels_of_an_image_never_become_control_annotations(void **state)
+static void cve_2026_53488_labels_of_an_image_never_become_control_annotations(void **state)
 {
     static struct map_entry labels[] = {
         { "maintainer", "me" },
@@ -385,7 +385,7 @@ int main(void)
         TEST(memory_and_swap_are_limited_together),
         TEST(processors_are_limited_by_quota_shares_and_set),
         TEST(processes_are_counted_when_a_number_is_said),
-        TEST(labels_of_an_image_never_become_control_annotations),
+        TEST(cve_2026_53488_labels_of_an_image_never_become_control_annotations),
         TEST(a_spec_that_is_brought_along_is_looked_at),
         TEST(a_command_is_told_in_one_line),
     };

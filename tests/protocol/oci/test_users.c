@@ -121,7 +121,7 @@ static void groups_of_the_file_count_only_where_none_is_given(void **state)
     is(fixture, "1:1", 1, 1, "1", "/usr/sbin");
 }
 
-static void the_primary_group_is_among_the_supplementary_ones(void **state)
+static void cve_2023_25173_the_primary_group_is_among_the_supplementary_ones(void **state)
 {
     struct fixture *fixture = *state;
 
@@ -136,7 +136,7 @@ static void digits_are_never_a_name(void **state)
     is(fixture, "1234", 1234, 0, "0", "/");
 }
 
-static void ids_stop_at_two_to_the_thirty_one(void **state)
+static void cve_2024_40635_ids_stop_at_two_to_the_thirty_one(void **state)
 {
     struct fixture *fixture = *state;
 
@@ -235,7 +235,7 @@ static void group_add_takes_names_and_numbers(void **state)
     assert_int_equal(fixture->err.code, ERROR_RESOURCE_EXHAUSTED);
 }
 
-static void ten_thousand_groups_are_the_most(void **state)
+static void cve_2026_47262_ten_thousand_groups_are_the_most(void **state)
 {
     struct fixture *fixture = *state;
     struct buffer text = { 0 };
@@ -255,7 +255,7 @@ static void ten_thousand_groups_are_the_most(void **state)
     buffer_free(&text);
 }
 
-static void a_file_over_the_limit_is_refused(void **state)
+static void cve_2026_47262_a_file_over_the_limit_is_refused(void **state)
 {
     struct fixture *fixture = *state;
 
@@ -311,16 +311,16 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(every_form_leads_to_numbers),
         TEST(groups_of_the_file_count_only_where_none_is_given),
-        TEST(the_primary_group_is_among_the_supplementary_ones),
+        TEST(cve_2023_25173_the_primary_group_is_among_the_supplementary_ones),
         TEST(digits_are_never_a_name),
-        TEST(ids_stop_at_two_to_the_thirty_one),
+        TEST(cve_2024_40635_ids_stop_at_two_to_the_thirty_one),
         TEST(a_missing_name_is_named_and_the_way_out_is_said),
         TEST(an_image_without_files_has_numbers_only),
         TEST(a_home_that_is_no_path_is_the_root),
         TEST(lines_with_a_nul_are_not_there),
         TEST(group_add_takes_names_and_numbers),
-        TEST(ten_thousand_groups_are_the_most),
-        TEST(a_file_over_the_limit_is_refused),
+        TEST(cve_2026_47262_ten_thousand_groups_are_the_most),
+        TEST(cve_2026_47262_a_file_over_the_limit_is_refused),
         TEST(an_overlong_line_is_read_once),
         TEST(random_files_never_lead_out_of_range),
     };

@@ -72,9 +72,9 @@ const struct kept *load_find(const struct load *load, const char *name)
     for (int links = 0; links < LINKS_MAX; links++) {
         const struct kept *found = NULL;
 
-        for (size_t i = 0; i < load->count && found == NULL; i++)
-            if (strcmp(load->files[i].name, name) == 0)
-                found = &load->files[i];
+        for (size_t i = load->count; i > 0 && found == NULL; i--) /* the last one counts, as for tar */
+            if (strcmp(load->files[i - 1].name, name) == 0)
+                found = &load->files[i - 1];
         if (found == NULL || found->target == NULL)
             return found;
         name = found->target;
@@ -89,6 +89,10 @@ static int take_document(struct load *load, const struct packed *file, struct bi
     int64_t got = 1;
     size_t size = 0;
 
+    if (out->data != NULL) /* which one counts? and memory is taken for each */
+        return error_set(err, ERROR_DATA_LOSS, "%s is there twice", file->name);
+    if (file->target != NULL)
+        return error_set(err, ERROR_DATA_LOSS, "%s is a link", file->name);
     if (file->size > DOCUMENT_MAX)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s has %llu bytes, the limit is %u",
                          file->name, (unsigned long long)file->size, DOCUMENT_MAX);
@@ -121,7 +125,7 @@ static bool is_of_no_use(const char *name)
     const char *last = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
 
     return strcmp(last, "VERSION") == 0 || (strcmp(last, "json") == 0 && last != name) ||
-           strcmp(name, "repositories") == 0 || strcmp(name, "oci-layout") == 0;
+           strcmp(name, "repositories") == 0;
 }
 
 static int take(void *ctx, const struct packed *file, struct error *err)
@@ -134,6 +138,8 @@ static int take(void *ctx, const struct packed *file, struct error *err)
         return take_document(load, file, &load->index, err);
     if (strcmp(file->name, "manifest.json") == 0)
         return take_document(load, file, &load->docker, err);
+    if (strcmp(file->name, "oci-layout") == 0)
+        return take_document(load, file, &load->layout, err);
     if (is_of_no_use(file->name))
         return 0;
     if (file->target == NULL &&
@@ -193,10 +199,33 @@ static const char *name_of(struct load *load, const struct descriptor *target)
     return arena_printf(load->cli->arena, "localhost/loaded@%s", target->digest);
 }
 
+/* Containerd's oldest archives, and folders made by hand, do without it. */
+static int check_version(const struct load *load, struct error *err)
+{
+    json_t *layout;
+    const char *version;
+    int result = 0;
+
+    if (load->layout.data == NULL)
+        return 0;
+    layout = document_load("oci-layout", load->layout.data, load->layout.size, DOCUMENT_MAX, err);
+    if (layout == NULL)
+        return -1;
+    version = json_string_value(json_object_get(layout, "imageLayoutVersion"));
+    if (version == NULL || strcmp(version, "1.0.0") != 0)
+        result = error_set(err, ERROR_UNIMPLEMENTED,
+                           "oci-layout: imageLayoutVersion is '%s', 1.0.0 can be read",
+                           version != NULL ? printable(version, load->cli->arena) : "");
+    json_decref(layout);
+    return result;
+}
+
 static int load_layout(struct load *load, struct error *err)
 {
     struct oci_index index;
 
+    if (check_version(load, err) < 0)
+        return -1;
     if (index_parse(load->index.data, load->index.size, MEDIA_OCI_INDEX, load->cli->arena, &index,
                     err) < 0)
         return error_wrap(err, "index.json");

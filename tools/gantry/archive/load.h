@@ -6,7 +6,7 @@
 
 #include "tools/gantry/archive/blobs.h"
 
-#define DOCUMENT_MAX (4u << 20) /* bytes of what leads to the images */
+#define DOCUMENT_MAX (4u << 20) /* bytes of what leads to the images (CVE-2023-25153) */
 
 /* A file of the archive that was sent on, by its name there; or a link to another. */
 struct kept {
@@ -21,6 +21,7 @@ struct load {
     const char *name; /* of what has none of its own; may be NULL */
     bool no_unpack, quiet;
     struct bin index, docker; /* index.json and manifest.json; data NULL: not there */
+    struct bin layout;        /* oci-layout */
     struct kept *files;       /* in no order */
     size_t count, room;
     size_t loaded;

@@ -125,6 +125,8 @@ static int tar_entry(const struct source *source, struct archive_entry *entry, p
     file.name = name_of(path);
     if (leads_upwards(file.name))
         return error_set(err, ERROR_DATA_LOSS, "the name %.200s leads out of the archive", path);
+    if (archive_entry_sparse_count(entry) > 0) /* a few bytes of tar would be an endless file */
+        return error_set(err, ERROR_DATA_LOSS, "%.200s is stored as a sparse file", path);
     return one(ctx, &file, err);
 }
 

@@ -11,7 +11,7 @@
 #include "actors/images/registry/challenge.h"
 #include "platform/platform.h"
 
-static void a_docker_hub_challenge_is_taken_apart(void **state)
+static void reg_7_a_docker_hub_challenge_is_taken_apart(void **state)
 {
     struct challenges challenges;
     const struct challenge *bearer;
@@ -31,7 +31,7 @@ static void a_docker_hub_challenge_is_taken_apart(void **state)
     assert_null(challenges_find(&challenges, "basic"));
 }
 
-static void several_challenges_in_one_line_are_kept_apart(void **state)
+static void reg_7_several_challenges_in_one_line_are_kept_apart(void **state)
 {
     struct challenges challenges;
 
@@ -48,7 +48,7 @@ static void several_challenges_in_one_line_are_kept_apart(void **state)
     assert_string_equal(challenges_find(&challenges, "custom")->realm, "");
 }
 
-static void an_open_quote_ends_with_its_line(void **state)
+static void reg_7_an_open_quote_ends_with_its_line(void **state)
 {
     struct challenges challenges;
 
@@ -106,9 +106,9 @@ static void random_bytes_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_docker_hub_challenge_is_taken_apart),
-        cmocka_unit_test(several_challenges_in_one_line_are_kept_apart),
-        cmocka_unit_test(an_open_quote_ends_with_its_line),
+        cmocka_unit_test(reg_7_a_docker_hub_challenge_is_taken_apart),
+        cmocka_unit_test(reg_7_several_challenges_in_one_line_are_kept_apart),
+        cmocka_unit_test(reg_7_an_open_quote_ends_with_its_line),
         cmocka_unit_test(a_value_that_does_not_fit_makes_its_challenge_unusable),
         cmocka_unit_test(more_challenges_than_there_is_room_for_are_dropped),
         cmocka_unit_test(random_bytes_do_no_harm),

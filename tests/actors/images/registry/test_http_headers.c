@@ -109,7 +109,7 @@ static void random_lines_do_no_harm(void **state)
     free(answer.location);
 }
 
-static void ranges_are_taken_or_refused(void **state)
+static void reg_4_ranges_are_taken_or_refused(void **state)
 {
     static const char *const good[] = { "bytes 0-0/1", "bytes 5-9/10", "Bytes 5-9/*" };
     static const char *const bad[] = {
@@ -142,7 +142,7 @@ static void ranges_are_taken_or_refused(void **state)
             fail_msg("\"%s\" was taken", bad[i]);
 }
 
-static void retry_after_is_seconds_or_a_date(void **state)
+static void reg_12_retry_after_is_seconds_or_a_date(void **state)
 {
     int64_t now = INT64_C(784111777) * 1000000000; /* Sun, 06 Nov 1994 08:49:37 GMT */
 
@@ -160,7 +160,7 @@ static void retry_after_is_seconds_or_a_date(void **state)
     assert_int_equal(retry_after_ms("soon", now), 0);
 }
 
-static void waits_double_and_have_chance_in_them(void **state)
+static void reg_12_waits_double_and_have_chance_in_them(void **state)
 {
     (void)state;
     assert_int_equal(retry_delay_ms(500, 1, 255), 500);
@@ -178,9 +178,9 @@ int main(void)
         cmocka_unit_test(values_that_are_too_long_count_as_absent),
         cmocka_unit_test(challenges_do_not_outgrow_their_room),
         cmocka_unit_test(random_lines_do_no_harm),
-        cmocka_unit_test(ranges_are_taken_or_refused),
-        cmocka_unit_test(retry_after_is_seconds_or_a_date),
-        cmocka_unit_test(waits_double_and_have_chance_in_them),
+        cmocka_unit_test(reg_4_ranges_are_taken_or_refused),
+        cmocka_unit_test(reg_12_retry_after_is_seconds_or_a_date),
+        cmocka_unit_test(reg_12_waits_double_and_have_chance_in_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* test_registry — documents: verified and bounded; connections kept; proxies. */
 #include "tests/actors/images/registry/registry_fixture.h"
 
-static void a_document_by_tag_comes_with_type_and_digest(void **state)
+static void reg_2_a_document_by_tag_comes_with_type_and_digest(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     CLEANUP(registry_document_free) struct registry_document document;
@@ -25,6 +25,26 @@ static void a_document_by_tag_comes_with_type_and_digest(void **state)
     assert_string_equal(server_seen(server, NULL, 0, "authorization"), "");
 }
 
+static void img_1_documents_of_all_types_are_asked_for(void **state)
+{
+    static const char *const types[] = {
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.config.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.container.image.v1+json",
+        "*/*",
+    };
+    TEST_CLIENT(SERVER_HTTP);
+
+    (void)state;
+    server_add(server, MANIFESTS "latest", &(struct server_reply){ DOCUMENT_REPLY });
+    must_get(registry, "latest");
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        assert_says(server_seen(server, NULL, 0, "accept"), types[i]);
+}
+
 static void a_document_of_unknown_length_is_taken(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
@@ -42,7 +62,7 @@ static void a_document_of_unknown_length_is_taken(void **state)
     assert_string_equal(document.media_type, "");
 }
 
-static void a_document_asked_by_digest_must_have_it(void **state)
+static void reg_2_a_document_asked_by_digest_must_have_it(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     CLEANUP(registry_document_free) struct registry_document document;
@@ -64,7 +84,7 @@ static void a_document_asked_by_digest_must_have_it(void **state)
     assert_says(err.text, "another digest");
 }
 
-static void a_document_must_have_the_digest_that_the_registry_names(void **state)
+static void reg_2_a_document_must_have_the_digest_that_the_registry_names(void **state)
 {
     static const char *const headers[] = {
         "Docker-Content-Digest: sha256:"
@@ -85,7 +105,7 @@ static void a_document_must_have_the_digest_that_the_registry_names(void **state
     }
 }
 
-static void a_sha512_digest_is_verified_too(void **state)
+static void img_6_a_sha512_digest_is_verified_too(void **state)
 {
     /* of "{}" */
     static const char digest[] =
@@ -107,7 +127,7 @@ static void a_sha512_digest_is_verified_too(void **state)
     assert_code(&err, ERROR_DATA_LOSS);
 }
 
-static void a_document_over_4_mib_is_refused(void **state)
+static void cve_2023_25153_a_document_over_4_mib_is_refused(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     size_t size = (4 << 20) + 1;
@@ -127,7 +147,7 @@ static void a_document_over_4_mib_is_refused(void **state)
     assert_int_equal(server_count(server, NULL), 2); /* and not tried again */
 }
 
-static void a_document_that_announces_a_huge_size_costs_no_memory(void **state)
+static void cve_2023_25153_a_document_that_announces_a_huge_size_costs_no_memory(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -140,7 +160,7 @@ static void a_document_that_announces_a_huge_size_costs_no_memory(void **state)
     assert_code(&err, ERROR_RESOURCE_EXHAUSTED);
 }
 
-static void a_document_must_have_the_size_of_its_descriptor(void **state)
+static void img_7_a_document_must_have_the_size_of_its_descriptor(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_document document;
@@ -178,7 +198,7 @@ static void an_empty_document_is_refused(void **state)
     assert_says(err.text, "204");
 }
 
-static void names_that_are_none_never_reach_the_network(void **state)
+static void reg_1_names_that_are_none_never_reach_the_network(void **state)
 {
     static const char *const hosts[] = {
         "", "a/b", "a b", "user@host", "a\r\nb", "a?b", "a#b", NULL
@@ -214,7 +234,7 @@ static void names_that_are_none_never_reach_the_network(void **state)
     assert_int_equal(server_count(server, NULL), 0);
 }
 
-static void docker_io_is_reached_under_its_other_name(void **state)
+static void reg_1_docker_io_is_reached_under_its_other_name(void **state)
 {
     struct registry_options options = { .host = "docker.io", .repository = "library/busybox" };
     CLEANUP(registry_close) struct registry *registry = open_with(&options);
@@ -240,7 +260,7 @@ static void a_connection_is_kept_for_the_next_call(void **state)
     assert_int_equal(server_connections(server), 1);
 }
 
-static void a_proxy_of_the_environment_is_asked(void **state)
+static void reg_9_a_proxy_of_the_environment_is_asked(void **state)
 {
     CLEANUP(server_stop) struct registry_server *proxy = server_start(SERVER_HTTP);
     struct registry_options options = fast_options(proxy);
@@ -262,22 +282,98 @@ static void a_proxy_of_the_environment_is_asked(void **state)
     assert_string_equal(document.bytes, DOCUMENT);
 }
 
+/* A mirror may stand for several registries. */
+static void reg_20_only_a_mirror_is_told_whose_images_are_asked_for(void **state)
+{
+    CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
+    struct registry_options options = fast_options(server);
+
+    (void)state;
+    server_add(server, MANIFESTS "latest", &(struct server_reply){ DOCUMENT_REPLY });
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP(registry_close) struct registry *registry = NULL;
+
+        options.named = i == 0 ? NULL : "[::1]:5000";
+        registry = open_with(&options);
+        must_get(registry, "latest");
+    }
+    assert_string_equal(server_seen(server, NULL, 0, "target"), MANIFESTS "latest");
+    assert_string_equal(server_seen(server, NULL, 1, "target"),
+                        MANIFESTS "latest?ns=%5B%3A%3A1%5D%3A5000");
+}
+
+static void reg_9_https_goes_through_a_tunnel_of_its_proxy(void **state)
+{
+    CLEANUP(server_stop) struct registry_server *proxy = server_start(SERVER_HTTP);
+    struct registry_options options = fast_options(proxy);
+    CLEANUP(registry_close) struct registry *registry = NULL;
+    struct error err;
+    char address[100];
+
+    (void)state;
+    options.host = "registry.test:5000";
+    options.plain_http = false;
+    options.username = "user";
+    options.password = "secret";
+    snprintf(address, sizeof(address), "http://%s", server_host(proxy));
+    setenv("HTTPS_PROXY", address, 1);
+    setenv("no_proxy", "", 1);
+    registry = open_with(&options);
+    err = refused_document(registry, "latest"); /* this one lets nobody through */
+    unsetenv("HTTPS_PROXY");
+    unsetenv("no_proxy");
+    assert_code(&err, ERROR_UNAVAILABLE);
+    assert_says(err.text, "registry.test:5000");
+    assert_string_equal(server_seen(proxy, NULL, 0, "method"), "CONNECT");
+    assert_string_equal(server_seen(proxy, NULL, 0, "target"), "registry.test:5000");
+    assert_int_equal(server_count_with(proxy, "authorization"), 0);
+    assert_int_equal(server_count_with(proxy, "proxy-authorization"), 0);
+}
+
+static void reg_9_what_no_proxy_names_is_asked_itself(void **state)
+{
+    static const char *const names[] = { "NO_PROXY", "no_proxy" };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
+        CLEANUP(server_stop) struct registry_server *proxy = server_start(SERVER_HTTP);
+        CLEANUP(registry_close) struct registry *registry = NULL;
+        struct registry_options options = fast_options(server);
+
+        server_add(server, MANIFESTS "latest", &(struct server_reply){ DOCUMENT_REPLY });
+        unsetenv("no_proxy");
+        unsetenv("NO_PROXY");
+        setenv("http_proxy", server_host(proxy), 1);
+        setenv(names[i], "example.org,127.0.0.1", 1);
+        registry = open_with(&options);
+        must_get(registry, "latest");
+        unsetenv("http_proxy");
+        unsetenv(names[i]);
+        assert_int_equal(server_connections(proxy), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_document_by_tag_comes_with_type_and_digest),
+        cmocka_unit_test(reg_2_a_document_by_tag_comes_with_type_and_digest),
+        cmocka_unit_test(img_1_documents_of_all_types_are_asked_for),
         cmocka_unit_test(a_document_of_unknown_length_is_taken),
-        cmocka_unit_test(a_document_asked_by_digest_must_have_it),
-        cmocka_unit_test(a_document_must_have_the_digest_that_the_registry_names),
-        cmocka_unit_test(a_sha512_digest_is_verified_too),
-        cmocka_unit_test(a_document_over_4_mib_is_refused),
-        cmocka_unit_test(a_document_that_announces_a_huge_size_costs_no_memory),
-        cmocka_unit_test(a_document_must_have_the_size_of_its_descriptor),
+        cmocka_unit_test(reg_2_a_document_asked_by_digest_must_have_it),
+        cmocka_unit_test(reg_2_a_document_must_have_the_digest_that_the_registry_names),
+        cmocka_unit_test(img_6_a_sha512_digest_is_verified_too),
+        cmocka_unit_test(cve_2023_25153_a_document_over_4_mib_is_refused),
+        cmocka_unit_test(cve_2023_25153_a_document_that_announces_a_huge_size_costs_no_memory),
+        cmocka_unit_test(img_7_a_document_must_have_the_size_of_its_descriptor),
         cmocka_unit_test(an_empty_document_is_refused),
-        cmocka_unit_test(names_that_are_none_never_reach_the_network),
-        cmocka_unit_test(docker_io_is_reached_under_its_other_name),
+        cmocka_unit_test(reg_1_names_that_are_none_never_reach_the_network),
+        cmocka_unit_test(reg_1_docker_io_is_reached_under_its_other_name),
         cmocka_unit_test(a_connection_is_kept_for_the_next_call),
-        cmocka_unit_test(a_proxy_of_the_environment_is_asked),
+        cmocka_unit_test(reg_9_a_proxy_of_the_environment_is_asked),
+        cmocka_unit_test(reg_9_https_goes_through_a_tunnel_of_its_proxy),
+        cmocka_unit_test(reg_9_what_no_proxy_names_is_asked_itself),
+        cmocka_unit_test(reg_20_only_a_mirror_is_told_whose_images_are_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

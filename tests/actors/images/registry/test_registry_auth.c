@@ -18,7 +18,7 @@ static struct registry *open_as_user(const struct registry_server *server)
 
 /* ---- Basic ------------------------------------------------------------------------------ */
 
-static void a_password_is_sent_only_after_a_challenge(void **state)
+static void reg_9_a_password_is_sent_only_after_a_challenge(void **state)
 {
     TEST_USER(SERVER_HTTP);
 
@@ -37,7 +37,7 @@ static void a_password_is_sent_only_after_a_challenge(void **state)
     assert_int_equal(server_count(server, MANIFESTS "closed"), 3);
 }
 
-static void a_wrong_password_is_refused_and_not_sent_for_ever(void **state)
+static void reg_7_a_wrong_password_is_refused_and_not_sent_for_ever(void **state)
 {
     TEST_USER(SERVER_HTTP);
     struct error err;
@@ -128,7 +128,7 @@ static void reg_3_a_redirect_to_another_host_takes_no_credentials_along(void **s
     assert_int_equal(server_count_with(server, "authorization"), 1);
 }
 
-static void another_host_name_for_the_same_place_is_another_host(void **state)
+static void reg_3_another_host_name_for_the_same_place_is_another_host(void **state)
 {
     TEST_USER(SERVER_HTTP);
     char headers[200];
@@ -147,7 +147,7 @@ static void another_host_name_for_the_same_place_is_another_host(void **state)
 }
 
 /* CVE-2020-15157 */
-static void a_challenge_of_another_host_is_not_answered(void **state)
+static void cve_2020_15157_a_challenge_of_another_host_is_not_answered(void **state)
 {
     static const char *const challenges[] = {
         "Basic realm=\"x\"", "Bearer realm=\"http://127.0.0.1:1/\",service=\"x\""
@@ -197,7 +197,7 @@ static void add_token_service(struct registry_server *server, struct registry_se
     CLEANUP(server_stop) struct registry_server *service = server_start(SERVER_HTTP); \
     add_token_service(server, service, answer)
 
-static void a_token_for_everybody_is_fetched_once(void **state)
+static void reg_8_a_token_for_everybody_is_fetched_once(void **state)
 {
     TEST_TOKEN("{\"token\":\"t.0-k_en\",\"expires_in\":300}");
     const char *target;
@@ -213,7 +213,7 @@ static void a_token_for_everybody_is_fetched_once(void **state)
     assert_string_equal(server_seen(service, "/token", 0, "authorization"), "");
 }
 
-static void a_token_by_its_other_name_is_taken_too(void **state)
+static void reg_8_a_token_by_its_other_name_is_taken_too(void **state)
 {
     TEST_TOKEN("{\"access_token\":\"t.0-k_en\"}");
 
@@ -221,7 +221,7 @@ static void a_token_by_its_other_name_is_taken_too(void **state)
     must_get(registry, "latest");
 }
 
-static void a_token_that_is_no_longer_good_is_fetched_anew_once(void **state)
+static void reg_7_a_token_that_is_no_longer_good_is_fetched_anew_once(void **state)
 {
     TEST_TOKEN("{\"token\":\"t.0-k_en\",\"expires_in\":300}");
     struct error err;
@@ -289,7 +289,7 @@ static void a_failing_token_service_is_tried_again(void **state)
     assert_int_equal(server_count(service, NULL), 2);
 }
 
-static void answers_that_hold_no_token_are_refused(void **state)
+static void reg_8_answers_that_hold_no_token_are_refused(void **state)
 {
     static const char *const answers[] = {
         "",
@@ -405,7 +405,7 @@ static void reg_9_a_certificate_that_cannot_be_believed_is_refused(void **state)
     }
 }
 
-static void https_to_a_plain_registry_says_which_key_to_set(void **state)
+static void reg_9_https_to_a_plain_registry_says_which_key_to_set(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
     CLEANUP(registry_close) struct registry *registry = open_tls(server, NULL, false);
@@ -475,7 +475,7 @@ static void reg_3_a_redirect_from_https_to_http_is_refused(void **state)
     assert_int_equal(server_count(other, NULL), 0);
 }
 
-static void a_plain_token_service_of_a_tls_registry_is_refused(void **state)
+static void reg_9_a_plain_token_service_of_a_tls_registry_is_refused(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_TLS);
     CLEANUP(server_stop) struct registry_server *service = server_start(SERVER_HTTP);
@@ -493,29 +493,29 @@ static void a_plain_token_service_of_a_tls_registry_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_password_is_sent_only_after_a_challenge),
-        cmocka_unit_test(a_wrong_password_is_refused_and_not_sent_for_ever),
+        cmocka_unit_test(reg_9_a_password_is_sent_only_after_a_challenge),
+        cmocka_unit_test(reg_7_a_wrong_password_is_refused_and_not_sent_for_ever),
         cmocka_unit_test(without_a_password_the_challenge_reaches_the_user),
         cmocka_unit_test(reg_7_odd_challenges_are_understood),
         cmocka_unit_test(reg_3_a_redirect_to_another_host_takes_no_credentials_along),
-        cmocka_unit_test(another_host_name_for_the_same_place_is_another_host),
-        cmocka_unit_test(a_challenge_of_another_host_is_not_answered),
-        cmocka_unit_test(a_token_for_everybody_is_fetched_once),
-        cmocka_unit_test(a_token_by_its_other_name_is_taken_too),
-        cmocka_unit_test(a_token_that_is_no_longer_good_is_fetched_anew_once),
+        cmocka_unit_test(reg_3_another_host_name_for_the_same_place_is_another_host),
+        cmocka_unit_test(cve_2020_15157_a_challenge_of_another_host_is_not_answered),
+        cmocka_unit_test(reg_8_a_token_for_everybody_is_fetched_once),
+        cmocka_unit_test(reg_8_a_token_by_its_other_name_is_taken_too),
+        cmocka_unit_test(reg_7_a_token_that_is_no_longer_good_is_fetched_anew_once),
         cmocka_unit_test(a_missing_image_behind_tokens_may_also_be_private),
         cmocka_unit_test(a_refusing_token_service_is_quoted),
         cmocka_unit_test(a_failing_token_service_is_tried_again),
-        cmocka_unit_test(answers_that_hold_no_token_are_refused),
+        cmocka_unit_test(reg_8_answers_that_hold_no_token_are_refused),
         cmocka_unit_test(an_endless_token_answer_is_cut_off),
         cmocka_unit_test(realms_that_lead_nowhere_are_refused),
         cmocka_unit_test(reg_9_an_authority_of_ones_own_is_believed),
         cmocka_unit_test(reg_9_a_certificate_that_cannot_be_believed_is_refused),
-        cmocka_unit_test(https_to_a_plain_registry_says_which_key_to_set),
+        cmocka_unit_test(reg_9_https_to_a_plain_registry_says_which_key_to_set),
         cmocka_unit_test(a_handshake_that_does_not_end_is_cut_off),
         cmocka_unit_test(http_to_a_tls_registry_says_which_key_to_unset),
         cmocka_unit_test(reg_3_a_redirect_from_https_to_http_is_refused),
-        cmocka_unit_test(a_plain_token_service_of_a_tls_registry_is_refused),
+        cmocka_unit_test(reg_9_a_plain_token_service_of_a_tls_registry_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,7 +106,7 @@ static void a_blob_of_unknown_length_comes_whole(void **state)
     must_fetch(registry, &file);
 }
 
-static void a_download_goes_on_where_it_was(void **state)
+static void reg_4_a_download_goes_on_where_it_was(void **state)
 {
     TEST_BLOB(123456);
 
@@ -127,7 +127,7 @@ static void a_download_that_is_complete_asks_nobody(void **state)
     assert_int_equal(server_count(server, NULL), 0);
 }
 
-static void a_cut_connection_is_resumed(void **state)
+static void reg_4_a_cut_connection_is_resumed(void **state)
 {
     static const struct server_reply cuts[] = {
         { .cut = true, .cut_after = 400000 },
@@ -188,7 +188,7 @@ static void a_few_bytes_per_connection_are_no_progress(void **state)
     assert_int_equal(server_count(server, NULL), 5);
 }
 
-static void an_ignored_range_costs_only_the_prefix(void **state)
+static void reg_4_an_ignored_range_costs_only_the_prefix(void **state)
 {
     TEST_BLOB(123456);
 
@@ -199,7 +199,7 @@ static void an_ignored_range_costs_only_the_prefix(void **state)
     assert_int_equal(server_count(server, NULL), 1);
 }
 
-static void a_range_that_nobody_asked_for_is_not_believed(void **state)
+static void reg_4_a_range_that_nobody_asked_for_is_not_believed(void **state)
 {
     static const char *const ranges[] = {
         "Content-Range: bytes 0-999999/1000000\r\n",
@@ -227,7 +227,7 @@ static void a_range_that_nobody_asked_for_is_not_believed(void **state)
     }
 }
 
-static void a_part_of_a_range_is_followed_by_the_rest(void **state)
+static void reg_4_a_part_of_a_range_is_followed_by_the_rest(void **state)
 {
     TEST_BLOB(100000);
 
@@ -244,7 +244,7 @@ static void a_part_of_a_range_is_followed_by_the_rest(void **state)
     assert_string_equal(server_seen(server, path, 1, "range"), "bytes=300000-");
 }
 
-static void status_416_begins_anew(void **state)
+static void reg_4_status_416_begins_anew(void **state)
 {
     TEST_BLOB(123456);
 
@@ -258,7 +258,7 @@ static void status_416_begins_anew(void **state)
     assert_string_equal(server_seen(server, path, 1, "range"), "");
 }
 
-static void status_416_for_ever_ends(void **state)
+static void reg_4_status_416_for_ever_ends(void **state)
 {
     TEST_BLOB(123456);
     struct error err;
@@ -269,7 +269,7 @@ static void status_416_for_ever_ends(void **state)
     assert_true(server_count(server, NULL) <= 5);
 }
 
-static void more_or_fewer_bytes_than_announced_by_the_descriptor_are_refused(void **state)
+static void reg_6_more_or_fewer_bytes_than_announced_by_the_descriptor_are_refused(void **state)
 {
     static const struct server_reply replies[] = {
         { .size = SIZE + 1 },
@@ -301,7 +301,7 @@ static void more_or_fewer_bytes_than_announced_by_the_descriptor_are_refused(voi
     free(longer);
 }
 
-static void an_endless_blob_is_cut_off_at_its_size(void **state)
+static void img_7_an_endless_blob_is_cut_off_at_its_size(void **state)
 {
     size_t size = 64 << 20;
     char *zeros = calloc(1, size);
@@ -456,18 +456,18 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blob_comes_whole_and_in_order),
         cmocka_unit_test(a_blob_of_unknown_length_comes_whole),
-        cmocka_unit_test(a_download_goes_on_where_it_was),
+        cmocka_unit_test(reg_4_a_download_goes_on_where_it_was),
         cmocka_unit_test(a_download_that_is_complete_asks_nobody),
-        cmocka_unit_test(a_cut_connection_is_resumed),
+        cmocka_unit_test(reg_4_a_cut_connection_is_resumed),
         cmocka_unit_test(tries_are_counted_without_progress_between_them),
         cmocka_unit_test(a_few_bytes_per_connection_are_no_progress),
-        cmocka_unit_test(an_ignored_range_costs_only_the_prefix),
-        cmocka_unit_test(a_range_that_nobody_asked_for_is_not_believed),
-        cmocka_unit_test(a_part_of_a_range_is_followed_by_the_rest),
-        cmocka_unit_test(status_416_begins_anew),
-        cmocka_unit_test(status_416_for_ever_ends),
-        cmocka_unit_test(more_or_fewer_bytes_than_announced_by_the_descriptor_are_refused),
-        cmocka_unit_test(an_endless_blob_is_cut_off_at_its_size),
+        cmocka_unit_test(reg_4_an_ignored_range_costs_only_the_prefix),
+        cmocka_unit_test(reg_4_a_range_that_nobody_asked_for_is_not_believed),
+        cmocka_unit_test(reg_4_a_part_of_a_range_is_followed_by_the_rest),
+        cmocka_unit_test(reg_4_status_416_begins_anew),
+        cmocka_unit_test(reg_4_status_416_for_ever_ends),
+        cmocka_unit_test(reg_6_more_or_fewer_bytes_than_announced_by_the_descriptor_are_refused),
+        cmocka_unit_test(img_7_an_endless_blob_is_cut_off_at_its_size),
         cmocka_unit_test(a_silent_registry_is_a_broken_connection),
         cmocka_unit_test(an_error_of_the_sink_is_the_answer),
         cmocka_unit_test(a_cancelled_download_keeps_what_it_has),

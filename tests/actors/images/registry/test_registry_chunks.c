@@ -3,7 +3,7 @@
 
 /* ---- in chunks ------------------------------------------------------------------------------ */
 
-static void a_big_blob_goes_in_chunks(void **state)
+static void reg_14_a_big_blob_goes_in_chunks(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -27,7 +27,7 @@ static void a_big_blob_goes_in_chunks(void **state)
     assert_string_equal(server_seen(server, SECOND, 1, "target"), target);
 }
 
-static void chunks_are_as_large_as_the_registry_wants_them(void **state)
+static void reg_14_chunks_are_as_large_as_the_registry_wants_them(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -43,7 +43,7 @@ static void chunks_are_as_large_as_the_registry_wants_them(void **state)
     assert_request(server, SESSION, 1, "PATCH", 1600000, 1400000);
 }
 
-static void status_416_is_answered_with_a_look_at_how_far_it_is(void **state)
+static void reg_14_status_416_is_answered_with_a_look_at_how_far_it_is(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -62,7 +62,7 @@ static void status_416_is_answered_with_a_look_at_how_far_it_is(void **state)
     assert_request(server, SECOND, 0, "PATCH", 1500000, 1500000);
 }
 
-static void status_416_for_ever_ends(void **state)
+static void reg_14_status_416_for_ever_ends(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -76,7 +76,7 @@ static void status_416_for_ever_ends(void **state)
     assert_true(server_count(server, NULL) < 30);
 }
 
-static void a_registry_that_takes_no_chunks_gets_all_at_once(void **state)
+static void reg_14_a_registry_that_takes_no_chunks_gets_all_at_once(void **state)
 {
     static const int statuses[] = { 400, 405, 415, 501 };
 
@@ -114,7 +114,7 @@ static void what_is_too_large_at_once_goes_in_chunks(void **state)
 
 /* ---- broken off --------------------------------------------------------------------------- */
 
-static void a_cut_connection_goes_on_where_the_registry_says(void **state)
+static void reg_14_a_cut_connection_goes_on_where_the_registry_says(void **state)
 {
     (void)state;
     for (int reset = 0; reset < 2; reset++) {
@@ -133,7 +133,7 @@ static void a_cut_connection_goes_on_where_the_registry_says(void **state)
     }
 }
 
-static void a_forgotten_session_is_begun_anew(void **state)
+static void reg_14_a_forgotten_session_is_begun_anew(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     const struct registry_upload upload = upload_of();
@@ -202,14 +202,14 @@ static void a_busy_registry_is_asked_again_when_it_says(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_big_blob_goes_in_chunks),
-        cmocka_unit_test(chunks_are_as_large_as_the_registry_wants_them),
-        cmocka_unit_test(status_416_is_answered_with_a_look_at_how_far_it_is),
-        cmocka_unit_test(status_416_for_ever_ends),
-        cmocka_unit_test(a_registry_that_takes_no_chunks_gets_all_at_once),
+        cmocka_unit_test(reg_14_a_big_blob_goes_in_chunks),
+        cmocka_unit_test(reg_14_chunks_are_as_large_as_the_registry_wants_them),
+        cmocka_unit_test(reg_14_status_416_is_answered_with_a_look_at_how_far_it_is),
+        cmocka_unit_test(reg_14_status_416_for_ever_ends),
+        cmocka_unit_test(reg_14_a_registry_that_takes_no_chunks_gets_all_at_once),
         cmocka_unit_test(what_is_too_large_at_once_goes_in_chunks),
-        cmocka_unit_test(a_cut_connection_goes_on_where_the_registry_says),
-        cmocka_unit_test(a_forgotten_session_is_begun_anew),
+        cmocka_unit_test(reg_14_a_cut_connection_goes_on_where_the_registry_says),
+        cmocka_unit_test(reg_14_a_forgotten_session_is_begun_anew),
         cmocka_unit_test(after_a_cut_a_blob_goes_in_chunks),
         cmocka_unit_test(cut_connections_end_when_nothing_gets_on),
         cmocka_unit_test(a_busy_registry_is_asked_again_when_it_says),

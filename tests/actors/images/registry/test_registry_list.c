@@ -41,7 +41,7 @@ static struct error must_fail(struct registry *registry)
     return err;
 }
 
-static void tags_come_from_all_pages(void **state)
+static void reg_18_tags_come_from_all_pages(void **state)
 {
     static const char *const links[] = {
         "Link: </v2/app/tags/more?n=2&last=b>; rel=\"next\"\r\n",
@@ -61,7 +61,7 @@ static void tags_come_from_all_pages(void **state)
     }
 }
 
-static void a_repository_may_have_no_tags(void **state)
+static void reg_18_a_repository_may_have_no_tags(void **state)
 {
     static const char *const bodies[] = { "{\"tags\":null}", "{\"tags\":[]}", "{}" };
 
@@ -75,7 +75,7 @@ static void a_repository_may_have_no_tags(void **state)
     }
 }
 
-static void what_is_no_list_is_refused(void **state)
+static void reg_18_what_is_no_list_is_refused(void **state)
 {
     static const char *const bodies[] = {
         "", "<html>", "[]", "{\"tags\":\"a\"}", "{\"tags\":{}}", "{\"tags\":[\"a\""
@@ -93,7 +93,7 @@ static void what_is_no_list_is_refused(void **state)
     }
 }
 
-static void pages_in_circles_end(void **state)
+static void reg_18_pages_in_circles_end(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     char *body = calloc(1, 600000);
@@ -111,7 +111,7 @@ static void pages_in_circles_end(void **state)
     assert_true(server_count(server, TAGS) < 12);
 }
 
-static void another_hosts_page_sees_no_credentials(void **state)
+static void cve_2020_15157_another_hosts_page_sees_no_credentials(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
     CLEANUP(server_stop) struct registry_server *other = server_start(SERVER_HTTP);
@@ -136,7 +136,7 @@ static void another_hosts_page_sees_no_credentials(void **state)
     assert_int_equal(server_count_with(server, "authorization"), 1);
 }
 
-static void referrers_come_as_an_index(void **state)
+static void reg_17_referrers_come_as_an_index(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     const struct registry_list list = { .subject = SUBJECT, .artifact_type = "application/x.y" };
@@ -151,7 +151,21 @@ static void referrers_come_as_an_index(void **state)
                         "/v2/app/referrers/" SUBJECT "?artifactType=application/x.y");
 }
 
-static void a_type_never_becomes_another_parameter(void **state)
+static void reg_17_referrers_come_from_all_pages(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    const struct registry_list list = { .subject = SUBJECT };
+
+    (void)state;
+    page(server, "/v2/app/referrers/" SUBJECT, "Link: <more?x=1>; rel=\"next\"\r\n",
+         "{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"x\"}]}");
+    page(server, "/v2/app/referrers/more", NULL, "{\"manifests\":[{\"digest\":\"y\"}]}");
+    must_list(registry, &list,
+              "{\"schemaVersion\":2,\"mediaType\":\"" OCI_INDEX
+              "\",\"manifests\":[{\"digest\":\"x\"},{\"digest\":\"y\"}]}");
+}
+
+static void reg_17_a_type_never_becomes_another_parameter(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     const struct registry_list list = { .subject = SUBJECT, .artifact_type = "a&b=c" };
@@ -163,7 +177,7 @@ static void a_type_never_becomes_another_parameter(void **state)
     assert_string_equal(server_seen(server, NULL, 0, "target"), "/v2/app/referrers/" SUBJECT);
 }
 
-static void a_registry_without_referrers_says_not_found(void **state)
+static void reg_17_a_registry_without_referrers_says_not_found(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     const struct registry_list list = { .subject = SUBJECT };
@@ -175,7 +189,7 @@ static void a_registry_without_referrers_says_not_found(void **state)
     assert_code(&err, ERROR_NOT_FOUND);
 }
 
-static void a_subject_must_be_a_digest(void **state)
+static void reg_17_a_subject_must_be_a_digest(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     const struct registry_list list = { .subject = "latest" };
@@ -190,7 +204,7 @@ static void a_subject_must_be_a_digest(void **state)
 
 /* ---- removing ---------------------------------------------------------------------------- */
 
-static void a_document_is_removed_by_its_name(void **state)
+static void reg_18_a_document_is_removed_by_its_name(void **state)
 {
     static const char *const names[] = { "latest", SUBJECT };
 
@@ -208,7 +222,7 @@ static void a_document_is_removed_by_its_name(void **state)
     }
 }
 
-static void a_registry_that_removes_nothing_says_so(void **state)
+static void reg_18_a_registry_that_removes_nothing_says_so(void **state)
 {
     static const struct {
         int status;
@@ -237,17 +251,18 @@ static void a_registry_that_removes_nothing_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tags_come_from_all_pages),
-        cmocka_unit_test(a_repository_may_have_no_tags),
-        cmocka_unit_test(what_is_no_list_is_refused),
-        cmocka_unit_test(pages_in_circles_end),
-        cmocka_unit_test(another_hosts_page_sees_no_credentials),
-        cmocka_unit_test(referrers_come_as_an_index),
-        cmocka_unit_test(a_type_never_becomes_another_parameter),
-        cmocka_unit_test(a_registry_without_referrers_says_not_found),
-        cmocka_unit_test(a_subject_must_be_a_digest),
-        cmocka_unit_test(a_document_is_removed_by_its_name),
-        cmocka_unit_test(a_registry_that_removes_nothing_says_so),
+        cmocka_unit_test(reg_18_tags_come_from_all_pages),
+        cmocka_unit_test(reg_18_a_repository_may_have_no_tags),
+        cmocka_unit_test(reg_18_what_is_no_list_is_refused),
+        cmocka_unit_test(reg_18_pages_in_circles_end),
+        cmocka_unit_test(cve_2020_15157_another_hosts_page_sees_no_credentials),
+        cmocka_unit_test(reg_17_referrers_come_as_an_index),
+        cmocka_unit_test(reg_17_referrers_come_from_all_pages),
+        cmocka_unit_test(reg_17_a_type_never_becomes_another_parameter),
+        cmocka_unit_test(reg_17_a_registry_without_referrers_says_not_found),
+        cmocka_unit_test(reg_17_a_subject_must_be_a_digest),
+        cmocka_unit_test(reg_18_a_document_is_removed_by_its_name),
+        cmocka_unit_test(reg_18_a_registry_that_removes_nothing_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

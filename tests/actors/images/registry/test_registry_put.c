@@ -17,7 +17,7 @@ static int put_document(struct registry *registry, const char *name, bool only_m
     return registry_put(registry, NULL, &put, subject, err);
 }
 
-static void a_document_goes_as_it_is(void **state)
+static void reg_15_a_document_goes_as_it_is(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -34,7 +34,7 @@ static void a_document_goes_as_it_is(void **state)
     assert_true(subject);
 }
 
-static void a_document_that_is_there_is_not_sent(void **state)
+static void reg_15_a_document_that_is_there_is_not_sent(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -49,7 +49,29 @@ static void a_document_that_is_there_is_not_sent(void **state)
     assert_string_equal(server_seen(server, at, 0, "method"), "HEAD");
 }
 
-static void a_document_that_is_refused_is_told_in_the_registrys_words(void **state)
+static void reg_2_a_registry_that_knows_no_head_is_sent_the_document(void **state)
+{
+    static const int statuses[] = { 405, 404, 400, 501 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        struct error err;
+        char at[200];
+        bool subject;
+
+        snprintf(at, sizeof(at), MANIFESTS "%s", digest);
+        reply(server, at, statuses[i], NULL);
+        reply(server, at, 201, NULL);
+        if (put_document(registry, digest, true, &subject, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_string_equal(server_seen(server, at, 0, "method"), "HEAD");
+        assert_request(server, at, 1, "PUT", 0, SIZE);
+        assert_false(subject);
+    }
+}
+
+static void reg_15_a_document_that_is_refused_is_told_in_the_registrys_words(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -64,7 +86,7 @@ static void a_document_that_is_refused_is_told_in_the_registrys_words(void **sta
     assert_int_equal(server_count(server, NULL), 1);
 }
 
-static void a_registry_that_makes_something_else_of_it_is_not_believed(void **state)
+static void reg_15_a_registry_that_makes_something_else_of_it_is_not_believed(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     char other[136], headers[300];
@@ -83,10 +105,11 @@ static void a_registry_that_makes_something_else_of_it_is_not_believed(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_document_goes_as_it_is),
-        cmocka_unit_test(a_document_that_is_there_is_not_sent),
-        cmocka_unit_test(a_document_that_is_refused_is_told_in_the_registrys_words),
-        cmocka_unit_test(a_registry_that_makes_something_else_of_it_is_not_believed),
+        cmocka_unit_test(reg_15_a_document_goes_as_it_is),
+        cmocka_unit_test(reg_15_a_document_that_is_there_is_not_sent),
+        cmocka_unit_test(reg_2_a_registry_that_knows_no_head_is_sent_the_document),
+        cmocka_unit_test(reg_15_a_document_that_is_refused_is_told_in_the_registrys_words),
+        cmocka_unit_test(reg_15_a_registry_that_makes_something_else_of_it_is_not_believed),
     };
 
     return cmocka_run_group_tests(tests, make_content, NULL);

@@ -118,7 +118,7 @@ static void an_image_comes_as_it_was_pushed(void **state)
     must_get_blob(registry, &image->layers[0].packed, 100001); /* resumed */
 }
 
-static void what_is_not_there_is_not_found(void **state)
+static void reg_11_what_is_not_there_is_not_found(void **state)
 {
     TEST_REAL(.password = false);
     CLEANUP(registry_close) struct registry *registry = open_real(real, "a/b", NULL, true);
@@ -138,7 +138,7 @@ static void what_is_not_there_is_not_found(void **state)
     assert_says(err.text, "BLOB_UNKNOWN");
 }
 
-static void a_blob_of_another_size_is_refused(void **state)
+static void reg_6_a_blob_of_another_size_is_refused(void **state)
 {
     TEST_REAL(.password = false);
     CLEANUP(registry_close) struct registry *registry = open_real(real, "a/b", NULL, true);
@@ -246,8 +246,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_comes_as_it_was_pushed),
-        cmocka_unit_test(what_is_not_there_is_not_found),
-        cmocka_unit_test(a_blob_of_another_size_is_refused),
+        cmocka_unit_test(reg_11_what_is_not_there_is_not_found),
+        cmocka_unit_test(reg_6_a_blob_of_another_size_is_refused),
         cmocka_unit_test(reg_9_a_password_opens_a_registry),
         cmocka_unit_test(http_2_is_spoken_where_it_is_offered),
         cmocka_unit_test(reg_9_a_tls_registry_is_believed_by_its_authority),

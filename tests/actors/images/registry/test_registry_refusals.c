@@ -3,7 +3,7 @@
 
 #define ERRORS(code, message) "{\"errors\":[{\"code\":\"" code "\",\"message\":\"" message "\"}]}"
 
-static void a_refusal_says_what_was_wanted_and_what_the_registry_said(void **state)
+static void reg_11_a_refusal_says_what_was_wanted_and_what_the_registry_said(void **state)
 {
     static const struct {
         int status;
@@ -50,7 +50,55 @@ static void a_refusal_says_what_was_wanted_and_what_the_registry_said(void **sta
     }
 }
 
-static void a_refusal_of_any_length_is_cut_to_size(void **state)
+static void reg_11_each_of_the_fourteen_codes_reaches_the_user(void **state)
+{
+    static const struct {
+        const char *word;
+        int status;
+        enum error_code code;
+    } codes[] = {
+        { "BLOB_UNKNOWN", 404, ERROR_NOT_FOUND },
+        { "BLOB_UPLOAD_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "BLOB_UPLOAD_UNKNOWN", 404, ERROR_NOT_FOUND },
+        { "DIGEST_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "MANIFEST_BLOB_UNKNOWN", 400, ERROR_NOT_FOUND },
+        { "MANIFEST_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "MANIFEST_UNKNOWN", 404, ERROR_NOT_FOUND },
+        { "NAME_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "NAME_UNKNOWN", 404, ERROR_NOT_FOUND },
+        { "SIZE_INVALID", 400, ERROR_INVALID_ARGUMENT },
+        { "UNAUTHORIZED", 401, ERROR_UNAUTHENTICATED },
+        { "DENIED", 403, ERROR_PERMISSION_DENIED },
+        { "UNSUPPORTED", 415, ERROR_UNIMPLEMENTED },
+        { "TOOMANYREQUESTS", 429, ERROR_RESOURCE_EXHAUSTED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        struct error err;
+        char body[200], says[100];
+
+        snprintf(body, sizeof(body),
+                 "{\"errors\":[{\"code\":\"%s\",\"message\":\"so it is\",\"detail\":{\"a\":[1]}}]}",
+                 codes[i].word);
+        snprintf(says, sizeof(says), "(%s: so it is)", codes[i].word);
+        server_add(server, MANIFESTS "latest",
+                   &(struct server_reply){ .status = codes[i].status,
+                                           .headers = "Retry-After: 3600\r\n",
+                                           .body = body,
+                                           .size = strlen(body) });
+        err = refused_document(registry, "latest");
+        assert_code(&err, codes[i].code);
+        assert_says(err.text, says);
+        assert_says(err.text, "127.0.0.1");
+        assert_says(err.text, "(GET http://127.0.0.1");
+        assert_says(err.text, MANIFESTS "latest");
+        assert_int_equal(server_count(server, NULL), 1);
+    }
+}
+
+static void reg_11_a_refusal_of_any_length_is_cut_to_size(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     size_t size = 10 << 20;
@@ -110,7 +158,7 @@ static void endless_headers_are_cut_off(void **state)
     assert_says(err.text, "is no HTTP");
 }
 
-static void a_host_that_never_answered_is_not_tried_again(void **state)
+static void reg_12_a_host_that_never_answered_is_not_tried_again(void **state)
 {
     struct registry_server *server = server_start(SERVER_HTTP);
     struct registry_options options = fast_options(server);
@@ -137,7 +185,7 @@ static void add_redirect(struct registry_server *server, const char *path, int s
     server_add(server, path, &(struct server_reply){ .status = status, .headers = headers });
 }
 
-static void redirects_of_all_kinds_are_followed(void **state)
+static void reg_3_redirects_of_all_kinds_are_followed(void **state)
 {
     static const int kinds[] = { 301, 302, 303, 307, 308 };
     static const char *const places[] = { "/elsewhere?sig=1", "../../../elsewhere?sig=1", NULL };
@@ -160,7 +208,7 @@ static void redirects_of_all_kinds_are_followed(void **state)
     }
 }
 
-static void redirects_in_circles_end(void **state)
+static void reg_3_redirects_in_circles_end(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -174,7 +222,7 @@ static void redirects_in_circles_end(void **state)
     assert_int_equal(server_count(server, NULL), 11);
 }
 
-static void redirects_to_nowhere_are_refused(void **state)
+static void reg_3_redirects_to_nowhere_are_refused(void **state)
 {
     static const char *const places[] = { "file:///etc/passwd", "ftp://127.0.0.1/x",
                                           "gopher://127.0.0.1:1/", "http://", "https://[" };
@@ -194,7 +242,7 @@ static void redirects_to_nowhere_are_refused(void **state)
     }
 }
 
-static void credentials_inside_a_redirect_are_dropped(void **state)
+static void reg_3_credentials_inside_a_redirect_are_dropped(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
@@ -212,15 +260,16 @@ static void credentials_inside_a_redirect_are_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_refusal_says_what_was_wanted_and_what_the_registry_said),
-        cmocka_unit_test(a_refusal_of_any_length_is_cut_to_size),
+        cmocka_unit_test(reg_11_a_refusal_says_what_was_wanted_and_what_the_registry_said),
+        cmocka_unit_test(reg_11_each_of_the_fourteen_codes_reaches_the_user),
+        cmocka_unit_test(reg_11_a_refusal_of_any_length_is_cut_to_size),
         cmocka_unit_test(bytes_that_are_no_http_are_told_as_such),
         cmocka_unit_test(endless_headers_are_cut_off),
-        cmocka_unit_test(a_host_that_never_answered_is_not_tried_again),
-        cmocka_unit_test(redirects_of_all_kinds_are_followed),
-        cmocka_unit_test(redirects_in_circles_end),
-        cmocka_unit_test(redirects_to_nowhere_are_refused),
-        cmocka_unit_test(credentials_inside_a_redirect_are_dropped),
+        cmocka_unit_test(reg_12_a_host_that_never_answered_is_not_tried_again),
+        cmocka_unit_test(reg_3_redirects_of_all_kinds_are_followed),
+        cmocka_unit_test(reg_3_redirects_in_circles_end),
+        cmocka_unit_test(reg_3_redirects_to_nowhere_are_refused),
+        cmocka_unit_test(reg_3_credentials_inside_a_redirect_are_dropped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

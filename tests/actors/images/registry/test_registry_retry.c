@@ -29,7 +29,7 @@ static int on_check(void *ctx, struct error *err)
     return error_set(err, ERROR_CANCELLED, "the test has had enough");
 }
 
-static void what_may_pass_is_tried_again(void **state)
+static void reg_12_what_may_pass_is_tried_again(void **state)
 {
     static const struct server_reply failures[] = {
         { .status = 408 },
@@ -65,7 +65,7 @@ static void what_may_pass_is_tried_again(void **state)
     }
 }
 
-static void what_does_not_pass_is_given_up_after_some_tries(void **state)
+static void reg_12_what_does_not_pass_is_given_up_after_some_tries(void **state)
 {
     static const struct {
         int status;
@@ -104,7 +104,7 @@ static int64_t waited_ms(const char *retry_after)
     return (clock_monotonic() - start) / 1000000;
 }
 
-static void retry_after_is_honoured_in_seconds_and_as_a_date(void **state)
+static void reg_12_retry_after_is_honoured_in_seconds_and_as_a_date(void **state)
 {
     char date[64];
     struct tm parts;
@@ -119,7 +119,7 @@ static void retry_after_is_honoured_in_seconds_and_as_a_date(void **state)
     assert_in_range(waited_ms("never"), 0, 20000);
 }
 
-static void a_retry_after_beyond_our_patience_is_handed_to_the_caller(void **state)
+static void reg_12_a_retry_after_beyond_our_patience_is_handed_to_the_caller(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct error err;
@@ -137,7 +137,7 @@ static void a_retry_after_beyond_our_patience_is_handed_to_the_caller(void **sta
     assert_int_equal(server_count(server, NULL), 1);
 }
 
-static void a_warning_is_told_once(void **state)
+static void reg_19_a_warning_is_told_once(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct listener listener = { .count = 0 };
@@ -191,11 +191,11 @@ static void a_cancelled_call_ends_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_may_pass_is_tried_again),
-        cmocka_unit_test(what_does_not_pass_is_given_up_after_some_tries),
-        cmocka_unit_test(retry_after_is_honoured_in_seconds_and_as_a_date),
-        cmocka_unit_test(a_retry_after_beyond_our_patience_is_handed_to_the_caller),
-        cmocka_unit_test(a_warning_is_told_once),
+        cmocka_unit_test(reg_12_what_may_pass_is_tried_again),
+        cmocka_unit_test(reg_12_what_does_not_pass_is_given_up_after_some_tries),
+        cmocka_unit_test(reg_12_retry_after_is_honoured_in_seconds_and_as_a_date),
+        cmocka_unit_test(reg_12_a_retry_after_beyond_our_patience_is_handed_to_the_caller),
+        cmocka_unit_test(reg_19_a_warning_is_told_once),
         cmocka_unit_test(a_cancelled_call_ends_at_once),
     };
 

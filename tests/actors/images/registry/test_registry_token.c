@@ -323,7 +323,7 @@ static void reg_7_a_token_that_runs_out_is_fetched_anew(void **state)
 
 /* ---- where what is secret goes -------------------------------------------------------------- */
 
-static void a_redirecting_token_service_loses_the_password(void **state)
+static void cve_2020_15157_a_redirecting_token_service_loses_the_password(void **state)
 {
     TEST_PAIR(USER);
     CLEANUP(server_stop) struct registry_server *thief = server_start(SERVER_HTTP);
@@ -345,7 +345,7 @@ static void a_redirecting_token_service_loses_the_password(void **state)
     assert_int_equal(server_count_with(pair.server, "authorization"), 0);
 }
 
-static void a_password_does_not_go_without_tls_to_another_machine(void **state)
+static void reg_9_a_password_does_not_go_without_tls_to_another_machine(void **state)
 {
     TEST_PAIR(USER);
     struct error err;
@@ -537,8 +537,8 @@ int main(void)
         cmocka_unit_test(reg_7_many_at_once_ask_for_one_token),
         cmocka_unit_test(reg_7_a_refused_token_is_not_taken_from_the_list_again),
         cmocka_unit_test(reg_7_a_token_that_runs_out_is_fetched_anew),
-        cmocka_unit_test(a_redirecting_token_service_loses_the_password),
-        cmocka_unit_test(a_password_does_not_go_without_tls_to_another_machine),
+        cmocka_unit_test(cve_2020_15157_a_redirecting_token_service_loses_the_password),
+        cmocka_unit_test(reg_9_a_password_does_not_go_without_tls_to_another_machine),
         cmocka_unit_test(reg_9_a_token_service_must_be_believed_before_it_is_told),
         cmocka_unit_test(logging_in_asks_for_a_token_for_the_next_time),
         cmocka_unit_test(logging_in_by_get_asks_for_one_too),

@@ -3,7 +3,7 @@
 
 /* ---- the usual way -------------------------------------------------------------------- */
 
-static void a_blob_that_is_there_is_not_sent(void **state)
+static void reg_13_a_blob_that_is_there_is_not_sent(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     const struct registry_upload upload = upload_of();
@@ -15,7 +15,7 @@ static void a_blob_that_is_there_is_not_sent(void **state)
     assert_int_equal(server_count(server, NULL), 1);
 }
 
-static void a_store_that_knows_no_head_says_nothing(void **state)
+static void reg_13_a_store_that_knows_no_head_says_nothing(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
     CLEANUP(server_stop) struct registry_server *store = server_start(SERVER_HTTP);
@@ -33,7 +33,7 @@ static void a_store_that_knows_no_head_says_nothing(void **state)
     assert_string_equal(server_seen(store, "/x", 0, "method"), "HEAD");
 }
 
-static void a_blob_goes_in_one_put_to_where_the_answer_leads(void **state)
+static void reg_13_a_blob_goes_in_one_put_to_where_the_answer_leads(void **state)
 {
     static const char *const locations[] = {
         "Location: /v2/app/blobs/uploads/one\r\n",
@@ -61,6 +61,22 @@ static void a_blob_goes_in_one_put_to_where_the_answer_leads(void **state)
         assert_string_equal(server_seen(server, SESSION, 0, "target"), target);
         assert_int_equal(server_count(server, NULL), 3);
     }
+}
+
+static void reg_13_a_whole_address_is_followed_and_keeps_its_query(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    const struct registry_upload upload = upload_of();
+    char location[200], target[300];
+
+    (void)state;
+    snprintf(location, sizeof(location), "Location: http://%s" SESSION "?_state=x%%3D\r\n",
+             server_host(server));
+    reply(server, UPLOADS, 202, location);
+    reply(server, SESSION, 201, NULL);
+    must_send(registry, &upload, SENT_BYTES);
+    snprintf(target, sizeof(target), SESSION "?_state=x%%3D&digest=%s", digest);
+    assert_string_equal(server_seen(server, SESSION, 0, "target"), target);
 }
 
 static void an_empty_blob_can_be_sent(void **state)
@@ -102,7 +118,7 @@ static void how_much_was_sent_is_told(void **state)
 
 /* ---- from another repository ------------------------------------------------------------- */
 
-static void a_blob_of_another_repository_is_mounted(void **state)
+static void reg_13_a_blob_of_another_repository_is_mounted(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -117,7 +133,7 @@ static void a_blob_of_another_repository_is_mounted(void **state)
     assert_int_equal(server_count(server, NULL), 2);
 }
 
-static void a_mount_that_is_not_done_becomes_an_upload(void **state)
+static void reg_13_a_mount_that_is_not_done_becomes_an_upload(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -132,7 +148,7 @@ static void a_mount_that_is_not_done_becomes_an_upload(void **state)
 }
 
 /* Some registries say 404 of a repository that nobody may mount from. */
-static void a_mount_that_is_refused_becomes_an_upload(void **state)
+static void reg_13_a_mount_that_is_refused_becomes_an_upload(void **state)
 {
     static const int statuses[] = { 400, 403, 404, 405 };
 
@@ -150,7 +166,7 @@ static void a_mount_that_is_refused_becomes_an_upload(void **state)
     }
 }
 
-static void a_repository_to_mount_from_must_be_one(void **state)
+static void reg_13_a_repository_to_mount_from_must_be_one(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -196,7 +212,7 @@ static void without_a_file_it_is_only_seen_what_goes_without(void **state)
 
 #define SECRET "Basic dXNlcjpwYXNz" /* user:pass */
 
-static void credentials_do_not_follow_to_another_host(void **state)
+static void cve_2020_15157_credentials_do_not_follow_to_another_host(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
     CLEANUP(server_stop) struct registry_server *other = server_start(SERVER_HTTP);
@@ -231,7 +247,7 @@ static void credentials_do_not_follow_to_another_host(void **state)
     assert_string_equal(server_seen(server, "/v2/app/back", 1, "authorization"), "");
 }
 
-static void another_hosts_401_is_not_answered(void **state)
+static void cve_2020_15157_another_hosts_401_is_not_answered(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
     CLEANUP(server_stop) struct registry_server *other = server_start(SERVER_HTTP);
@@ -255,7 +271,7 @@ static void another_hosts_401_is_not_answered(void **state)
     assert_int_equal(server_count_with(other, "authorization"), 0);
 }
 
-static void a_location_that_is_none_is_an_error(void **state)
+static void reg_13_a_location_that_is_none_is_an_error(void **state)
 {
     static const char *const locations[] = { NULL, "Location: ftp://x/y\r\n",
                                              "Location: http://[/\r\n" };
@@ -307,7 +323,7 @@ static void a_password_asked_for_in_the_middle_is_given(void **state)
 
 /* ---- refused ------------------------------------------------------------------------------- */
 
-static void a_refusal_is_told_in_the_registrys_words(void **state)
+static void reg_11_a_refusal_is_told_in_the_registrys_words(void **state)
 {
     static const struct {
         int status;
@@ -354,7 +370,7 @@ static void a_refusal_before_all_is_sent_is_heard(void **state)
     assert_says(err.text, "quota exceeded");
 }
 
-static void a_session_that_nobody_goes_on_with_is_given_up(void **state)
+static void reg_14_a_session_that_nobody_goes_on_with_is_given_up(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     const struct registry_upload upload = upload_of();
@@ -370,24 +386,25 @@ static void a_session_that_nobody_goes_on_with_is_given_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_blob_that_is_there_is_not_sent),
-        cmocka_unit_test(a_store_that_knows_no_head_says_nothing),
-        cmocka_unit_test(a_blob_goes_in_one_put_to_where_the_answer_leads),
+        cmocka_unit_test(reg_13_a_blob_that_is_there_is_not_sent),
+        cmocka_unit_test(reg_13_a_store_that_knows_no_head_says_nothing),
+        cmocka_unit_test(reg_13_a_blob_goes_in_one_put_to_where_the_answer_leads),
+        cmocka_unit_test(reg_13_a_whole_address_is_followed_and_keeps_its_query),
         cmocka_unit_test(an_empty_blob_can_be_sent),
         cmocka_unit_test(how_much_was_sent_is_told),
-        cmocka_unit_test(a_blob_of_another_repository_is_mounted),
-        cmocka_unit_test(a_mount_that_is_not_done_becomes_an_upload),
-        cmocka_unit_test(a_mount_that_is_refused_becomes_an_upload),
-        cmocka_unit_test(a_repository_to_mount_from_must_be_one),
+        cmocka_unit_test(reg_13_a_blob_of_another_repository_is_mounted),
+        cmocka_unit_test(reg_13_a_mount_that_is_not_done_becomes_an_upload),
+        cmocka_unit_test(reg_13_a_mount_that_is_refused_becomes_an_upload),
+        cmocka_unit_test(reg_13_a_repository_to_mount_from_must_be_one),
         cmocka_unit_test(without_a_file_it_is_only_seen_what_goes_without),
-        cmocka_unit_test(credentials_do_not_follow_to_another_host),
-        cmocka_unit_test(another_hosts_401_is_not_answered),
-        cmocka_unit_test(a_location_that_is_none_is_an_error),
+        cmocka_unit_test(cve_2020_15157_credentials_do_not_follow_to_another_host),
+        cmocka_unit_test(cve_2020_15157_another_hosts_401_is_not_answered),
+        cmocka_unit_test(reg_13_a_location_that_is_none_is_an_error),
         cmocka_unit_test(a_put_that_is_redirected_goes_on_with_its_bytes),
         cmocka_unit_test(a_password_asked_for_in_the_middle_is_given),
-        cmocka_unit_test(a_refusal_is_told_in_the_registrys_words),
+        cmocka_unit_test(reg_11_a_refusal_is_told_in_the_registrys_words),
         cmocka_unit_test(a_refusal_before_all_is_sent_is_heard),
-        cmocka_unit_test(a_session_that_nobody_goes_on_with_is_given_up),
+        cmocka_unit_test(reg_14_a_session_that_nobody_goes_on_with_is_given_up),
     };
 
     return cmocka_run_group_tests(tests, make_content, NULL);

@@ -29,14 +29,14 @@ static int64_t seconds_of(const char *json)
     return seconds;
 }
 
-static void a_token_is_good_a_little_shorter_than_said(void **state)
+static void reg_7_a_token_is_good_a_little_shorter_than_said(void **state)
 {
     (void)state;
     assert_int_equal(seconds_of("{\"token\":\"t\",\"expires_in\":300}"), 295);
     assert_int_equal(seconds_of("{\"token\":\"t\",\"expires_in\":3}"), 3);
 }
 
-static void a_token_without_a_sane_time_is_good_for_a_minute(void **state)
+static void reg_7_a_token_without_a_sane_time_is_good_for_a_minute(void **state)
 {
     (void)state;
     assert_int_equal(seconds_of("{\"token\":\"t\"}"), 55);
@@ -51,7 +51,7 @@ static void no_token_is_kept_for_more_than_an_hour(void **state)
     assert_int_equal(seconds_of("{\"token\":\"t\",\"expires_in\":9000000000000000000}"), 3595);
 }
 
-static void either_name_of_a_token_will_do(void **state)
+static void reg_8_either_name_of_a_token_will_do(void **state)
 {
     (void)state;
     seconds_of("{\"access_token\":\"t\"}");
@@ -59,7 +59,7 @@ static void either_name_of_a_token_will_do(void **state)
     seconds_of("{\"token\":\"t\",\"access_token\":\"u\"}");
 }
 
-static void what_is_no_token_is_refused(void **state)
+static void reg_8_what_is_no_token_is_refused(void **state)
 {
     static const char *const answers[] = { "",
                                            "{",
@@ -95,11 +95,11 @@ static void a_bomb_of_brackets_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_token_is_good_a_little_shorter_than_said),
-        cmocka_unit_test(a_token_without_a_sane_time_is_good_for_a_minute),
+        cmocka_unit_test(reg_7_a_token_is_good_a_little_shorter_than_said),
+        cmocka_unit_test(reg_7_a_token_without_a_sane_time_is_good_for_a_minute),
         cmocka_unit_test(no_token_is_kept_for_more_than_an_hour),
-        cmocka_unit_test(either_name_of_a_token_will_do),
-        cmocka_unit_test(what_is_no_token_is_refused),
+        cmocka_unit_test(reg_8_either_name_of_a_token_will_do),
+        cmocka_unit_test(reg_8_what_is_no_token_is_refused),
         cmocka_unit_test(a_bomb_of_brackets_is_refused),
     };
 
