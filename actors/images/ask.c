@@ -1,25 +1,27 @@
 /*
  * Ask: what registries are asked without anything being kept here: tags, documents, and that one be
  * removed.
+ *
+ * What is only read comes from any host that a pull would ask; what is changed is changed where
+ * pushes go to.
  */
 #include <string.h>
 
 #include "actors/images/push.h"
-#include "actors/images/registry.h"
+#include "actors/images/supply.h"
 #include "platform/scope.h"
 #include "protocol/oci/document.h"
 
-/* The registry of a request, and what its reference says in full. */
+/* The hosts of a request's reference. */
 static int ask_open(struct job *job, const struct images_ask_request *want,
-                    struct reference *reference, struct registry **registry, struct error *err)
+                    struct reference *reference, struct supply **supply, struct error *err)
 {
     const struct images *images = job_self(job);
-    const struct registry_user user = { want->username, want->password, want->identity_token,
-                                        want->registry_token };
+    const struct registry_user user = REGISTRY_USER(want);
 
     if (reference_parse(want->reference, reference, err) < 0)
         return -1;
-    return registry_for(images->config, reference, &user, registry, err);
+    return supply_open(supply, job, images->config, reference, &user, err);
 }
 
 static const char *full_text(struct job *job, const struct reference *reference)
@@ -53,14 +55,13 @@ static int tags(struct job *job, const void *in, void *out, struct error *err)
 {
     struct images_tags_reply *reply = out;
     const struct registry_list list = { .subject = NULL };
-    struct registry_caller caller = caller_of(job);
-    CLEANUP(registry_close) struct registry *registry = NULL;
+    CLEANUP(supply_close) struct supply *supply = NULL;
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
     char name[REFERENCE_TEXT_SIZE];
     struct reference reference;
 
-    if (ask_open(job, in, &reference, &registry, err) < 0 ||
-        registry_list(registry, &caller, &list, &document, err) < 0)
+    if (ask_open(job, in, &reference, &supply, err) < 0 ||
+        supply_list(supply, job, &list, &document, err) < 0)
         return -1;
     reply->repository = arena_str(job_arena(job), reference_name(&reference, name));
     return read_tags(job, &document, &reply->tags, err);
@@ -80,14 +81,13 @@ int on_images_tags(void *self, struct request *request, struct error *err)
 static int manifest(struct job *job, const void *in, void *out, struct error *err)
 {
     struct images_manifest_reply *reply = out;
-    struct registry_caller caller = caller_of(job);
-    CLEANUP(registry_close) struct registry *registry = NULL;
+    CLEANUP(supply_close) struct supply *supply = NULL;
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
     struct descriptor *target = arena_alloc(job_arena(job), sizeof(*target));
     struct reference reference;
 
-    if (ask_open(job, in, &reference, &registry, err) < 0 ||
-        registry_manifest(registry, &caller, reference_object(&reference), 0, &document, err) < 0)
+    if (ask_open(job, in, &reference, &supply, err) < 0 ||
+        supply_manifest(supply, job, reference_object(&reference), 0, &document, err) < 0)
         return -1;
     if (strlen(document.bytes) != document.size)
         return error_set(err, ERROR_DATA_LOSS, "what stands there is no text");
@@ -111,14 +111,16 @@ int on_images_manifest(void *self, struct request *request, struct error *err)
 
 static int forget(struct job *job, const void *in, void *out, struct error *err)
 {
+    const struct images_ask_request *want = in;
+    const struct registry_user user = REGISTRY_USER(want);
     struct images_forget_reply *reply = out;
-    struct registry_caller caller = caller_of(job);
-    CLEANUP(registry_close) struct registry *registry = NULL;
+    CLEANUP(destination_close) struct destination destination = { 0 };
     struct reference reference;
 
-    if (ask_open(job, in, &reference, &registry, err) < 0)
+    if (reference_parse(want->reference, &reference, err) < 0 ||
+        destination_open(&destination, job, &reference, &user, err) < 0)
         return -1;
-    if (registry_delete(registry, &caller, reference_object(&reference), err) < 0) {
+    if (outlet_delete(&destination.outlet, job, reference_object(&reference), err) < 0) {
         if (err->code == ERROR_UNIMPLEMENTED)
             error_hint(err, reference.digest[0] == '\0'
                                 ? "name it by its digest; all tags of that manifest go then"

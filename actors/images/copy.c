@@ -10,7 +10,6 @@
 #include "actors/base/lease.h"
 #include "actors/images/layers.h"
 #include "actors/images/push.h"
-#include "actors/images/registry.h"
 #include "actors/images/supply.h"
 #include "actors/images/verify.h"
 #include "platform/scope.h"
@@ -20,6 +19,11 @@ struct passage {
     struct source source;
     struct destination destination;
 };
+
+static void passage_close(struct passage *passage)
+{
+    destination_close(&passage->destination);
+}
 
 /* Only what the destination has not, nor can take from elsewhere, comes here. */
 static int bring_blobs(void *ctx, struct variant *variant, struct error *err)
@@ -69,10 +73,9 @@ static int fetch_all(struct passage *passage, const struct images_copy_request *
 {
     struct source *source = &passage->source;
     const struct images *images = job_self(source->job);
-    const struct images_pull_request user = { .username = want->source_username,
-                                              .password = want->source_password,
-                                              .identity_token = want->source_identity_token,
-                                              .registry_token = want->source_registry_token };
+    const struct registry_user user = { want->source_username, want->source_password,
+                                        want->source_identity_token, want->source_registry_token,
+                                        want->source_mirrors };
     CLEANUP(supply_close) struct supply *supply = NULL;
     struct descriptor found;
     char name[REFERENCE_TEXT_SIZE];
@@ -91,34 +94,29 @@ static int fetch_all(struct passage *passage, const struct images_copy_request *
 
 static int copy(struct job *job, const void *in, void *out, struct error *err)
 {
-    const struct images *images = job_self(job);
     const struct images_copy_request *want = in;
-    const struct registry_user user = { want->username, want->password, want->identity_token,
-                                        want->registry_token };
+    const struct registry_user user = REGISTRY_USER(want);
     struct images_push_reply *reply = out;
     CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
-    CLEANUP(registry_close) struct registry *registry = NULL;
     struct descriptor *target = arena_alloc(job_arena(job), sizeof(*target));
     struct reference from, to;
-    struct passage passage = { .source = { .job = job }, .destination = { .to = &to } };
-    char text[REFERENCE_TEXT_SIZE];
+    CLEANUP(passage_close) struct passage passage = { .source = { .job = job } };
+    struct destination *destination = &passage.destination;
 
     if (reference_parse(want->source, &from, err) < 0 ||
         reference_parse(want->reference, &to, err) < 0 ||
-        registry_for(images->config, &to, &user, &registry, err) < 0 ||
+        destination_open(destination, job, &to, &user, err) < 0 ||
         (job_lease(job) == NULL && lease_take(&lease, job, err) < 0))
         return -1;
     passage.source.origin = from.host;
     passage.source.repository = from.repository;
-    passage.destination.registry = registry;
     if (strcmp(from.host, to.host) == 0 && strcmp(from.repository, to.repository) != 0)
-        passage.destination.mount = from.repository;
+        destination->mount = from.repository;
     if (fetch_all(&passage, want, &from, target, err) < 0 ||
         destination_check(&to, target, err) < 0 ||
-        image_send(job, &passage.destination, target, reply, err) < 0)
+        image_send(job, destination, target, reply, err) < 0)
         return error_wrap(err, "copy %.100s", want->source);
-    reply->reference = arena_str(job_arena(job), reference_text(&to, text));
-    reply->target = target;
+    destination_tell(job, destination, target, reply);
     return 0;
 }
 

@@ -6,8 +6,7 @@
  */
 #include <string.h>
 
-#include "actors/images/health.h"
-#include "actors/images/hosts.h"
+#include "actors/images/outlet.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
 
@@ -45,7 +44,7 @@ static const char *proxy_text(const char *proxy, struct arena *arena)
     return arena_printf(arena, "%.*s%s", (int)(strstr(proxy, "://") + 3 - proxy), proxy, at + 1);
 }
 
-static int describe(struct job *job, const struct host *host, struct image_host *out,
+static int describe(struct job *job, const struct host *host, bool receives, struct image_host *out,
                     struct error *err)
 {
     struct arena *arena = job_arena(job);
@@ -60,6 +59,8 @@ static int describe(struct job *job, const struct host *host, struct image_host 
         .origin = host->origin,
         .capabilities = capability_words(host->capabilities, arena),
         .mirror = host->mirror,
+        .receives = receives,
+        .has_receives = receives,
         .health = health,
         .ca = host->ca_files,
         .client = host->client_certs,
@@ -88,7 +89,8 @@ static int explain(struct job *job, const void *in, void *out, struct error *err
         return -1;
     shown = arena_alloc(arena, hosts.count * sizeof(*shown));
     for (size_t i = 0; i < hosts.count; i++)
-        if (describe(job, &hosts.items[i], &shown[i], err) < 0)
+        if (describe(job, &hosts.items[i], &hosts.items[i] == host_for_push(&hosts), &shown[i],
+                     err) < 0)
             return -1;
     reply->registry = arena_str(arena, reference.host);
     reply->repository = arena_str(arena, reference.repository);

@@ -237,9 +237,11 @@ int health_enter(struct health_visit *visit, struct job *job, const char *key, b
     if (call(job, &op_images_host_enter, &want, &reply, err) < 0)
         return -1;
     if (!reply.enter) {
-        error_set(err, ERROR_UNAVAILABLE, "%.100s does not answer: %s", key,
+        err->retry_ms = 0;
+        error_set(err, ERROR_UNAVAILABLE, "%.100s fails, and is left out for %llu s: %s", key,
+                  (unsigned long long)(reply.left_ms + 999) / 1000,
                   reply.problem != NULL ? reply.problem : "");
-        err->retry_ms = reply.has_left_ms ? reply.left_ms : 0;
+        err->retry_ms = reply.left_ms;
         return -1;
     }
     *visit = (struct health_visit){ job, key, clock_monotonic(), reply.has_looks && reply.looks };

@@ -1,5 +1,5 @@
 /*
- * health — which hosts answer, known to all pulls of the daemon: a circuit breaker.
+ * health — which hosts answer, known to all jobs of the daemon: a circuit breaker.
  *
  * A host that could not be reached, or that fails, is left out for ten times as long as finding
  * that out has cost (a second at least), twice as long each time it happens again, ten minutes at

@@ -4,29 +4,25 @@
  * The daemon keeps none of them: whoever asks keeps what is to be kept, and sends it along with
  * each pull.  This only is done here because the daemon has the way to registries.
  */
-#include "actors/images/hosts.h"
-#include "actors/images/images.h"
-#include "actors/images/layers.h"
-#include "actors/images/registry.h"
+#include "actors/images/outlet.h"
 #include "platform/scope.h"
 
 /* As the operator describes this very host, mirrors aside. */
-static int find_options(const struct images_config *config, const char *registry,
-                        struct arena *arena, struct registry_options *out, struct error *err)
+static int find_host(const struct images_config *config, const char *registry, struct arena *arena,
+                     struct host *out, struct error *err)
 {
     struct host_list hosts;
 
     if (hosts_find(config, registry, arena, &hosts, err) < 0)
         return -1;
+    *out = (struct host){ .name = registry,
+                          .path = "/v2",
+                          .plain_http = host_is_plain(config, registry) };
     for (size_t i = 0; i < hosts.count; i++)
         if (!hosts.items[i].mirror) {
-            host_options(&hosts.items[i], registry, config, arena, out);
+            *out = hosts.items[i];
             return 0;
         }
-    *out = (struct registry_options){ .host = registry,
-                                      .plain_http = host_is_plain(config, registry),
-                                      .backoff_ms = config->backoff_ms,
-                                      .slow_s = config->slow_s };
     return 0;
 }
 
@@ -34,20 +30,18 @@ static int login(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images *images = job_self(job);
     const struct images_login_request *want = in;
+    const struct registry_user user = {
+        want->username, want->password, want->identity_token, want->registry_token, { 0 }
+    };
     struct images_login_reply *reply = out;
-    struct registry_caller caller = caller_of(job);
-    CLEANUP(registry_close) struct registry *registry = NULL;
+    struct host host;
+    CLEANUP(outlet_close) struct outlet outlet = { 0 };
     CLEANUP(registry_login_free) struct registry_login login = { 0 };
-    struct registry_options options;
 
-    if (find_options(images->config, want->registry, job_arena(job), &options, err) < 0)
+    if (find_host(images->config, want->registry, job_arena(job), &host, err) < 0)
         return -1;
-    options.username = want->username;
-    options.password = want->password;
-    options.identity_token = want->identity_token;
-    options.registry_token = want->registry_token;
-    if (registry_open(&registry, &options, err) < 0 ||
-        registry_login(registry, &caller, &login, err) < 0)
+    outlet_init(&outlet, &host, images->config, want->registry, NULL, &user, job_arena(job));
+    if (outlet_login(&outlet, job, &login, err) < 0)
         return -1;
     reply->asked = login.asked;
     reply->identity_token = arena_str(job_arena(job), login.identity_token);

@@ -99,6 +99,7 @@ static int bring(struct source *source, const struct images_pull_request *want,
                  struct images_pull_reply *reply, struct error *err)
 {
     const struct images *images = job_self(source->job);
+    const struct registry_user user = REGISTRY_USER(want);
     CLEANUP(supply_close) struct supply *supply = NULL;
     struct platform platform;
     struct descriptor target;
@@ -106,7 +107,7 @@ static int bring(struct source *source, const struct images_pull_request *want,
     int found;
 
     if (platform_wanted(want->platform, &platform, err) < 0 ||
-        supply_open(&supply, source->job, images->config, reference, want, err) < 0)
+        supply_open(&supply, source->job, images->config, reference, &user, err) < 0)
         return -1;
     source->supply = supply;
     if (target_resolve(source, reference, &target, err) < 0 ||

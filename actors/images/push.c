@@ -10,21 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "actors/images/hosts.h"
-#include "actors/images/images.h"
 #include "actors/images/push.h"
 #include "actors/images/referrers.h"
-#include "actors/images/registry.h"
 #include "actors/images/registry_options.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
-#include "protocol/oci/name.h"
 
 #define UPLOADS 3 /* blobs at once */
 #define SOURCE  "containerd.io/distribution.source."
 
 struct push {
-    const struct destination *destination;
+    struct destination *destination;
     struct parts parts;
 };
 
@@ -131,16 +127,15 @@ static int missing(const struct descriptor *blob, struct error *err)
     return error_wrap(err, "blob %.19s", blob->digest);
 }
 
-int blob_offer(struct job *job, const struct destination *destination,
-               const struct descriptor *blob, struct error *err)
+int blob_offer(struct job *job, struct destination *destination, const struct descriptor *blob,
+               struct error *err)
 {
-    struct registry_caller caller = caller_of(job);
     const struct registry_upload want = {
         .digest = blob->digest, .size = blob->size, .file = -1, .mount = destination->mount
     };
     enum registry_sent sent;
 
-    if (registry_upload(destination->registry, &caller, &want, &sent, err) < 0)
+    if (outlet_upload(&destination->outlet, job, &want, &sent, err) < 0)
         return -1;
     return sent != SENT_WANTED;
 }
@@ -167,9 +162,8 @@ static int upload_blob(struct job *job, const void *in, void *out, struct error 
 {
     static const char *const stages[] = { "present", "mounted", "uploaded", "wait" };
     struct upload *upload = (struct upload *)(uintptr_t)in;
-    const struct destination *destination = upload->push->destination;
+    struct destination *destination = upload->push->destination;
     const struct content_stat_request stat = { .digest = upload->blob->digest };
-    struct registry_caller caller = caller_of(job);
     const char *key = arena_printf(job_arena(job), SOURCE "%s", destination->to->host), *sources;
     struct registry_upload want = { .digest = upload->blob->digest,
                                     .progress = on_progress,
@@ -188,7 +182,7 @@ static int upload_blob(struct job *job, const void *in, void *out, struct error 
     want.size = info.size;
     want.file = file;
     want.mount = mount_source(sources, destination->to->repository, job_arena(job));
-    if (registry_upload(destination->registry, &caller, &want, &upload->sent, err) < 0)
+    if (outlet_upload(&destination->outlet, job, &want, &upload->sent, err) < 0)
         return -1;
     report(upload, stages[upload->sent], info.size);
     return remember(job, upload->blob, key, sources, destination->to->repository, err);
@@ -214,11 +208,10 @@ static int upload_blobs(struct job *job, const struct push *push, struct images_
 
 /* ---- documents ------------------------------------------------------------------------------ */
 
-int document_put(struct job *job, struct registry *registry, const struct descriptor *blob,
+int document_put(struct job *job, struct outlet *outlet, const struct descriptor *blob,
                  const char *name, bool only_missing, bool *listed, struct error *err)
 {
     const struct content_stat_request stat = { .digest = blob->digest };
-    struct registry_caller caller = caller_of(job);
     struct registry_put put = { .name = name,
                                 .digest = blob->digest,
                                 .media_type = blob->media_type,
@@ -231,7 +224,7 @@ int document_put(struct job *job, struct registry *registry, const struct descri
         file_open_read(info.path, &file, err) < 0)
         return missing(blob, err);
     put.file = file;
-    return registry_put(registry, &caller, &put, listed, err);
+    return outlet_put(outlet, job, &put, listed, err);
 }
 
 /* By this name; and whom it is about is told, if the registry does not see to that. */
@@ -240,12 +233,12 @@ static int put_one(struct job *job, const struct push *push, const struct docume
 {
     bool listed, known_by_digest = strcmp(name, document->blob.digest) == 0;
 
-    if (document_put(job, push->destination->registry, &document->blob, name,
+    if (document_put(job, &push->destination->outlet, &document->blob, name,
                      known_by_digest && document->subject == NULL, &listed, err) < 0)
         return -1;
     return document->subject == NULL || listed
                ? 0
-               : referrers_add(job, push->destination->registry, document, err);
+               : referrers_add(job, &push->destination->outlet, document, err);
 }
 
 /* The last is the target: its tag makes the registry keep it under its digest as well, if it is of
@@ -271,38 +264,29 @@ static int put_documents(struct job *job, const struct push *push, struct error 
 
 /* ---- the image ------------------------------------------------------------------------------ */
 
-/* The registry itself, or the first host that is trusted with what is sent there. */
-static const struct host *receiver_of(const struct host_list *hosts)
+int destination_open(struct destination *destination, struct job *job, const struct reference *to,
+                     const struct registry_user *user, struct error *err)
 {
-    for (size_t i = 0; i < hosts->count; i++)
-        if (hosts->items[i].capabilities & HOST_PUSH)
-            return &hosts->items[i];
-    return NULL;
+    const struct images *images = job_self(job);
+
+    destination->to = to;
+    return outlet_for_push(&destination->outlet, job, images->config, to, user, err);
 }
 
-int registry_for(const struct images_config *config, const struct reference *to,
-                 const struct registry_user *user, struct registry **registry, struct error *err)
+void destination_close(struct destination *destination)
 {
-    CLEANUP(arena_drop) struct arena *arena = arena_new();
-    struct registry_options options;
-    const struct host *host;
-    struct host_list hosts;
+    outlet_close(&destination->outlet);
+}
 
-    if (hosts_find(config, to->host, arena, &hosts, err) < 0)
-        return -1;
-    host = receiver_of(&hosts);
-    if (host == NULL)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "%s: none of its hosts may be sent to (%s)",
-                         to->host, hosts.items[0].origin);
-    host_options(host, to->host, config, arena, &options);
-    options.repository = to->repository;
-    if (!host->mirror) { /* another host has credentials of its own */
-        options.username = user->username;
-        options.password = user->password;
-        options.identity_token = user->identity_token;
-        options.registry_token = user->registry_token;
-    }
-    return registry_open(registry, &options, err);
+void destination_tell(struct job *job, const struct destination *destination,
+                      const struct descriptor *target, struct images_push_reply *reply)
+{
+    char text[REFERENCE_TEXT_SIZE];
+
+    reply->reference = arena_str(job_arena(job), reference_text(destination->to, text));
+    reply->target = target;
+    if (destination->outlet.host->mirror)
+        reply->host = destination->outlet.key;
 }
 
 /* Which document is to be sent. */
@@ -327,8 +311,8 @@ static int choose(struct job *job, const struct images_push_request *want,
     return 0;
 }
 
-int image_send(struct job *job, const struct destination *destination,
-               const struct descriptor *target, struct images_push_reply *reply, struct error *err)
+int image_send(struct job *job, struct destination *destination, const struct descriptor *target,
+               struct images_push_reply *reply, struct error *err)
 {
     struct push push = { .destination = destination };
 
@@ -349,18 +333,14 @@ int destination_check(const struct reference *to, const struct descriptor *targe
 
 static int push(struct job *job, const void *in, void *out, struct error *err)
 {
-    const struct images *images = job_self(job);
     const struct images_push_request *want = in;
     const struct images_get_request get = { .name = want->name };
-    const struct registry_user user = { want->username, want->password, want->identity_token,
-                                        want->registry_token };
+    const struct registry_user user = REGISTRY_USER(want);
     struct images_push_reply *reply = out;
     struct descriptor *target = arena_alloc(job_arena(job), sizeof(*target));
-    char text[REFERENCE_TEXT_SIZE];
     struct image_info image;
     struct reference to;
-    struct destination destination = { .to = &to };
-    CLEANUP(registry_close) struct registry *registry = NULL;
+    CLEANUP(destination_close) struct destination destination = { 0 };
     bool alone;
 
     if (call(job, &op_images_get, &get, &image, err) < 0 ||
@@ -368,13 +348,10 @@ static int push(struct job *job, const void *in, void *out, struct error *err)
         return -1;
     if (choose(job, want, &image, target, &alone, err) < 0 ||
         destination_check(&to, target, err) < 0 ||
-        registry_for(images->config, &to, &user, &registry, err) < 0)
+        destination_open(&destination, job, &to, &user, err) < 0 ||
+        image_send(job, &destination, target, reply, err) < 0)
         return error_wrap(err, "push %.100s", want->name);
-    destination.registry = registry;
-    if (image_send(job, &destination, target, reply, err) < 0)
-        return error_wrap(err, "push %.100s", want->name);
-    reply->reference = arena_str(job_arena(job), reference_text(&to, text));
-    reply->target = target;
+    destination_tell(job, &destination, target, reply);
     reply->alone = reply->has_alone = alone;
     return 0;
 }

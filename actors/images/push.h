@@ -2,20 +2,8 @@
 #ifndef ACTORS_IMAGES_PUSH_H
 #define ACTORS_IMAGES_PUSH_H
 
-#include "actors/images/images.h"
+#include "actors/images/outlet.h"
 #include "actors/images/parts.h"
-#include "protocol/oci/name.h"
-
-struct registry;
-
-/* Who asks, as a request says it. */
-struct registry_user {
-    const char *username, *password, *identity_token, *registry_token;
-};
-
-/* The repository of `to`, opened. */
-int registry_for(const struct images_config *config, const struct reference *to,
-                 const struct registry_user *user, struct registry **registry, struct error *err);
 
 /* pull.c: the document that a reference names at the source's registry.  It becomes content at
    once: what follows reads it from there. */
@@ -25,25 +13,34 @@ int target_resolve(struct source *source, const struct reference *reference,
 /* Where an image goes to. */
 struct destination {
     const struct reference *to;
-    struct registry *registry;
+    struct outlet outlet;
     const char *mount; /* a repository of the same registry that has all of it; NULL: none */
 };
 
+/* The host that takes what is sent to `to`; CLEANUP(destination_close) on a zeroed one. */
+int destination_open(struct destination *destination, struct job *job, const struct reference *to,
+                     const struct registry_user *user, struct error *err);
+void destination_close(struct destination *destination);
+
 /* Sends what lies behind `target`, and counts it in `reply`.  Documents must be here, and blobs
    that the registry has not. */
-int image_send(struct job *job, const struct destination *destination,
-               const struct descriptor *target, struct images_push_reply *reply, struct error *err);
+int image_send(struct job *job, struct destination *destination, const struct descriptor *target,
+               struct images_push_reply *reply, struct error *err);
+
+/* What is the same in the answers of both. */
+void destination_tell(struct job *job, const struct destination *destination,
+                      const struct descriptor *target, struct images_push_reply *reply);
 
 /* INVALID_ARGUMENT: `to` has the digest of another document. */
 int destination_check(const struct reference *to, const struct descriptor *target,
                       struct error *err);
 
 /* 1: the registry has it now, without its bytes; 0: it must be sent. */
-int blob_offer(struct job *job, const struct destination *destination,
-               const struct descriptor *blob, struct error *err);
+int blob_offer(struct job *job, struct destination *destination, const struct descriptor *blob,
+               struct error *err);
 
 /* A document of the store, to be kept under a name there; `listed` as in registry_put(). */
-int document_put(struct job *job, struct registry *registry, const struct descriptor *blob,
+int document_put(struct job *job, struct outlet *outlet, const struct descriptor *blob,
                  const char *name, bool only_missing, bool *listed, struct error *err);
 
 #endif

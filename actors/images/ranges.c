@@ -74,7 +74,7 @@ static uint64_t per_second(uint64_t bytes, int64_t ns)
 
 /* ---- one part ------------------------------------------------------------------------------ */
 
-struct visit {
+struct part_visit {
     struct job *job;
     struct ranges *ranges;
     struct part *part;
@@ -84,7 +84,7 @@ struct visit {
 
 static int on_part(void *ctx, uint64_t at, const void *data, size_t size, struct error *err)
 {
-    struct visit *visit = ctx;
+    struct part_visit *visit = ctx;
     uint64_t have = at - visit->begin + size;
 
     if (file_write(visit->part->file, data, size, err) < 0)
@@ -100,7 +100,7 @@ static int on_part(void *ctx, uint64_t at, const void *data, size_t size, struct
 
 static int part_fetch(struct job *job, struct ranges *ranges, size_t index, struct error *err)
 {
-    struct visit visit = { .job = job,
+    struct part_visit visit = { .job = job,
                            .ranges = ranges,
                            .part = &ranges->parts[index],
                            .begin = part_begin(ranges, index),

@@ -7,7 +7,7 @@
 
 #include "actors/base/lease.h"
 #include "actors/images/push.h"
-#include "actors/images/registry.h"
+#include "actors/images/supply.h"
 #include "platform/scope.h"
 #include "protocol/oci/document.h"
 
@@ -35,13 +35,12 @@ static const char *referrers_tag(const char *digest, char out[TAG_SIZE])
 /* ---- adding ------------------------------------------------------------------------------- */
 
 /* The index that is there, or a new one. */
-static json_t *index_there(struct job *job, struct registry *registry, const char *tag,
+static json_t *index_there(struct job *job, struct outlet *outlet, const char *tag,
                            struct error *err)
 {
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
-    struct registry_caller caller = caller_of(job);
 
-    if (registry_manifest(registry, &caller, tag, 0, &document, err) == 0)
+    if (outlet_manifest(outlet, job, tag, &document, err) == 0)
         return document_load("referrers", document.bytes, document.size, REGISTRY_DOCUMENT_MAX,
                              err);
     if (err->code != ERROR_NOT_FOUND)
@@ -93,7 +92,7 @@ static int index_add(json_t *index, const struct document_part *document, struct
 }
 
 /* What is sent must be in the store for a moment: nothing but the lease keeps it. */
-static int put_index(struct job *job, struct registry *registry, json_t *index, const char *tag,
+static int put_index(struct job *job, struct outlet *outlet, json_t *index, const char *tag,
                      struct error *err)
 {
     CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
@@ -112,18 +111,18 @@ static int put_index(struct job *job, struct registry *registry, json_t *index, 
     if ((job_lease(job) != NULL || lease_take(&lease, job, err) == 0) &&
         digest_of("sha256", bytes.data, bytes.size, digest, err) == 0 &&
         blob_put(job, digest, &bytes, &none, err) == 0)
-        result = document_put(job, registry, &blob, tag, false, &listed, err);
+        result = document_put(job, outlet, &blob, tag, false, &listed, err);
     free(text);
     return result;
 }
 
-int referrers_add(struct job *job, struct registry *registry, const struct document_part *document,
+int referrers_add(struct job *job, struct outlet *outlet, const struct document_part *document,
                   struct error *err)
 {
     char tag[TAG_SIZE];
     CLEANUP(json_drop)
     json_t *index =
-        index_there(job, registry, referrers_tag(document->subject->blob.digest, tag), err);
+        index_there(job, outlet, referrers_tag(document->subject->blob.digest, tag), err);
     int added;
 
     if (index == NULL)
@@ -131,28 +130,27 @@ int referrers_add(struct job *job, struct registry *registry, const struct docum
     *err = (struct error){ 0 };
     added = index_add(index, document, err);
     if (added > 0)
-        added = put_index(job, registry, index, tag, err);
+        added = put_index(job, outlet, index, tag, err);
     return added < 0 ? error_wrap(err, "referrers of %.19s", document->subject->blob.digest) : 0;
 }
 
 /* ---- listing ------------------------------------------------------------------------------- */
 
 /* The list of the registry, else the index under the tag; neither is an empty list. */
-static int find_index(struct job *job, struct registry *registry, const char *digest,
+static int find_index(struct job *job, struct supply *supply, const char *digest,
                       const char *artifact_type, bool *by_tag, struct registry_document *out,
                       struct error *err)
 {
     const struct registry_list list = { .subject = digest, .artifact_type = artifact_type };
-    struct registry_caller caller = caller_of(job);
     char tag[TAG_SIZE];
 
     *by_tag = false;
-    if (registry_list(registry, &caller, &list, out, err) == 0)
+    if (supply_list(supply, job, &list, out, err) == 0)
         return 1;
     if (err->code != ERROR_NOT_FOUND)
         return -1;
     *by_tag = true;
-    if (registry_manifest(registry, &caller, referrers_tag(digest, tag), 0, out, err) == 0)
+    if (supply_manifest(supply, job, referrers_tag(digest, tag), 0, out, err) == 0)
         return 1;
     return err->code == ERROR_NOT_FOUND ? 0 : -1;
 }
@@ -185,11 +183,9 @@ static int referrers(struct job *job, const void *in, void *out, struct error *e
 {
     const struct images *images = job_self(job);
     const struct images_ask_request *want = in;
-    const struct registry_user user = { want->username, want->password, want->identity_token,
-                                        want->registry_token };
+    const struct registry_user user = REGISTRY_USER(want);
     struct images_referrers_reply *reply = out;
-    struct registry_caller caller = caller_of(job);
-    CLEANUP(registry_close) struct registry *registry = NULL;
+    CLEANUP(supply_close) struct supply *supply = NULL;
     CLEANUP(registry_document_free) struct registry_document subject = { 0 }, list = { 0 };
     struct descriptor *about = arena_alloc(job_arena(job), sizeof(*about));
     struct reference reference;
@@ -197,14 +193,14 @@ static int referrers(struct job *job, const void *in, void *out, struct error *e
     int found;
 
     if (reference_parse(want->reference, &reference, err) < 0 ||
-        registry_for(images->config, &reference, &user, &registry, err) < 0 ||
-        registry_manifest(registry, &caller, reference_object(&reference), 0, &subject, err) < 0)
+        supply_open(&supply, job, images->config, &reference, &user, err) < 0 ||
+        supply_manifest(supply, job, reference_object(&reference), 0, &subject, err) < 0)
         return -1;
     *about = (struct descriptor){ .media_type = arena_str(job_arena(job), subject.media_type),
                                   .digest = arena_str(job_arena(job), subject.digest),
                                   .size = subject.size };
     reply->subject = about;
-    found = find_index(job, registry, about->digest, want->artifact_type, &by_tag, &list, err);
+    found = find_index(job, supply, about->digest, want->artifact_type, &by_tag, &list, err);
     if (found <= 0)
         return found;
     reply->by_tag = reply->has_by_tag = by_tag;

@@ -11,10 +11,10 @@
 
 #include "actors/images/parts.h"
 
-struct registry;
+struct outlet;
 
 /* Adds the document, which is in the registry, to the index under its subject's tag. */
-int referrers_add(struct job *job, struct registry *registry, const struct document_part *document,
+int referrers_add(struct job *job, struct outlet *outlet, const struct document_part *document,
                   struct error *err);
 
 #endif

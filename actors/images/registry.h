@@ -80,6 +80,10 @@ int registry_open(struct registry **registry, const struct registry_options *opt
 /* After the last call has returned; NULL is fine.  Sets it to NULL: for CLEANUP(). */
 void registry_close(struct registry **registry);
 
+/* The daemon's end: gantry-fetch has ended, so that every call fails from now on, whatever host it is
+   about. */
+bool registry_is_lost(const struct registry *registry);
+
 /* host[:port] that is spoken to: registry-1.docker.io where references say docker.io. */
 const char *registry_host(const struct registry *registry);
 

@@ -1,28 +1,17 @@
 /* supply — the happy path of a request is: the next host -> may it be asked now -> ask -> done. */
 #include "actors/images/supply.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "actors/base/log.h"
-#include "actors/images/health.h"
-#include "actors/images/hosts.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/manifest.h"
 #include "protocol/oci/media.h"
 
 #define PROGRESS_BYTES (64u << 10) /* worth asking the same host again */
-
-struct outlet {
-    const struct host *host;
-    const char *key; /* of its health */
-    struct registry_options options;
-    _Atomic(struct registry *) registry; /* NULL: not needed yet */
-    atomic_bool liar;                    /* sent something else than was asked for */
-};
 
 struct supply {
     struct arena *arena;
@@ -33,43 +22,8 @@ struct supply {
 
 /* ---- open and close --------------------------------------------------------------------- */
 
-/* Each host its own, and no other's. */
-static void add_credentials(const struct images_pull_request *want, const struct host *host,
-                            struct registry_options *options)
-{
-    const struct host_credentials *mirrors = want->mirrors.items;
-
-    if (!host->mirror) {
-        options->username = want->username;
-        options->password = want->password;
-        options->identity_token = want->identity_token;
-        options->registry_token = want->registry_token;
-        return;
-    }
-    for (size_t i = 0; i < want->mirrors.count; i++)
-        if (strcmp(mirrors[i].host, host->name) == 0) {
-            options->username = mirrors[i].username;
-            options->password = mirrors[i].password;
-            options->identity_token = mirrors[i].identity_token;
-            options->registry_token = mirrors[i].registry_token;
-        }
-}
-
-static void add_outlet(struct supply *supply, const struct host *host,
-                       const struct images_config *config, const struct reference *reference,
-                       const struct images_pull_request *want)
-{
-    struct outlet *outlet = &supply->outlets[supply->count++];
-
-    outlet->host = host;
-    outlet->key = host_key(host, supply->arena);
-    host_options(host, reference->host, config, supply->arena, &outlet->options);
-    outlet->options.repository = reference->repository;
-    add_credentials(want, host, &outlet->options);
-}
-
 int supply_open(struct supply **supply, struct job *job, const struct images_config *config,
-                const struct reference *reference, const struct images_pull_request *want,
+                const struct reference *reference, const struct registry_user *user,
                 struct error *err)
 {
     struct supply *self;
@@ -83,7 +37,8 @@ int supply_open(struct supply **supply, struct job *job, const struct images_con
     self->arena = job_arena(job);
     reference_text(reference, self->name);
     for (size_t i = 0; i < hosts.count && i < HOSTS_COUNT_MAX; i++)
-        add_outlet(self, &hosts.items[i], config, reference, want);
+        outlet_init(&self->outlets[self->count++], &hosts.items[i], config, reference->host,
+                    reference->repository, user, self->arena);
     *supply = self;
     return 0;
 }
@@ -95,29 +50,9 @@ void supply_close(struct supply **supply)
     *supply = NULL;
     if (self == NULL)
         return;
-    for (size_t i = 0; i < self->count; i++) {
-        struct registry *registry = atomic_load(&self->outlets[i].registry);
-
-        registry_close(&registry);
-    }
+    for (size_t i = 0; i < self->count; i++)
+        outlet_close(&self->outlets[i]);
     free(self);
-}
-
-/* Of two threads that open it at the same time one is too late. */
-static struct registry *outlet_open(struct outlet *outlet, bool last, struct error *err)
-{
-    struct registry *registry = atomic_load(&outlet->registry), *none = NULL;
-    struct registry_options options = outlet->options;
-
-    if (registry != NULL)
-        return registry;
-    options.tries = last ? 0 : 1; /* what may pass is tried again elsewhere first */
-    if (registry_open(&registry, &options, err) < 0)
-        return NULL;
-    if (atomic_compare_exchange_strong(&outlet->registry, &none, registry))
-        return registry;
-    registry_close(&registry);
-    return none;
 }
 
 /* ---- one request ---------------------------------------------------------------------------- */
@@ -127,12 +62,12 @@ struct errand {
     struct job *job;
     const char *what; /* for the log */
     unsigned capability;
-    bool ours; /* the error is ours, no host's */
-    struct health_visit visit;
+    struct visit visit;
 
-    /* a manifest */
+    /* a manifest, or a list */
     const char *name;
     uint64_t size;
+    const struct registry_list *list;
     struct registry_document *document;
 
     /* a blob */
@@ -142,32 +77,14 @@ struct errand {
     uint64_t at;  /* the sink has the bytes before this one */
 };
 
-static int check(void *ctx, struct error *err)
-{
-    struct errand *errand = ctx;
-
-    if (job_check(errand->job, err) == 0)
-        return 0;
-    errand->ours = true;
-    return -1;
-}
-
-static void note(void *ctx, const char *text)
-{
-    const struct errand *errand = ctx;
-
-    log_debug("images", "%s: %s", errand->supply->outlets[errand->index].key, text);
-}
-
 static int sink(void *ctx, uint64_t at, const void *data, size_t size, struct error *err)
 {
     struct errand *errand = ctx;
 
     errand->trip->senders |= UINT32_C(1) << errand->index;
-    health_answers(&errand->visit);
-    errand->visit.began = clock_monotonic();
+    visit_progress(&errand->visit);
     if (errand->blob->sink(errand->blob->ctx, at, data, size, err) < 0) {
-        errand->ours = true;
+        errand->visit.ours = true;
         return -1;
     }
     errand->at = at + size;
@@ -191,13 +108,16 @@ static int check_document(struct errand *errand, bool last, struct error *err)
     return error_wrap(err, "%.250s", errand->what);
 }
 
-static int ask(struct errand *errand, struct registry *registry, bool last, struct error *err)
+static int ask(struct errand *errand, bool last, struct error *err)
 {
-    const struct registry_caller caller = { .check = check, .note = note, .ctx = errand };
+    struct registry *registry = errand->visit.registry;
+    const struct registry_caller *caller = &errand->visit.caller;
     struct registry_blob blob;
 
+    if (errand->list != NULL)
+        return registry_list(registry, caller, errand->list, errand->document, err);
     if (errand->blob == NULL)
-        return registry_manifest(registry, &caller, errand->name, errand->size, errand->document,
+        return registry_manifest(registry, caller, errand->name, errand->size, errand->document,
                                  err) < 0
                    ? -1
                    : check_document(errand, last, err);
@@ -205,7 +125,7 @@ static int ask(struct errand *errand, struct registry *registry, bool last, stru
     blob.offset = errand->at;
     blob.sink = sink;
     blob.ctx = errand;
-    return registry_blob(registry, &caller, &blob, err);
+    return registry_blob(registry, caller, &blob, err);
 }
 
 static bool may_be_asked(const struct outlet *outlet, unsigned capability)
@@ -223,24 +143,10 @@ static bool is_last(const struct errand *errand, size_t index)
 
 static int try_once(struct errand *errand, struct outlet *outlet, bool last, struct error *err)
 {
-    struct registry *registry = outlet_open(outlet, last, err);
-    int result;
-
-    if (registry == NULL) {
-        errand->ours = true;
-        return -1;
-    }
-    if (health_enter(&errand->visit, errand->job, outlet->key, last, err) < 0) {
-        errand->ours = job_check(errand->job, &(struct error){ 0 }) < 0;
+    if (visit_begin(&errand->visit, outlet, errand->job, last, err) < 0)
         return error_wrap(err, "%.200s", errand->what);
-    }
     log_debug("images", "%s: asking %s", errand->what, outlet->key);
-    result = ask(errand, registry, last, err);
-    if (errand->ours)
-        health_give_up(&errand->visit);
-    else
-        health_leave(&errand->visit, result < 0 ? err : NULL);
-    return result;
+    return visit_end(&errand->visit, ask(errand, last, err), err);
 }
 
 /* A host that breaks off is asked for the rest as long as something comes. */
@@ -252,7 +158,7 @@ static int try_host(struct errand *errand, struct outlet *outlet, bool last, str
         before = errand->at;
         if (try_once(errand, outlet, last, err) == 0)
             return 0;
-    } while (!errand->ours && err->code == ERROR_UNAVAILABLE &&
+    } while (!errand->visit.ours && err->code == ERROR_UNAVAILABLE &&
              errand->at >= before + PROGRESS_BYTES);
     return -1;
 }
@@ -285,7 +191,7 @@ static int each_host(struct errand *errand, struct error *err)
         *err = (struct error){ 0 };
         if (try_host(errand, outlet, last, err) == 0)
             return 0;
-        if (errand->ours)
+        if (errand->visit.ours)
             return -1;
         asked++;
         log_debug("images", "%s%s", err->text, last ? "" : "; the next host is asked");
@@ -298,6 +204,22 @@ static int each_host(struct errand *errand, struct error *err)
 }
 
 /* ---- the calls ------------------------------------------------------------------------------ */
+
+int supply_list(struct supply *supply, struct job *job, const struct registry_list *list,
+                struct registry_document *out, struct error *err)
+{
+    char what[REFERENCE_TEXT_SIZE + 200];
+    struct errand errand = { .supply = supply,
+                             .job = job,
+                             .what = what,
+                             .capability = HOST_RESOLVE,
+                             .list = list,
+                             .document = out };
+
+    snprintf(what, sizeof(what), "%.300s: %s", supply->name,
+             list->subject != NULL ? "referrers" : "tags");
+    return each_host(&errand, err);
+}
 
 int supply_manifest(struct supply *supply, struct job *job, const char *tag_or_digest,
                     uint64_t size, struct registry_document *out, struct error *err)

@@ -8,30 +8,27 @@
  * end from another than its beginning.  That is safe because everything but a tag is asked for by
  * digest, and what came is verified whoever sent it; who sent something else is not asked again in
  * this pull.
- *
- * Each host is asked by a gantry-fetch of its own, started when it is needed, which is told the
- * credentials for this host: no other process has them to send (CVE-2020-15157).
  */
 #ifndef ACTORS_IMAGES_SUPPLY_H
 #define ACTORS_IMAGES_SUPPLY_H
 
-#include "actors/base/job.h"
-#include "actors/images/images.h"
-#include "actors/images/registry.h"
-#include "protocol/oci/name.h"
+#include "actors/images/outlet.h"
 
 struct supply;
 
-/* Asks nobody yet.  `want` has the credentials.  Errors are those of hosts_find(). */
+/* Asks nobody yet.  Errors are those of hosts_find(). */
 int supply_open(struct supply **supply, struct job *job, const struct images_config *config,
-                const struct reference *reference, const struct images_pull_request *want,
+                const struct reference *reference, const struct registry_user *user,
                 struct error *err);
 void supply_close(struct supply **supply); /* for CLEANUP(); after the last call has returned */
 
-/* As registry_manifest() and registry_blob() for the first host that can; any job of the pull may.
-   FAILED_PRECONDITION: none is trusted with it. */
+/* As registry_manifest(), registry_list() and registry_blob() for the first host that can; any job
+   of the pull may.  FAILED_PRECONDITION: none is trusted with it. */
 int supply_manifest(struct supply *supply, struct job *job, const char *tag_or_digest,
                     uint64_t size, struct registry_document *out, struct error *err);
+
+int supply_list(struct supply *supply, struct job *job, const struct registry_list *list,
+                struct registry_document *out, struct error *err);
 
 /* Whom a blob came from: a bit for each host.  Calls for its parts add to one. */
 struct supply_trip {

@@ -1,9 +1,10 @@
-"""cutting_proxy - hands connections on to a registry, and cuts one of them.
+"""cutting_proxy - hands connections on to a registry, and cuts one of them, or holds it.
 
-    cutting_proxy.py HOST:PORT BYTES LOG
+    cutting_proxy.py HOST:PORT BYTES LOG [hold]
 
 Listens on a free port of loopback and prints it.  The first connection over which a client sends more than BYTES is
-cut there, at both ends.  A line of LOG for every request line that passes, and "cut" for the cut.
+cut there, at both ends.  With `hold` it is not: what the client sends further goes nowhere, and no answer comes, until
+it goes.  A line of LOG for every request line and every Authorization that passes, and "cut" for the cut or "held".
 """
 import re
 import socket
@@ -12,6 +13,7 @@ import threading
 
 host, _, port = sys.argv[1].partition(":")
 limit, log = int(sys.argv[2]), open(sys.argv[3], "a", buffering=1)
+holds = sys.argv[4:] == ["hold"]
 lock = threading.Lock()
 left = 1  # connections to cut
 
@@ -21,7 +23,8 @@ def copy(source, to, counted):
     sent = 0
     try:
         while data := source.recv(65536):
-            for line in re.findall(rb"^(?:GET|HEAD|POST|PUT|PATCH) \S+ HTTP/1.1\r$", data, re.M) if counted else ():
+            for line in re.findall(rb"^(?:(?:GET|HEAD|POST|PUT|PATCH|DELETE) \S+ HTTP/1.1|Authorization: .*)\r$", data,
+                                   re.M) if counted else ():
                 log.write(line.decode().strip() + "\n")
             if counted:
                 sent += len(data)
@@ -30,7 +33,9 @@ def copy(source, to, counted):
                     left -= cut
                 if cut:
                     to.sendall(data[: len(data) - (sent - limit)])
-                    log.write("cut\n")
+                    log.write("held\n" if holds else "cut\n")
+                    while holds and source.recv(65536):
+                        pass
                     break
             to.sendall(data)
     except OSError:

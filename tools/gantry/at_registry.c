@@ -9,13 +9,13 @@
 #include "tools/gantry/password.h"
 #include "tools/gantry/progress.h"
 
-int at_registry_known(struct cli *cli, const char *reference, struct at_registry *who,
+/* Under the name of the registry alone. */
+static int find_known(struct cli *cli, const char *reference, struct at_registry *who,
                       struct error *err)
 {
     struct reference parts;
     struct error ignored;
 
-    *who = (struct at_registry){ 0 };
     if (reference_parse(reference, &parts, &ignored) < 0)
         return 0; /* the daemon says what is wrong with it */
     if (credentials_find(parts.host, parts.repository, cli->arena, &who->known, err) < 0)
@@ -27,6 +27,15 @@ int at_registry_known(struct cli *cli, const char *reference, struct at_registry
     return 0;
 }
 
+int at_registry_known(struct cli *cli, const char *reference, struct at_registry *who,
+                      struct error *err)
+{
+    *who = (struct at_registry){ 0 };
+    if (find_known(cli, reference, who, err) < 0)
+        return -1;
+    return mirrors_find(cli, reference, &who->mirrors, err);
+}
+
 int at_registry_who(struct cli *cli, const struct args *args, const char *reference,
                     struct at_registry *who, struct error *err)
 {
@@ -35,10 +44,19 @@ int at_registry_who(struct cli *cli, const struct args *args, const char *refere
     if (cli_connect(cli, err) < 0 ||
         password_given(args, who->username, &who->password, cli->arena, err) < 0)
         return -1;
-    return who->username != NULL ? 0 : at_registry_known(cli, reference, who, err);
+    if (who->username == NULL && find_known(cli, reference, who, err) < 0)
+        return -1;
+    return mirrors_find(cli, reference, &who->mirrors, err);
 }
 
-/* Who was refused under a name should know which, and where it stands. */
+void at_registry_wipe(struct at_registry *who)
+{
+    credentials_wipe(&who->known);
+    mirrors_wipe(&who->mirrors);
+}
+
+/* Who was refused under a name should know which, and where it stands; but not when it may be
+   another host that refused. */
 static void say_whose(const struct credentials *known, struct error *err)
 {
     if (err->code == ERROR_UNAUTHENTICATED || err->code == ERROR_PERMISSION_DENIED)
@@ -58,9 +76,9 @@ int at_registry_call(struct cli *cli, struct at_registry *who, bool quiet, const
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
     gantry_on_progress(cli->client, progress_told, view);
     result = cli_call(cli, op, in, out, err);
-    if (result < 0 && who->known.source != NULL)
+    if (result < 0 && who->known.source != NULL && !who->mirrors.receive)
         say_whose(&who->known, err);
-    credentials_wipe(&who->known);
+    at_registry_wipe(who);
     gantry_on_progress(cli->client, NULL, NULL);
     progress_end(&view, clock_monotonic());
     return result;

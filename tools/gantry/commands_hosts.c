@@ -73,6 +73,7 @@ static int print_host(const struct image_host *host, size_t number, const char *
         return -1;
     printf("%zu. %s%s\n", number, printable(host->url, arena), host->mirror ? " (mirror)" : "");
     line("may", words(&host->capabilities, ", ", arena), arena);
+    line("pushes", host->has_receives && host->receives ? "come here" : NULL, arena);
     line("said by", host->origin, arena);
     line("asked as", who, arena);
     line("health", health_text(host->health, arena), arena);

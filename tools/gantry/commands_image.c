@@ -9,6 +9,7 @@
 #include "tools/gantry/command.h"
 #include "tools/gantry/credentials.h"
 #include "tools/gantry/filters.h"
+#include "tools/gantry/mirrors.h"
 #include "tools/gantry/password.h"
 #include "tools/gantry/progress.h"
 #include "tools/gantry/pull.h"
@@ -47,55 +48,19 @@ static void say_whose(const struct credentials *known, struct error *err)
                    known->source);
 }
 
-/* Mirrors are other hosts: the user may be known there, too, and by another name. */
-static int with_mirrors(struct cli *cli, struct images_pull_request *want, struct error *err)
-{
-    const struct images_hosts_request ask = { .reference = want->reference };
-    struct host_credentials *all;
-    struct images_hosts_reply reply;
-    struct error ignored;
-
-    if (cli_call(cli, &op_images_hosts, &ask, &reply, &ignored) < 0)
-        return 0; /* the pull says what is wrong */
-    all = arena_alloc(cli->arena, (reply.hosts.count + 1) * sizeof(*all));
-    want->mirrors.items = all;
-    for (size_t i = 0; i < reply.hosts.count; i++) {
-        const struct image_host *host = (const struct image_host *)reply.hosts.items + i;
-        struct credentials known;
-        int found = host->mirror ? credentials_find(host->host, NULL, cli->arena, &known, err) : 0;
-
-        if (found < 0)
-            return -1;
-        if (found == 1)
-            all[want->mirrors.count++] = (struct host_credentials){ host->host, known.username,
-                                                                    known.password,
-                                                                    known.identity_token,
-                                                                    known.registry_token };
-    }
-    return 0;
-}
-
-static void wipe_mirrors(const struct images_pull_request *want)
-{
-    const struct host_credentials *all = want->mirrors.items;
-
-    for (size_t i = 0; i < want->mirrors.count; i++)
-        credentials_wipe(&(struct credentials){ all[i].username, all[i].password,
-                                                all[i].identity_token, all[i].registry_token,
-                                                NULL });
-}
-
 int pull_image(struct cli *cli, const struct images_pull_request *request, bool quiet,
                struct images_pull_reply *reply, struct error *err)
 {
     struct credentials known = { 0 };
+    struct mirrors mirrors;
     struct images_pull_request want;
     struct progress_view *view;
     int result;
 
     if (cli_connect(cli, err) < 0 || with_credentials(request, cli->arena, &want, &known, err) < 0 ||
-        with_mirrors(cli, &want, err) < 0)
+        mirrors_find(cli, want.reference, &mirrors, err) < 0)
         return -1;
+    want.mirrors = mirrors.known;
     view = progress_new(stderr, progress_style(quiet), getenv("NO_COLOR") == NULL);
     if (view == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
@@ -104,7 +69,7 @@ int pull_image(struct cli *cli, const struct images_pull_request *request, bool 
     if (result < 0 && known.source != NULL)
         say_whose(&known, err);
     credentials_wipe(&known);
-    wipe_mirrors(&want);
+    mirrors_wipe(&mirrors);
     gantry_on_progress(cli->client, NULL, NULL);
     progress_end(&view, clock_monotonic());
     return result;

@@ -15,6 +15,8 @@ static void say_pushed(const struct images_push_reply *reply, struct arena *aren
                         "(--all-platforms refuses that)\n");
     fprintf(stderr, "%s: %s sent", printable(reference_short(reply->reference), arena),
             size_text(reply->sent, size));
+    if (reply->host != NULL)
+        fprintf(stderr, " to %s", printable(reply->host, arena));
     if (reply->mounted > 0)
         fprintf(stderr, ", %llu of its blobs taken from another repository there",
                 (unsigned long long)reply->mounted);
@@ -78,6 +80,7 @@ int command_push(struct cli *cli, const struct args *args, struct error *err)
     want.password = who.password;
     want.identity_token = who.identity_token;
     want.registry_token = who.registry_token;
+    want.mirrors = who.mirrors.known;
     if (at_registry_call(cli, &who, quiet, &op_images_push, &want, &reply, err) < 0)
         return -1;
     print_reply(cli, &reply, quiet);
@@ -101,12 +104,14 @@ int command_copy(struct cli *cli, const struct args *args, struct error *err)
     want.password = who.password;
     want.identity_token = who.identity_token;
     want.registry_token = who.registry_token;
+    want.mirrors = who.mirrors.known;
     want.source_username = from.username;
     want.source_password = from.password;
     want.source_identity_token = from.identity_token;
     want.source_registry_token = from.registry_token;
+    want.source_mirrors = from.mirrors.known;
     result = at_registry_call(cli, &who, quiet, &op_images_copy, &want, &reply, err);
-    credentials_wipe(&from.known);
+    at_registry_wipe(&from);
     if (result == 0)
         print_reply(cli, &reply, quiet);
     return result;

@@ -20,6 +20,7 @@ static int ask(struct cli *cli, const struct args *args, const struct op *op, co
     want.password = who.password;
     want.identity_token = who.identity_token;
     want.registry_token = who.registry_token;
+    want.mirrors = who.mirrors.known;
     return at_registry_call(cli, &who, true, op, &want, reply, err);
 }
 

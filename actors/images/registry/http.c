@@ -174,6 +174,8 @@ static size_t on_send(char *room, size_t one, size_t count, void *ctx)
     http->stopped = true;
     if (got == 0)
         error_set(http->err, ERROR_DATA_LOSS, "what is to be sent is shorter than it should be");
+    else /* whatever our disk says is not about the registry */
+        *http->err = (struct error){ .code = ERROR_DATA_LOSS };
     return CURL_READFUNC_ABORT;
 }
 
