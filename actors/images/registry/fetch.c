@@ -27,10 +27,11 @@ static void tell_warning(struct registry *registry, const struct http_answer *an
     caller->note(caller->ctx, text);
 }
 
-/* A status that another try may change. */
+/* A status that another try may change.  Not 507: a full store is the user's to decide about, and
+   must not be tried again by programs (RFC 4918, 11.5). */
 static bool is_passing(int status)
 {
-    return status == 408 || status == 429 || (status >= 500 && status != 501);
+    return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 507);
 }
 
 static int unanswered(struct registry *registry, const struct errand *errand,

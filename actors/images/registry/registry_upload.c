@@ -9,8 +9,8 @@
  * Possible failures are: the connection breaks, or the registry is busy (ask how far it is, go on
  * from there), it says that we go on from the wrong place (416: the same), it has forgotten the
  * session (begin anew), it takes no chunks (all at once then), it takes nothing that large (413:
- * chunks then), it will not have the blob (its words are the error).  Every answer may lead
- * elsewhere, also to another host, which then sees no credentials.
+ * chunks then, and smaller ones), it will not have the blob (its words are the error).  Every
+ * answer may lead elsewhere, also to another host, which then sees no credentials.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +24,7 @@
 #define PROGRESS_BYTES (64u << 10) /* fewer are none: see registry_blob.c */
 #define RESUME_BYTES   (1u << 20)  /* fewer are sent again rather than asked about */
 #define CHUNK_MOST     (1ull << 40)
+#define CHUNK_LEAST    (1u << 20) /* what no proxy finds too large; nginx's default is this */
 
 struct sending {
     const char *what;
@@ -31,15 +32,16 @@ struct sending {
     struct line *line;
     const struct registry_caller *caller;
     char home[HOST_TEXT_SIZE + 16];
-    struct place place; /* of the session; no URL: there is none */
-    uint64_t at;        /* the registry has the bytes before this one */
-    uint64_t best;      /* where counting of tries last began anew */
-    uint64_t chunk;
-    const char *mount; /* from there; NULL: that is known to lead nowhere */
-    bool chunked;      /* by PATCH */
-    bool no_chunks;    /* the registry does not take them */
-    bool unsure;       /* how much of what was sent last has arrived */
+    struct place place;    /* of the session; no URL: there is none */
+    uint64_t at;           /* the registry has the bytes before this one */
+    uint64_t best;         /* where counting of tries last began anew */
+    uint64_t chunk, least; /* and so small it may become */
+    const char *mount;     /* from there; NULL: that is known to lead nowhere */
+    bool chunked;          /* by PATCH */
+    bool no_chunks;        /* the registry does not take them */
+    bool unsure;           /* how much of what was sent last has arrived */
     bool may_pass;
+    bool at_once; /* ... and is tried in another way: nothing is to be waited for */
 };
 
 static unsigned long long u(uint64_t value)
@@ -105,9 +107,10 @@ static void take_chunk_size(struct sending *sending)
 {
     uint64_t least;
 
-    if (header_number(http_answer(sending->line->http)->chunk_min, &least) && least <= CHUNK_MOST &&
-        least > sending->chunk)
-        sending->chunk = least;
+    if (!header_number(http_answer(sending->line->http)->chunk_min, &least) || least > CHUNK_MOST)
+        return;
+    sending->least = least > sending->least ? least : sending->least;
+    sending->chunk = least > sending->chunk ? least : sending->chunk;
 }
 
 /* A registry that knows nothing of mounting, or not from there, must still take the bytes. */
@@ -179,6 +182,24 @@ static int ask_where(struct sending *sending, struct error *err)
 
 /* ---- bytes ---------------------------------------------------------------------------- */
 
+/* Too large at once, or in chunks of this size: how it goes on; false: it does not. */
+static bool make_smaller(struct sending *sending)
+{
+    uint64_t left = sending->upload->size - sending->at, half;
+    bool by_chunks = sending->chunked || sending->at > 0;
+
+    half = (by_chunks && sending->chunk < left ? sending->chunk : left) / 2 + 1;
+    if (sending->no_chunks || (by_chunks && (half < sending->least || half >= left)))
+        return false;
+    sending->chunk = sending->chunk < half ? sending->chunk : half;
+    sending->chunked = true;
+    if (by_chunks)
+        sending->unsure = true;
+    else
+        forget_session(sending);
+    return true;
+}
+
 /* What a refusal of bytes means for the next try. */
 static int refused(struct sending *sending, const struct error *err)
 {
@@ -189,14 +210,11 @@ static int refused(struct sending *sending, const struct error *err)
         return -1;
     if (status == 416) {
         sending->unsure = sending->may_pass = true;
-    } else if (status == 413 && !sending->chunked && !sending->no_chunks) {
-        sending->chunked = sending->may_pass = true;
-        sending->chunk = sending->chunk < sending->upload->size / 2 ? sending->chunk
-                                                                    : sending->upload->size / 2 + 1;
-        forget_session(sending);
+    } else if (status == 413) {
+        sending->may_pass = sending->at_once = make_smaller(sending);
     } else if (sending->chunked && sending->at == 0 && !sending->no_chunks && answered &&
-               !sending->may_pass && status != 401 && status != 403 && status != 413) {
-        sending->no_chunks = sending->may_pass = true;
+               !sending->may_pass && status != 401 && status != 403 && status != 507) {
+        sending->no_chunks = sending->may_pass = sending->at_once = true;
         sending->chunked = false;
         forget_session(sending);
     } else if (status == 404 || status == 410) {
@@ -342,6 +360,26 @@ static int mount_only(struct sending *sending, struct retry *retry, enum registr
     return 0;
 }
 
+/* Until it is there, or nothing gets on any more. */
+static int send_bytes(struct sending *sending, struct retry *retry, struct error *err)
+{
+    int rc;
+
+    while ((rc = try_once(sending, err)) < 0) {
+        bool at_once = sending->at_once;
+
+        sending->at_once = false;
+        count_progress(sending, retry);
+        if (at_once || (sending->may_pass &&
+                        retry_wait(retry, sending->line->http, sending->caller, err) == 0))
+            continue;
+        if (status_of(sending) >= 400)
+            abandon(sending);
+        return -1;
+    }
+    return rc;
+}
+
 static int send_all(struct sending *sending, struct registry *registry, enum registry_sent *sent,
                     struct error *err)
 {
@@ -357,15 +395,9 @@ static int send_all(struct sending *sending, struct registry *registry, enum reg
     retry_progress(&retry);
     if (sending->upload->file < 0)
         return mount_only(sending, &retry, sent, err);
-    while ((rc = try_once(sending, err)) < 0) {
-        count_progress(sending, &retry);
-        if (!sending->may_pass ||
-            retry_wait(&retry, sending->line->http, sending->caller, err) < 0) {
-            if (status_of(sending) >= 400)
-                abandon(sending);
-            return -1;
-        }
-    }
+    rc = send_bytes(sending, &retry, err);
+    if (rc < 0)
+        return -1;
     *sent = rc > 0 ? SENT_MOUNTED : SENT_BYTES;
     return 0;
 }
@@ -395,6 +427,7 @@ int registry_upload(struct registry *registry, const struct registry_caller *cal
         return -1;
     want.big = upload->big > 0 ? upload->big : REGISTRY_BIG;
     sending.chunk = upload->chunk > 0 ? upload->chunk : REGISTRY_CHUNK;
+    sending.least = sending.chunk < CHUNK_LEAST ? sending.chunk : CHUNK_LEAST;
     telling.sending = &sending;
     fetch_home(registry, sending.home);
     snprintf(what, sizeof(what), "blob %.19s to %s/%s", upload->digest, registry->options.host,

@@ -102,6 +102,38 @@ static void reg_15_a_registry_that_makes_something_else_of_it_is_not_believed(vo
     assert_says(err.text, other);
 }
 
+static void a_busy_registry_is_given_it_again_when_it_says(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    int64_t begun = clock_monotonic();
+    struct error err;
+    bool subject;
+
+    (void)state;
+    reply(server, MANIFESTS "latest", 429, "Retry-After: 1\r\n");
+    reply(server, MANIFESTS "latest", 201, NULL);
+    assert_int_equal(put_document(registry, "latest", false, &subject, &err), 0);
+    assert_true(clock_monotonic() - begun >= INT64_C(1000000000));
+    assert_request(server, MANIFESTS "latest", 1, "PUT", 0, SIZE);
+}
+
+static void a_document_that_is_too_large_or_has_no_room_is_refused_at_once(void **state)
+{
+    static const int statuses[] = { 413, 507 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        struct error err;
+        bool subject;
+
+        refuse(server, MANIFESTS "latest", statuses[i], "no room for it");
+        assert_int_equal(put_document(registry, "latest", false, &subject, &err), -1);
+        assert_says(err.text, "no room for it");
+        assert_int_equal(server_count(server, NULL), 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +142,8 @@ int main(void)
         cmocka_unit_test(reg_2_a_registry_that_knows_no_head_is_sent_the_document),
         cmocka_unit_test(reg_15_a_document_that_is_refused_is_told_in_the_registrys_words),
         cmocka_unit_test(reg_15_a_registry_that_makes_something_else_of_it_is_not_believed),
+        cmocka_unit_test(a_busy_registry_is_given_it_again_when_it_says),
+        cmocka_unit_test(a_document_that_is_too_large_or_has_no_room_is_refused_at_once),
     };
 
     return cmocka_run_group_tests(tests, make_content, NULL);
