@@ -71,6 +71,8 @@ void take_orders(struct job *job)
         zmsg_destroy(&msg);
         if (order.kind == ORDER_MESSAGE)
             take_message(job, order.message);
+        else if (job->finally)
+            job->held = order.why;
         else if (job->cancelled == ERROR_NONE)
             job->cancelled = order.why;
     }

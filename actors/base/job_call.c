@@ -146,10 +146,13 @@ void call_finally(struct job *job, const struct op *op, const void *in)
 
     take_orders(job);
     cancelled = job->cancelled;
+    job->finally = true; /* an order that comes from here on waits */
     job_finish(job, CANCEL_GRACE_MS);
     if (call(job, op, in, NULL, &err) < 0 && err.code != ERROR_UNAVAILABLE) /* it stops, too */
         log_warn(job->context.actor, "%s: %s", op->name, err.text);
+    job->finally = false;
     job->context.deadline = deadline;
     if (job->cancelled == ERROR_NONE)
-        job->cancelled = cancelled;
+        job->cancelled = cancelled != ERROR_NONE ? cancelled : job->held;
+    job->held = ERROR_NONE;
 }

@@ -32,6 +32,8 @@ struct job {
     uint64_t next_id;
     bool relaxed; /* its calls do not wait for the disk */
     enum error_code cancelled;
+    enum error_code held; /* a cancel that came during a call_finally() */
+    bool finally;         /* ... which is under way */
     bool dismissed; /* whoever started it has its result, or goes away */
     uint64_t credit;
     struct chunk *first, **last;

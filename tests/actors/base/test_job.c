@@ -16,6 +16,7 @@
                                        in##_record, out##_record, nothing_record };
 OP(ask, "asker.ask", nothing, content_info)
 OP(ask_keep, "asker.keep", nothing, nothing)
+OP(ask_finally, "asker.finally", nothing, nothing)
 OP(each, "asker.each", nothing, content_read_reply)
 OP(heed, "asker.heed", nothing, content_read_reply)
 OP(report, "asker.report", nothing, nothing)
@@ -26,6 +27,7 @@ OP(behind, "asker.behind", nothing, content_read_reply)
 OP(answer, "answerer.answer", content_stat_request, content_info)
 OP(refuse, "answerer.refuse", nothing, nothing)
 OP(keep, "answerer.keep", nothing, nothing)
+OP(release, "answerer.release", nothing, nothing)
 
 static const struct nothing nothing;
 static atomic_int let_go, running, most_running, ran, done_on_loop;
@@ -58,10 +60,20 @@ static void on_gone(void *self, struct request *request, void *arg)
     atomic_fetch_add(&let_go, 1);
 }
 
+static struct request *kept;
+
 static int on_keep(void *self, struct request *request, struct error *err)
 {
     (void)self, (void)err;
+    kept = request;
     return request_keep(request, on_gone, NULL);
+}
+
+static int on_release(void *self, struct request *request, struct error *err)
+{
+    (void)self, (void)err;
+    request_reply(kept, &nothing);
+    return request_reply(request, &nothing);
 }
 
 /* ---- jobs ----------------------------------------------------------------------------------- */
@@ -82,6 +94,13 @@ static int ask_keep_job(struct job *job, const void *in, void *out, struct error
 {
     (void)in, (void)out;
     return call(job, &op_keep, &nothing, NULL, err);
+}
+
+static int ask_finally_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    (void)in, (void)out;
+    call_finally(job, &op_keep, &nothing);
+    return job_check(job, err);
 }
 
 struct kid {
@@ -284,6 +303,7 @@ static int on_behind(void *self, struct request *request, struct error *err)
     }
 RUNS(ask)
 RUNS(ask_keep)
+RUNS(ask_finally)
 RUNS(each)
 RUNS(heed)
 RUNS(report)
@@ -293,13 +313,15 @@ RUNS(quick)
 
 static const struct route asks[] = {
     { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep },
-    { &op_each, on_each },     { &op_heed, on_heed },
-    { &op_report, on_report }, { &op_stream, on_stream },
-    { &op_quick, on_quick },   { &op_behind, on_behind },
-    { &op_much, on_much },     { 0 },
+    { &op_each, on_each },     { &op_ask_finally, on_ask_finally },
+    { &op_heed, on_heed },     { &op_report, on_report },
+    { &op_stream, on_stream }, { &op_quick, on_quick },
+    { &op_behind, on_behind }, { &op_much, on_much },
+    { 0 },
 };
 static const struct route answers[] = {
-    { &op_answer, on_answer }, { &op_refuse, on_refuse }, { &op_keep, on_keep }, { 0 }
+    { &op_answer, on_answer }, { &op_refuse, on_refuse }, { &op_keep, on_keep },
+    { &op_release, on_release }, { 0 }
 };
 static const struct actor asker = { .name = "asker", .routes = asks };
 static const struct actor answerer = { .name = "answerer", .routes = answers };
@@ -367,6 +389,29 @@ static void a_cancel_reaches_who_was_asked(void **state)
     assert_int_equal(peer_finish(&peer, &op_ask_keep, &answer), ERROR_CANCELLED);
     assert_int_equal(let_go, 1);
     EVENTUALLY(&peer, atomic_load(&stats_of("answerer")->open) == 0);
+}
+
+/* What is given back is given back, whenever the cancel comes; and the cancel is not lost. */
+static void a_cancel_waits_for_a_final_call(void **state)
+{
+    struct answer released = { 0 };
+    struct peer other;
+    uint64_t id;
+
+    (void)state;
+    peer_open(&other, "answerer");
+    for (int i = 0; i < 50; i++) {
+        id = peer_send(&peer, &op_ask_finally, &nothing);
+        while (atomic_load(&stats_of("answerer")->open) == 0)
+            assert_true(peer_hears_nothing(&peer, 1));
+        peer_cancel(&peer, id);
+        peer_ask(&peer, &op_quick, &nothing, &answer); /* so the cancel has passed, too */
+        assert_int_equal(let_go, 0);
+        assert_int_equal(peer_ask(&other, &op_release, &nothing, &released), ERROR_NONE);
+        assert_int_equal(peer_finish(&peer, &op_ask_finally, &answer), ERROR_CANCELLED);
+    }
+    answer_free(&released);
+    peer_close(&other);
 }
 
 static void the_end_of_the_time_reaches_who_was_asked(void **state)
@@ -510,6 +555,7 @@ int main(void)
         T(a_failure_of_who_was_asked_keeps_its_words),
         T(calls_carry_namespace_lease_and_time),
         T(a_cancel_reaches_who_was_asked),
+        T(a_cancel_waits_for_a_final_call),
         T(the_end_of_the_time_reaches_who_was_asked),
         T(the_first_failure_cancels_the_rest),
         T(a_parent_heeds_what_its_children_make_and_can_end_them),
