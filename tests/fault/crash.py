@@ -15,6 +15,7 @@ import sys
 import time
 
 from engine import PATIENCE, Engine, Failed, until
+from registry import Registry
 
 LONGEST = 0.35  # seconds a daemon lives with work under way; a pull or a run takes less
 
@@ -22,6 +23,7 @@ LONGEST = 0.35  # seconds a daemon lives with work under way; a pull or a run ta
 class Crash:
     def __init__(self, engine, image, seed):
         self.engine, self.image, self.random = engine, image, random.Random(seed)
+        self.registry = Registry(image)
         self.names = 0
 
     def mix(self):
@@ -35,6 +37,7 @@ class Crash:
             ("run", "-d", "--name", f"{name}-d", self.image, "sleep", "100000"),
             ("create", "--name", f"{name}-n", self.image, "true"),
             ("rmi", "-f", self.image),
+            ("push", self.image, self.registry.reference(name)),
         ]
         containers = self.engine.containers()
         if containers:
@@ -64,6 +67,9 @@ class Crash:
         for words in commands:
             if words[0] == "rmi" and self.engine.must("images", "-q") == "":
                 continue
+            if words[0] == "push":
+                self.pushed_again(words)
+                continue
             if words[0] in ("rm", "exec"):
                 self.engine.may_fail(*words)  # the container may have gone, or may not run
                 continue
@@ -73,6 +79,14 @@ class Crash:
                     self.engine.must("inspect", name)
                     continue
             self.engine.must("rmi" if words[0] == "rmi" else words[0], *words[1:])
+
+    def pushed_again(self, words):
+        name = words[2].split("/")[1].split(":")[0]
+        self.registry.has(name)  # nothing, or all of it
+        self.engine.must("pull", self.image)  # others may have removed it
+        self.engine.must(*words)
+        if not self.registry.has(name):
+            raise Failed(f"{name} was pushed, and the registry has it not")
 
     def round(self):
         self.engine.start()

@@ -149,6 +149,19 @@ class Engine:
                 found.append(int(folder[6:]))
         return found
 
+    def helpers(self):
+        """Processes of gantry-fetch that work for this daemon."""
+        found = []
+        for stat in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                with open(stat) as file:
+                    name, _, rest = file.read().partition(" (")[2].rpartition(") ")
+            except OSError:
+                continue
+            if name.startswith("gantry-fetch") and int(rest.split()[1]) == self.process.pid:
+                found.append(int(stat.split("/")[2]))
+        return found
+
     def mounts(self):
         with open("/proc/self/mountinfo") as file:
             return [line.split()[4] for line in file if line.split()[4].startswith(self.work + "/")]

@@ -1,21 +1,24 @@
 """faults - the platform's calls fail, or end the daemon, one after the other.
 
-    faults.py WORK PROGRAMS IMAGE fail|exit SCENARIO...
+    faults.py WORK PROGRAMS IMAGE fail|exit|fetch-fail|fetch-exit SCENARIO...
 
 A scenario is something that a user asks for.  Its calls are counted first; then, for each of them,
 the same is asked while exactly this call fails (`fail`) or is the daemon's last (`exit`).  What must
 hold afterwards: the user heard a clear error or got what he wanted; the daemon lives (`fail`) or starts
 again on what it finds (`exit`); the same thing asked once more succeeds; `gantry check` finds nothing;
-and what is removed leaves nothing behind.  Start-up is a scenario of its own.
+and what is removed leaves nothing behind.  Start-up is a scenario of its own.  With `fetch-` the calls are those of
+gantry-fetch, and the daemon lives on.
 """
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 
 from control import Control, EXITS_WITH
 from engine import Engine, Failed, Result, until
+from registry import Registry
 
 ALIKE = 3  # of calls of one name in a row, so many are tried: at both ends and between
 
@@ -136,6 +139,40 @@ class RemoveImage(Scenario):
         self.engine.must("gc")
 
 
+class Push(Scenario):
+    """Nothing is mounted: the bytes go."""
+
+    def prepare(self):
+        self.registry = Registry(self.image)
+        self.engine.must("pull", self.image)
+        self.kept = self.engine.leftovers()
+
+    def expected(self):
+        return self.kept
+
+    def push(self):
+        return "push", self.image, self.registry.reference(self.name)
+
+    def ask(self):
+        self.turns += 1
+        self.name = f"turn{self.turns}"
+        return self.engine.may_fail(*self.push())
+
+    def again(self, result):
+        if not self.registry.has(self.name) and result.status == 0:
+            raise Failed("it was pushed, and the registry has it not")
+        self.engine.must(*self.push())
+        if not self.registry.has(self.name):
+            raise Failed("it was pushed again, and the registry has it not")
+        until("no gantry-fetch is left", lambda: not self.engine.helpers(), 10)
+
+    def clean(self):
+        """What is remembered of where its blobs are goes with them."""
+        self.engine.must("rmi", self.image)
+        self.engine.settle()
+        self.prepare()
+
+
 class Start(WithImage):
     """A start on what a crash has left: files without rows, a half-made pull, a container that ended
     while nobody looked, and one that goes on."""
@@ -186,7 +223,8 @@ class Start(WithImage):
         self.engine.must("rm", "ends")
 
 
-SCENARIOS = {"start": Start, "pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage}
+SCENARIOS = {"start": Start, "pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage,
+             "push": Push}
 
 
 class Faulty(Engine):
@@ -285,6 +323,30 @@ def exit_at(engine, scenario, number):
     return hit
 
 
+def fetch_exit_at(engine, scenario, number):
+    """The process ends and the daemon does not."""
+    result = ask(engine, scenario, lambda: engine.control.exit(number))
+    hit = engine.control.off() >= number
+    if engine.has_ended():
+        raise Failed(f"the daemon ended with {engine.process.returncode}")
+    finish(engine, scenario, result)
+    return hit
+
+
+def with_controlled_fetch(engine, folder):
+    """Programs of ours, of which gantry-fetch hears the control, and gantryd does not."""
+    shutil.copytree(engine.programs, folder)
+    fetch = f"{folder}/gantry-fetch"
+    os.rename(fetch, f"{fetch}.real")
+    with open(fetch, "w") as script:
+        script.write(f"#!/bin/sh\nGANTRY_FAULT_CONTROL='{engine.control.path}' exec '{fetch}.real' \"$@\"\n")
+    os.chmod(fetch, 0o755)
+    engine.programs = folder
+
+
+HOWS = {"fail": fail_at, "exit": exit_at, "fetch-fail": fail_at, "fetch-exit": fetch_exit_at}
+
+
 def run_scenario(engine, name, how, image, only):
     scenario = SCENARIOS[name](engine, image)
     start, hits, number = time.monotonic(), 0, 0
@@ -294,14 +356,14 @@ def run_scenario(engine, name, how, image, only):
     numbers = only or chosen(names, bool(os.environ.get("GANTRY_FAULT_ALL")))
     try:
         for number in numbers:
-            hits += {"fail": fail_at, "exit": exit_at}[how](engine, scenario, number)
+            hits += HOWS[how](engine, scenario, number)
     except Failed as failed:
         raise Failed(f"{name}, {how} at call {number} of {len(names)} ({engine.control.name(number)}): {failed}")
     if not only and hits < len(numbers) * 3 // 4:
         raise Failed(f"{name}: of {len(numbers)} calls only {hits} came again")
     engine.begin(engine.control, None)
     engine.remove_containers()
-    if isinstance(scenario, WithImage):
+    if isinstance(scenario, (WithImage, Push)):
         engine.must("rmi", image)
     engine.settle()
     engine.check()
@@ -314,7 +376,10 @@ def main():
     only = [int(n) for n in os.environ.get("GANTRY_FAULT_ONLY", "").split()]
     engine = Faulty(work, programs, f"fault-{os.getpid()}")
     engine.control = Control(f"{work}/control")
-    engine.environment["GANTRY_FAULT_CONTROL"] = engine.control.path
+    if how.startswith("fetch-"):
+        with_controlled_fetch(engine, f"{work}/programs")
+    else:
+        engine.environment["GANTRY_FAULT_CONTROL"] = engine.control.path
     try:
         engine.start()
         for name in names:
