@@ -25,29 +25,29 @@ helpers() { # of the daemon $1
 files() { (cd "$work/root" && find . -type f ! -name 'state.db*' | sort); }
 before=$(files)
 
-hold() { # begins a push of which no more than 3 MB of a blob get through: sets $push, $proxy
+hold() { # REPOSITORY [VERB]: begins a push of which no more than 3 MB of a blob get through: sets $push, $proxy
     rm -f "$work/port" "$work/passed"
     /usr/bin/python3 "$source_folder/tests/helpers/cutting_proxy.py" "$target" 3000000 "$work/passed" hold >"$work/port" &
     wait_until "the proxy listens" grep -q . "$work/port"
     proxy=127.0.0.1:$(<"$work/port")
     # a shell without job control has its background commands ignore SIGINT
-    env --default-signal=INT "$GANTRY_BIN/gantry" --host "ipc://$work/s/gantry.sock" push "$image" "$proxy/$1" \
+    env --default-signal=INT "$GANTRY_BIN/gantry" --host "ipc://$work/s/gantry.sock" "${2:-push}" "$image" "$proxy/$1" \
         >"$work/out" 2>"$work/errors" </dev/null &
     push=$!
     wait_until "it is held" grep -q held "$work/passed"
-    is "a gantry-fetch works" 1 "$(helpers "$daemon_pid" | wc -l)"
-    fetch=$(helpers "$daemon_pid")
+    fetch=$(helpers "$daemon_pid" | xargs)
+    is "one gantry-fetch works" 1 "$(wc -w <<<"$fetch")"
 }
 nothing_stays() {
-    wait_until "gantry-fetch ends" eval "! kill -0 $fetch"
+    wait_until "gantry-fetch ends" eval "! ps -p ${fetch// /,}"
     wait_until "leases go" eval '[ "$(leases)" = 0 ]'
     is "files" "$before" "$(files)"
     is "descriptors of the blob" "" "$(ls -l "/proc/$daemon_pid/fd" | grep /blobs/ || true)"
     run_for 0 gantry check --deep
 }
-goes_through() { # REPOSITORY
+goes_through() { # REPOSITORY [VERB]
     is "nobody sees anything of it" 404 "$(status_of "http://$target/v2/$1/manifests/latest")"
-    run_for 0 gantry push "$image" "$target/$1"
+    run_for 0 gantry "${2:-push}" "$image" "$target/$1"
     is "it is there" 200 "$(status_of "http://$target/v2/$1/manifests/latest")"
     gantry manifest inspect "$target/$1" >"$work/manifest"
     for digest in $(jq -r '.config.digest, .layers[].digest' "$work/manifest"); do
@@ -98,7 +98,7 @@ daemon_kill
 status=0
 wait $push || status=$?
 [ $status != 0 ] || fail "the client does not notice"
-wait_until "gantry-fetch ends with it" eval "! kill -0 $fetch"
+wait_until "gantry-fetch ends with it" eval "! ps -p $fetch"
 daemon_start
 nothing_stays
 goes_through five
@@ -120,10 +120,22 @@ another_registry small && small=$registry
 run_for 1 gantry push "$image" "$small/big"
 has "which blob, and where" "to $small/big: $small fails with status 500" "$errors"
 is "nobody sees anything of it" 404 "$(status_of "http://$small/v2/big/manifests/latest")"
-fetch=0
 is "files" "$before" "$(files)"
 mount -o remount,size=64m "$work/small/data"
 run_for 0 gantry push "$image" "$small/big"
 run_for 0 gantry rmi "$image"
 run_for 0 gantry pull "$small/big"
+run_for 0 gantry rmi "$small/big"
+run_for 0 gantry gc
+
+step "a copy is given up: what came for it goes"
+before=$(files)
+hold seven copy
+kill -INT $push
+wait $push || true
+run_for 0 gantry gc
+nothing_stays
+goes_through seven copy
+run_for 0 gantry gc
+nothing_stays
 daemon_stop

@@ -173,6 +173,29 @@ class Push(Scenario):
         self.prepare()
 
 
+class Copy(Scenario):
+    """From one name of the registry to another that it is not known by; nothing stays here."""
+
+    def prepare(self):
+        self.registry = Registry(self.image)
+
+    def copy(self):
+        return "copy", self.image, self.registry.reference(self.name)
+
+    def ask(self):
+        self.turns += 1
+        self.name = f"copy{self.turns}"
+        return self.engine.may_fail(*self.copy())
+
+    def again(self, result):
+        if not self.registry.has(self.name) and result.status == 0:
+            raise Failed("it was copied, and the registry has it not")
+        self.engine.must(*self.copy())
+        if not self.registry.has(self.name):
+            raise Failed("it was copied again, and the registry has it not")
+        until("no gantry-fetch is left", lambda: not self.engine.helpers(), 10)
+
+
 class Start(WithImage):
     """A start on what a crash has left: files without rows, a half-made pull, a container that ended
     while nobody looked, and one that goes on."""
@@ -224,7 +247,7 @@ class Start(WithImage):
 
 
 SCENARIOS = {"start": Start, "pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage,
-             "push": Push}
+             "push": Push, "copy": Copy}
 
 
 class Faulty(Engine):
