@@ -247,6 +247,31 @@ static void cve_2020_15157_credentials_do_not_follow_to_another_host(void **stat
     assert_string_equal(server_seen(server, "/v2/app/back", 1, "authorization"), "");
 }
 
+/* As most registries answer. */
+static void reg_13_a_full_address_of_the_same_host_is_home(void **state)
+{
+    CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
+    struct registry_options options = fast_options(server);
+    const struct registry_upload upload = upload_of();
+    char location[200], target[400];
+
+    (void)state;
+    options.username = "user";
+    options.password = "pass";
+    CLEANUP(registry_close) struct registry *registry = open_with(&options);
+    snprintf(location, sizeof(location), "Location: http://%s" SESSION "?_state=a%%3D%%3D\r\n",
+             server_host(server));
+    reply(server, UPLOADS, 202, location);
+    server_add(
+        server, SESSION,
+        &(struct server_reply){ .status = 201, .wants = SECRET, .challenge = "Basic realm=x" });
+    must_send(registry, &upload, SENT_BYTES);
+    assert_string_equal(server_seen(server, SESSION, 1, "authorization"), SECRET);
+    snprintf(target, sizeof(target), SESSION "?_state=a%%3D%%3D&digest=%s", digest);
+    assert_string_equal(server_seen(server, SESSION, 1, "target"), target);
+    assert_request(server, SESSION, 1, "PUT", 0, SIZE);
+}
+
 static void cve_2020_15157_another_hosts_401_is_not_answered(void **state)
 {
     CLEANUP(server_stop) struct registry_server *server = server_start(SERVER_HTTP);
@@ -397,6 +422,7 @@ int main(void)
         cmocka_unit_test(reg_13_a_mount_that_is_refused_becomes_an_upload),
         cmocka_unit_test(reg_13_a_repository_to_mount_from_must_be_one),
         cmocka_unit_test(without_a_file_it_is_only_seen_what_goes_without),
+        cmocka_unit_test(reg_13_a_full_address_of_the_same_host_is_home),
         cmocka_unit_test(cve_2020_15157_credentials_do_not_follow_to_another_host),
         cmocka_unit_test(cve_2020_15157_another_hosts_401_is_not_answered),
         cmocka_unit_test(reg_13_a_location_that_is_none_is_an_error),
