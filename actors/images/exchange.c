@@ -60,8 +60,9 @@ static int take_data(struct exchange *exchange, size_t size, struct error *err)
 }
 
 /* Its words are a stranger's, or as good as. */
-static int failed(const struct failure *failure, struct error *err)
+static int failed(const struct exchange *exchange, const struct failure *failure, struct error *err)
 {
+    const struct registry_caller *caller = exchange->caller;
     const char *hint = failure->hint != NULL ? failure->hint : "";
     char text[sizeof(err->text)], way[sizeof(err->hint)];
 
@@ -71,6 +72,8 @@ static int failed(const struct failure *failure, struct error *err)
     err->retry_ms = failure->has_retry_ms ? failure->retry_ms : 0;
     if (*hint != '\0')
         error_hint(err, "%s", plain_text(hint, strlen(hint), way, sizeof(way)));
+    if (caller != NULL && caller->told != NULL)
+        *caller->told = true;
     return -1;
 }
 
@@ -80,7 +83,7 @@ static int take_end(struct exchange *exchange, size_t size, struct error *err)
         0)
         return nonsense(exchange, err);
     exchange->ended = true;
-    return exchange->end.failure != NULL ? failed(exchange->end.failure, err) : 0;
+    return exchange->end.failure != NULL ? failed(exchange, exchange->end.failure, err) : 0;
 }
 
 static int take_sent(struct exchange *exchange, size_t size, struct error *err)

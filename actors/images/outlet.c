@@ -93,7 +93,9 @@ int visit_begin(struct visit *visit, struct outlet *outlet, struct job *job, boo
     struct error ignored;
 
     *visit = (struct visit){ .outlet = outlet, .job = job };
-    visit->caller = (struct registry_caller){ .check = check, .note = note, .ctx = visit };
+    visit->caller = (struct registry_caller){
+        .check = check, .note = note, .ctx = visit, .told = &visit->told
+    };
     visit->registry = open_once(outlet, last, err);
     if (visit->registry == NULL) {
         visit->ours = true;
@@ -111,10 +113,10 @@ void visit_progress(struct visit *visit)
     visit->health.began = clock_monotonic();
 }
 
-/* A gantry-fetch that ended says nothing about the host. */
+/* A gantry-fetch that ended, or that cannot be spoken to, says nothing about the host. */
 int visit_end(struct visit *visit, int result, const struct error *err)
 {
-    if (visit->ours || (result < 0 && registry_is_lost(visit->registry)))
+    if (visit->ours || (result < 0 && !visit->told))
         health_give_up(&visit->health);
     else
         health_leave(&visit->health, result < 0 ? err : NULL);

@@ -57,6 +57,7 @@ struct visit {
     struct registry_caller caller; /* ... on behalf of this one */
     struct health_visit health;
     bool ours; /* the error is ours, no host's */
+    bool told; /* the error is what is known of the host (registry_caller) */
 };
 
 /* 0: ask, then visit_end().  `last`: no other host stands in for it. */

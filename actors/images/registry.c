@@ -46,13 +46,6 @@ void registry_close(struct registry **registry)
     free(self);
 }
 
-bool registry_is_lost(const struct registry *registry)
-{
-    int status;
-
-    return child_ended(&registry->fetcher.child, 0, &status);
-}
-
 const char *registry_host(const struct registry *registry)
 {
     return registry->host;

@@ -71,6 +71,9 @@ struct registry_caller {
     /* A sentence for the log: a try that failed, a registry's Warning. */
     void (*note)(void *ctx, const char *text); /* may be NULL */
     void *ctx;
+    /* The daemon's end: set with an error that gantry-fetch has told.  Others are about it, or about
+       this machine, and not about the host. */
+    bool *told; /* may be NULL */
 };
 
 /* Contacts nobody yet.  INVALID_ARGUMENT: a host or repository that is none.  NOT_FOUND:
@@ -79,10 +82,6 @@ int registry_open(struct registry **registry, const struct registry_options *opt
                   struct error *err);
 /* After the last call has returned; NULL is fine.  Sets it to NULL: for CLEANUP(). */
 void registry_close(struct registry **registry);
-
-/* The daemon's end: gantry-fetch has ended, so that every call fails from now on, whatever host it is
-   about. */
-bool registry_is_lost(const struct registry *registry);
 
 /* host[:port] that is spoken to: registry-1.docker.io where references say docker.io. */
 const char *registry_host(const struct registry *registry);

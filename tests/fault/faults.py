@@ -195,6 +195,9 @@ class Copy(Scenario):
             raise Failed("it was copied again, and the registry has it not")
         until("no gantry-fetch is left", lambda: not self.engine.helpers(), 10)
 
+    def clean(self):
+        self.engine.must("gc")  # by itself it comes, but on a busy machine later
+
 
 class Start(WithImage):
     """A start on what a crash has left: files without rows, a half-made pull, a container that ended
