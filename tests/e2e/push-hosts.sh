@@ -1,5 +1,5 @@
 #!/bin/bash
-# push-hosts - whom pushes go to, as whom, and what a host that is down costs them: hosts.toml and the circuit breaker, for
+# push-hosts - REG-20: whom pushes go to, as whom, and what a host that is down costs them: hosts.toml and the circuit breaker, for
 # all that is sent to registries or asked there besides pulls.
 . "$(dirname "$0")/../helpers/lib.sh"
 private_home

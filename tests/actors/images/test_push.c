@@ -168,7 +168,7 @@ static void assert_nothing_stays(void)
 /* ---- the order --------------------------------------------------------------------------------
  */
 
-static void blobs_go_first_and_the_tag_goes_last(void **state)
+static void reg_15_blobs_go_first_and_the_tag_goes_last(void **state)
 {
     const struct images_push_reply *reply;
     bool documents = false;
@@ -418,7 +418,7 @@ static void what_a_real_registry_gets_comes_back_as_it_was(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PUSH_TEST(blobs_go_first_and_the_tag_goes_last),
+        PUSH_TEST(reg_15_blobs_go_first_and_the_tag_goes_last),
         PUSH_TEST(a_blob_that_is_refused_leaves_no_document),
         PUSH_TEST(a_document_that_is_refused_leaves_no_tag),
         PUSH_TEST(a_layer_that_is_not_here_is_named),

@@ -113,7 +113,7 @@ static void what_is_too_large_at_once_goes_in_chunks(void **state)
 }
 
 /* As a proxy does that bounds bodies, and asks nobody. */
-static void chunks_that_are_too_large_are_halved(void **state)
+static void reg_14_chunks_that_are_too_large_are_halved(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -159,7 +159,7 @@ static void a_registry_that_finds_everything_too_large_is_believed(void **state)
 }
 
 /* The registry says how small they may be. */
-static void chunks_are_not_halved_below_what_the_registry_wants(void **state)
+static void reg_14_chunks_are_not_halved_below_what_the_registry_wants(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -262,7 +262,7 @@ static void a_busy_registry_is_asked_again_when_it_says(void **state)
 }
 
 /* Of the bytes themselves: where they go in one PUT, by PATCH, and at the end of it. */
-static void bytes_that_are_too_many_requests_are_sent_again_when_it_says(void **state)
+static void reg_12_bytes_that_are_too_many_requests_are_sent_again_when_it_says(void **state)
 {
     static const int statuses[] = { 429, 503, 429 };
 
@@ -290,7 +290,7 @@ static void bytes_that_are_too_many_requests_are_sent_again_when_it_says(void **
 }
 
 /* A minute is waited for, an hour is not. */
-static void a_registry_that_wants_to_rest_for_long_is_not_waited_for(void **state)
+static void reg_12_a_registry_that_wants_to_rest_for_long_is_not_waited_for(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     struct registry_upload upload = upload_of();
@@ -354,16 +354,16 @@ int main(void)
         cmocka_unit_test(reg_14_status_416_for_ever_ends),
         cmocka_unit_test(reg_14_a_registry_that_takes_no_chunks_gets_all_at_once),
         cmocka_unit_test(what_is_too_large_at_once_goes_in_chunks),
-        cmocka_unit_test(chunks_that_are_too_large_are_halved),
+        cmocka_unit_test(reg_14_chunks_that_are_too_large_are_halved),
         cmocka_unit_test(a_registry_that_finds_everything_too_large_is_believed),
-        cmocka_unit_test(chunks_are_not_halved_below_what_the_registry_wants),
+        cmocka_unit_test(reg_14_chunks_are_not_halved_below_what_the_registry_wants),
         cmocka_unit_test(reg_14_a_cut_connection_goes_on_where_the_registry_says),
         cmocka_unit_test(reg_14_a_forgotten_session_is_begun_anew),
         cmocka_unit_test(after_a_cut_a_blob_goes_in_chunks),
         cmocka_unit_test(cut_connections_end_when_nothing_gets_on),
         cmocka_unit_test(a_busy_registry_is_asked_again_when_it_says),
-        cmocka_unit_test(bytes_that_are_too_many_requests_are_sent_again_when_it_says),
-        cmocka_unit_test(a_registry_that_wants_to_rest_for_long_is_not_waited_for),
+        cmocka_unit_test(reg_12_bytes_that_are_too_many_requests_are_sent_again_when_it_says),
+        cmocka_unit_test(reg_12_a_registry_that_wants_to_rest_for_long_is_not_waited_for),
         cmocka_unit_test(a_full_registry_is_not_asked_again),
         cmocka_unit_test(a_registry_that_fails_for_ever_ends),
     };

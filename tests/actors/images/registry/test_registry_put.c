@@ -102,7 +102,7 @@ static void reg_15_a_registry_that_makes_something_else_of_it_is_not_believed(vo
     assert_says(err.text, other);
 }
 
-static void a_busy_registry_is_given_it_again_when_it_says(void **state)
+static void reg_12_a_busy_registry_is_given_it_again_when_it_says(void **state)
 {
     TEST_CLIENT(SERVER_HTTP);
     int64_t begun = clock_monotonic();
@@ -142,7 +142,7 @@ int main(void)
         cmocka_unit_test(reg_2_a_registry_that_knows_no_head_is_sent_the_document),
         cmocka_unit_test(reg_15_a_document_that_is_refused_is_told_in_the_registrys_words),
         cmocka_unit_test(reg_15_a_registry_that_makes_something_else_of_it_is_not_believed),
-        cmocka_unit_test(a_busy_registry_is_given_it_again_when_it_says),
+        cmocka_unit_test(reg_12_a_busy_registry_is_given_it_again_when_it_says),
         cmocka_unit_test(a_document_that_is_too_large_or_has_no_room_is_refused_at_once),
     };
 
