@@ -6,9 +6,18 @@
 
 static const struct record *table_of(enum fetch_packet kind)
 {
-    return kind == FETCH_OPEN  ? fetch_open_record()
-           : kind == FETCH_ASK ? fetch_ask_record()
-                               : fetch_end_record();
+    switch (kind) {
+    case FETCH_OPEN:
+        return fetch_open_record();
+    case FETCH_ASK:
+        return fetch_ask_record();
+    case FETCH_WANT:
+        return fetch_want_record();
+    case FETCH_USER:
+        return fetch_user_record();
+    default:
+        return fetch_end_record();
+    }
 }
 
 void fetch_buffer_open(struct buffer *buffer)

@@ -5,12 +5,13 @@
  * OPEN once and then ASK for every request, each with a channel of its own; when it is closed
  * the program ends.  On a request's channel gantry-fetch speaks: DATA, SENT and NOTE, any number,
  * and END; the daemon only where something is to be sent: FILE, once, and the open file comes with
- * it, so that no byte of it passes through the daemon.  To cancel is to close that channel.  So
- * neither side sorts anything, a request that nobody reads from waits alone, and what is under way
- * ends with either process.
+ * it, so that no byte of it passes through the daemon; and where gantry-fetch says WANT, because the
+ * host wants to know who asks: USER.  To cancel is to close that channel.  So neither side sorts
+ * anything, a request that nobody reads from waits alone, and what is under way ends with either
+ * process.
  *
- * A packet is a byte that tells its kind, then: a record (OPEN, ASK, END; schema/fetch.def), a
- * sentence (NOTE), or the place of the first byte as 8 bytes, big end first, and the bytes
+ * A packet is a byte that tells its kind, then: a record (OPEN, ASK, WANT, USER, END;
+ * schema/fetch.def), a sentence (NOTE), or the place of the first byte as 8 bytes, big end first, and the bytes
  * (DATA), or how much was sent as 8 such bytes (SENT), or nothing (FILE).  The daemon takes every
  * packet for a stranger's: gantry-fetch has listened to one.
  */
@@ -26,6 +27,8 @@ enum fetch_packet {
     FETCH_NOTE = 'N',
     FETCH_FILE = 'F',
     FETCH_SENT = 'S',
+    FETCH_WANT = 'W',
+    FETCH_USER = 'U',
     FETCH_END = 'E',
 };
 

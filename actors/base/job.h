@@ -119,6 +119,16 @@ int job_send_credited(struct job *job, const char *stream, const void *bytes, si
 void job_allow(struct job *job, uint64_t bytes); /* lets the client send more */
 
 /*
+ * Asks the client of the request a question and waits at most `ms` for its answer.  Any job of the
+ * request's family may; what comes back reaches the one that asked.  Both are data of a stream of
+ * their own, NAME-NUMBER, so that several can be open; credit for `room` bytes goes with the
+ * question.  DEADLINE_EXCEEDED: no answer in that time; others: see job_check().  What else the client
+ * sends meanwhile is dropped.  The answer is the caller's: chunk_free().
+ */
+struct chunk *job_ask(struct job *job, const char *name, const struct bin *question, uint64_t room,
+                      int64_t ms, struct error *err);
+
+/*
  * For much: JOB_BUFFER_SIZE bytes to fill, which are sent from where they lie and used again
  * when they are out.  job_send() is better for little: a buffer counts as a whole.
  */

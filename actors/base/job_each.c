@@ -15,7 +15,8 @@ struct family {
     bool nudged; /* and not heeded yet */
     size_t started;
     size_t running;
-    struct error first; /* failure */
+    struct asked *asked; /* the client, by members */
+    struct error first;  /* failure */
 };
 
 static void family_cancel(struct family *family, enum error_code why)
@@ -23,6 +24,46 @@ static void family_cancel(struct family *family, enum error_code why)
     for (size_t i = 0; i < family->started; i++)
         if (family->members[i].thread != NULL)
             order_send(family->members[i].thread, &(struct order){ .kind = ORDER_CANCEL, .why = why });
+}
+
+static bool is_passed_on(zframe_t *kind)
+{
+    return zframe_streq(kind, "progress") || zframe_streq(kind, "data") || zframe_streq(kind, "credit");
+}
+
+/* [kind][stream][flag][body], for the client: a child sends it nothing but questions. */
+static void pass_up(struct family *family, struct member *member, zmsg_t **msg)
+{
+    char stream[STREAM_ROOM];
+    zframe_t *name;
+
+    if (zframe_streq(zmsg_first(*msg), "data")) {
+        name = zmsg_next(*msg);
+        snprintf(stream, sizeof(stream), "%.*s", (int)zframe_size(name), (char *)zframe_data(name));
+        asked_note(&family->asked, stream, member);
+    }
+    ORDER_BEFORE_SEND();
+    zmsg_send(msg, family->parent->pipe);
+}
+
+/* What the client has answered goes to who asked; all else stays the parent's. */
+static void pass_down(struct family *family)
+{
+    struct chunk **at = &family->parent->first;
+
+    while (*at != NULL) {
+        struct chunk *chunk = *at;
+        const struct member *member = asked_take(&family->asked, chunk->stream);
+
+        if (member == NULL) {
+            at = &chunk->next;
+            continue;
+        }
+        *at = chunk->next;
+        order_send(member->thread, &(struct order){ .kind = ORDER_MESSAGE, .message = chunk->message });
+        free(chunk);
+    }
+    family->parent->last = at;
 }
 
 static void member_news(struct family *family, struct member *member)
@@ -33,8 +74,8 @@ static void member_news(struct family *family, struct member *member)
     struct failure failure;
 
     ORDER_AFTER_RECEIVE();
-    if (msg != NULL && zmsg_size(msg) == 4 && zframe_streq(kind, "progress")) {
-        zmsg_send(&msg, family->parent->pipe);
+    if (msg != NULL && zmsg_size(msg) == 4 && is_passed_on(kind)) {
+        pass_up(family, member, &msg);
         return;
     }
     family->nudged = true; /* by its words, or its end */
@@ -46,6 +87,7 @@ static void member_news(struct family *family, struct member *member)
         family_cancel(family, ERROR_CANCELLED);
     }
     if (msg != NULL && zmsg_size(msg) == 4 && (zframe_streq(kind, "error") || zframe_streq(kind, "reply"))) {
+        asked_forget(&family->asked, member);
         zactor_destroy(&member->thread);
         ORDER_AFTER_RECEIVE();
         family->running--;
@@ -73,6 +115,7 @@ static void family_wait(struct family *family)
     free(who);
     if (family->first.code == ERROR_NONE && job_check(family->parent, &family->first) < 0)
         family_cancel(family, family->first.code);
+    pass_down(family);
 }
 
 /* What the parent does itself between its children's news. */
@@ -121,6 +164,7 @@ int job_children(struct job *job, const struct children *children, struct error 
         heed(&family);
     }
     free(family.members);
+    asked_forget(&family.asked, NULL);
     if (family.first.code == ERROR_NONE)
         return 0;
     *err = family.first;

@@ -46,7 +46,7 @@ static bool is_final(const char *kind)
 static bool take_news(struct job_handle *handle, zsock_t *pipe)
 {
     zmsg_t *msg = zmsg_recv(pipe);
-    char kind[16], stream[32], flag[24];
+    char kind[16], stream[STREAM_ROOM], flag[24];
     zframe_t *body;
     bool final;
 

@@ -7,6 +7,7 @@
 #include "actors/base/thread_order.h"
 
 #define PEERS_MAX       16
+#define STREAM_ROOM     32 /* a stream's name and a NUL */
 #define CANCEL_GRACE_MS 10000 /* a service that answers later than this after a cancel is given up */
 
 struct peer {
@@ -78,6 +79,12 @@ void news_send(struct job *job, const char *kind, const char *stream, bool end, 
 void news_send_message(struct job *job, const char *kind, const char *stream, bool end, zmq_msg_t *body);
 void job_spend(struct job *job, size_t size); /* of the credit */
 zactor_t *thread_start(struct birth *birth);
+
+/* job_ask.c: who asked what, of a list that begins as NULL. */
+struct asked;
+void asked_note(struct asked **list, const char *stream, const void *by);
+const void *asked_take(struct asked **list, const char *stream); /* NULL: nobody */
+void asked_forget(struct asked **list, const void *by);          /* NULL: all */
 
 /* job_buffer.c */
 void job_buffers_close(struct job *job); /* those that are out come home later, to nobody */

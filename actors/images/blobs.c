@@ -2,6 +2,7 @@
 #include "actors/images/claim.h"
 #include "actors/images/registry.h"
 #include "actors/images/variant.h"
+#include "actors/images/who.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 
@@ -91,7 +92,13 @@ static int check(void *ctx, struct error *err)
     return job_check(ctx, err);
 }
 
+static int who(void *ctx, const struct registry_question *question, struct arena *arena,
+               struct registry_known *out, struct error *err)
+{
+    return who_is_asking(ctx, question, arena, out, err);
+}
+
 struct registry_caller caller_of(struct job *job)
 {
-    return (struct registry_caller){ .check = check, .ctx = job };
+    return (struct registry_caller){ .check = check, .who = who, .ctx = job };
 }

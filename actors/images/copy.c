@@ -75,7 +75,7 @@ static int fetch_all(struct passage *passage, const struct images_copy_request *
     const struct images *images = job_self(source->job);
     const struct registry_user user = { want->source_username, want->source_password,
                                         want->source_identity_token, want->source_registry_token,
-                                        want->source_mirrors };
+                                        want->source_mirrors, want->askable };
     CLEANUP(supply_close) struct supply *supply = NULL;
     struct descriptor found;
     char name[REFERENCE_TEXT_SIZE];

@@ -12,6 +12,8 @@
 
 #define CHECK_MS  100
 #define NOTES_MAX 1000 /* per request; a sentence too many is dropped */
+#define WANTS_MAX 4    /* per request: who the user is is not asked for ever */
+#define SEND_MS   10000
 
 struct exchange exchange_of(struct registry *registry, const struct registry_caller *caller,
                             const char *what)
@@ -97,9 +99,58 @@ static int take_sent(struct exchange *exchange, size_t size, struct error *err)
     return 0;
 }
 
+static int send_user(struct exchange *exchange, const struct registry_known *user,
+                     struct error *err)
+{
+    CLEANUP(fetch_buffer_free) struct buffer buffer = { 0 };
+    const struct fetch_user said = { .username = user->username,
+                                     .password = user->password,
+                                     .identity_token = user->identity_token,
+                                     .registry_token = user->registry_token };
+    struct channel_packet packet = { 0 };
+
+    fetch_buffer_open(&buffer);
+    if (fetch_packet_add(FETCH_USER, &said, &buffer, err) < 0)
+        return -1;
+    packet.head = buffer.data;
+    packet.head_size = buffer.size;
+    return channel_send(exchange->channel, &packet, SEND_MS, err);
+}
+
+static int take_want(struct exchange *exchange, size_t size, struct error *err)
+{
+    const struct registry *registry = exchange->registry;
+    const struct registry_caller *caller = exchange->caller;
+    struct registry_question question = { .host = registry->name,
+                                          .registry = registry->named,
+                                          .repository = strchr(registry->repository, '/') + 1 };
+    struct registry_known user = { 0 };
+    struct fetch_want want;
+    int known;
+
+    if (fetch_packet_read(FETCH_WANT, exchange->packet, size, &want, exchange->arena, err) < 0)
+        return nonsense(exchange, err);
+    if (!registry->askable || caller == NULL || caller->who == NULL ||
+        exchange->wants++ >= WANTS_MAX)
+        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch asks for credentials unbidden",
+                         exchange->what);
+    question.again = want.has_again && want.again;
+    known = caller->who(caller->ctx, &question, exchange->arena, &user, err);
+    if (known == 1 && registry_known_check(&user, err) < 0) {
+        error_wrap(err, "credentials for %.100s", registry->name);
+        known = -1;
+    }
+    if (known >= 0 && send_user(exchange, &user, err) < 0)
+        known = -1;
+    registry_known_wipe(&user);
+    return known < 0 ? -1 : 0;
+}
+
 static int take_packet(struct exchange *exchange, size_t size, struct error *err)
 {
     switch (exchange->packet[0]) {
+    case FETCH_WANT:
+        return take_want(exchange, size, err);
     case FETCH_DATA:
         return take_data(exchange, size, err);
     case FETCH_SENT:

@@ -1,7 +1,8 @@
 /*
  * exchange — one request to gantry-fetch and all that comes in answer.
  *
- * The happy path is: ask -> DATA to who wants it -> END.  Possible failures are: END with
+ * The happy path is: ask -> DATA to who wants it -> END; between them WANT, which the caller answers
+ * for the host that is spoken to, whatever the packet says.  Possible failures are: END with
  * an error (the registry's, in its words), the process ends (fetcher.h), it says what
  * nobody could have meant (more bytes than there are, from the wrong place, another digest,
  * a packet that is none), the caller gives up.  Whatever it is, the channel is closed, and with
@@ -16,6 +17,10 @@ struct registry {
     struct fetcher fetcher;
     char host[280];       /* spoken to */
     char repository[560]; /* with the host, for messages */
+    /* what the client is asked for, if it may be */
+    bool askable;
+    char name[280];  /* of the host, as in references */
+    char named[280]; /* the registry whose images are asked for */
 };
 
 struct exchange {
@@ -31,7 +36,7 @@ struct exchange {
     int channel;
     char *packet; /* FETCH_PACKET_MAX */
     int64_t checked;
-    unsigned notes;
+    unsigned notes, wants;
     struct arena *arena; /* of `end` */
     bool ended;
     struct fetch_end end;

@@ -29,6 +29,7 @@ static struct fetch_open open_of(const struct registry_options *options)
         .identity_token = options->identity_token,
         .registry_token = options->registry_token,
         .blob_url = options->blob_url,
+        SET(askable, options->askable),
         .ca_file = options->ca_file,
         .client_cert = options->client_cert,
         .client_key = options->client_key,

@@ -31,7 +31,7 @@ static int login(struct job *job, const void *in, void *out, struct error *err)
     const struct images *images = job_self(job);
     const struct images_login_request *want = in;
     const struct registry_user user = {
-        want->username, want->password, want->identity_token, want->registry_token, { 0 }
+        want->username, want->password, want->identity_token, want->registry_token, { 0 }, false
     };
     struct images_login_reply *reply = out;
     struct host host;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "actors/base/log.h"
+#include "actors/images/who.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 
@@ -15,6 +16,7 @@ static void add_credentials(const struct registry_user *user, const struct host 
 {
     const struct host_credentials *mirrors = user->mirrors.items;
 
+    options->askable = user->askable;
     if (!host->mirror) {
         options->username = user->username;
         options->password = user->password;
@@ -80,6 +82,20 @@ static int check(void *ctx, struct error *err)
     return -1;
 }
 
+/* It has answered, and waits for us: what that takes is not the host's time. */
+static int who(void *ctx, const struct registry_question *question, struct arena *arena,
+               struct registry_known *out, struct error *err)
+{
+    struct visit *visit = ctx;
+    int known;
+
+    visit_progress(visit);
+    known = who_is_asking(visit->job, question, arena, out, err);
+    visit->health.began = clock_monotonic();
+    visit->ours = known < 0;
+    return known;
+}
+
 static void note(void *ctx, const char *text)
 {
     const struct visit *visit = ctx;
@@ -94,7 +110,7 @@ int visit_begin(struct visit *visit, struct outlet *outlet, struct job *job, boo
 
     *visit = (struct visit){ .outlet = outlet, .job = job };
     visit->caller = (struct registry_caller){
-        .check = check, .note = note, .ctx = visit, .told = &visit->told
+        .check = check, .note = note, .who = who, .ctx = visit, .told = &visit->told
     };
     visit->registry = open_once(outlet, last, err);
     if (visit->registry == NULL) {

@@ -23,13 +23,14 @@
 struct registry_user {
     const char *username, *password, *identity_token, *registry_token;
     struct list mirrors; /* of host_credentials */
+    bool askable;        /* its client can be asked for more (who.h) */
 };
 
 /* Of a request that has these fields. */
 #define REGISTRY_USER(want)                                                                 \
     {                                                                                       \
         (want)->username, (want)->password, (want)->identity_token, (want)->registry_token, \
-            (want)->mirrors                                                                 \
+            (want)->mirrors, (want)->askable                                                \
     }
 
 struct outlet {

@@ -25,6 +25,9 @@ int registry_open(struct registry **registry, const struct registry_options *opt
     if (self == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a registry");
     snprintf(self->host, sizeof(self->host), "%s", registry_host_of(options->host));
+    self->askable = options->askable;
+    snprintf(self->name, sizeof(self->name), "%s", options->host);
+    snprintf(self->named, sizeof(self->named), "%s", registry_named(options));
     snprintf(self->repository, sizeof(self->repository), "%s/%s", registry_named(options),
              options->repository != NULL ? options->repository : "");
     if (fetcher_start(&self->fetcher, options, err) < 0) {

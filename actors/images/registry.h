@@ -27,6 +27,7 @@
 
 #include "protocol/error.h"
 #include "protocol/oci/digest.h"
+#include "protocol/record.h"
 
 #define REGISTRY_DOCUMENT_MAX (4u << 20) /* no manifest or index is larger */
 
@@ -49,6 +50,7 @@ struct registry_options {
     const char *password;
     const char *identity_token; /* instead of both, to the token service: OAuth's refresh token */
     const char *registry_token; /* instead of everything: sent to `host` as it is */
+    bool askable;               /* the callers of each request can say who (registry_caller.who) */
 
     const char *ca_file; /* PEM, several one a line: believed besides the system's authorities */
     const char *client_cert; /* PEM, for registries that want one */
@@ -64,12 +66,33 @@ struct registry_options {
     unsigned slow_s;      /* ... for so many seconds are a broken connection [30] */
 };
 
+/* What the user is known by at a host; of nothing: by nothing. */
+struct registry_known {
+    const char *username, *password;
+    const char *identity_token, *registry_token; /* as in the options */
+};
+
+/* Whose name is wanted. */
+struct registry_question {
+    const char *host;       /* as in references */
+    const char *registry;   /* it is, or stands for (a mirror) */
+    const char *repository; /* there; "": none */
+    bool again;             /* what was said before was good, and is not any more */
+};
+
 /* Who waits. */
 struct registry_caller {
     /* Asked about ten times a second while waiting: -1 ends the call with that error. */
     int (*check)(void *ctx, struct error *err); /* may be NULL */
     /* A sentence for the log: a try that failed, a registry's Warning. */
     void (*note)(void *ctx, const char *text); /* may be NULL */
+    /*
+     * Who asks?  For a host that does not give this to everybody, and at most once for all
+     * callers, again when what was said has stopped to be good.  1: `out`, in the arena; 0: nobody
+     * is known there; -1 ends the call with that error.  Waits as long as it likes.
+     */
+    int (*who)(void *ctx, const struct registry_question *question, struct arena *arena,
+               struct registry_known *out, struct error *err); /* may be NULL */
     void *ctx;
     /* The daemon's end: set with an error that gantry-fetch has told.  Others are about it, or about
        this machine, and not about the host. */

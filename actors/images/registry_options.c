@@ -71,8 +71,25 @@ static bool is_header_word(const char *text)
     return size > 0;
 }
 
+int registry_known_check(const struct registry_known *user, struct error *err)
+{
+    if (user->username != NULL && strchr(user->username, ':') != NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "a user name holds no colon");
+    if (is_longer(user->username, SECRET_MAX) || is_longer(user->password, SECRET_MAX) ||
+        is_longer(user->identity_token, SECRET_MAX) ||
+        is_longer(user->registry_token, SECRET_MAX))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "user name, password and tokens have at most %u characters each",
+                         SECRET_MAX);
+    if (user->registry_token != NULL && !is_header_word(user->registry_token))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "the registry's token fits no HTTP header");
+    return 0;
+}
+
 int registry_options_check(const struct registry_options *options, struct error *err)
 {
+    struct registry_known user;
+
     if (options->host == NULL || !is_host(options->host))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a registry",
                          options->host != NULL ? options->host : "");
@@ -82,22 +99,38 @@ int registry_options_check(const struct registry_options *options, struct error 
     if (options->repository != NULL && !registry_is_repository(options->repository))
         return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.100s\" is no name of a repository",
                          options->repository);
-    if (options->username != NULL && strchr(options->username, ':') != NULL)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "a user name holds no colon");
-    if (is_longer(options->username, SECRET_MAX) || is_longer(options->password, SECRET_MAX) ||
-        is_longer(options->identity_token, SECRET_MAX) ||
-        is_longer(options->registry_token, SECRET_MAX))
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "user name, password and tokens have at most %u characters each",
-                         SECRET_MAX);
-    if (options->registry_token != NULL && !is_header_word(options->registry_token))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "the registry's token fits no HTTP header");
-    return 0;
+    user = registry_known_of(options);
+    return registry_known_check(&user, err);
 }
 
-bool registry_has_secret(const struct registry_options *options)
+struct registry_known registry_known_of(const struct registry_options *options)
 {
-    return options->username != NULL || options->identity_token != NULL;
+    return (struct registry_known){ options->username, options->password, options->identity_token,
+                                   options->registry_token };
+}
+
+bool registry_known_any(const struct registry_known *user)
+{
+    return user != NULL && (registry_known_has_secret(user) || user->registry_token != NULL);
+}
+
+bool registry_known_has_secret(const struct registry_known *user)
+{
+    return user != NULL && (user->username != NULL || user->identity_token != NULL);
+}
+
+static void text_wipe(const char **text)
+{
+    if (*text != NULL)
+        memory_wipe((char *)(uintptr_t)*text, strlen(*text));
+    *text = NULL;
+}
+
+void registry_known_wipe(struct registry_known *user)
+{
+    text_wipe(&user->password);
+    text_wipe(&user->identity_token);
+    text_wipe(&user->registry_token);
 }
 
 const char *registry_named(const struct registry_options *options)

@@ -13,8 +13,14 @@
 /* INVALID_ARGUMENT: a host or repository that is none, a user name with a colon. */
 int registry_options_check(const struct registry_options *options, struct error *err);
 
-/* There is something that a token service, and it alone, should see. */
-bool registry_has_secret(const struct registry_options *options);
+/* INVALID_ARGUMENT: what nobody can be known by, e.g. a name with a colon. */
+int registry_known_check(const struct registry_known *user, struct error *err);
+void registry_known_wipe(struct registry_known *user); /* where it lies */
+struct registry_known registry_known_of(const struct registry_options *options);
+/* By something at all.  NULL: nobody. */
+bool registry_known_any(const struct registry_known *user);
+/* There is something that a token service, and it alone, should see.  NULL: nobody. */
+bool registry_known_has_secret(const struct registry_known *user);
 
 /* INVALID_ARGUMENT, OUT_OF_RANGE: what is asked for cannot be. */
 int registry_blob_check(const struct registry_blob *blob, struct error *err);

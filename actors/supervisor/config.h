@@ -35,6 +35,7 @@ struct config {
     const char *const *plain_http; /* registry hosts; ends with NULL */
     const char *short_names;       /* "docker.io" or "refuse" */
     const char *const *hosts;      /* folders, several with : between; ends with NULL */
+    uint64_t answer_s;
     const char *verifiers; /* folder; "": none */
     uint64_t verifier_s;
     uint64_t message_size;

@@ -152,6 +152,7 @@ static void configure_services(struct engine *engine)
         .downloads = (unsigned)config->downloads,
         .ranges = (unsigned)config->ranges,
         .unpack_max_bytes = config->layer_size,
+        .answer_s = (unsigned)config->answer_s,
         .verifiers = config->verifiers,
         .verifier_s = (unsigned)config->verifier_s,
     };

@@ -58,6 +58,12 @@ void gantry_ttl(struct gantry *client, uint64_t ms)
     client->ttl_ms = ms;
 }
 
+void gantry_on_question(struct gantry *client, gantry_who *who, void *ctx)
+{
+    client->who = who;
+    client->who_ctx = ctx;
+}
+
 void gantry_on_progress(struct gantry *client, gantry_progress *progress, void *ctx)
 {
     client->progress = progress;

@@ -20,7 +20,7 @@ extern struct client_times client_times;
 struct incoming {
     struct incoming *next;
     enum gantry_kind kind;
-    char name[16]; /* data: the stream */
+    char name[32]; /* data: the stream */
     bool end, has_at;
     uint64_t at;
     zframe_t *body;
@@ -53,6 +53,8 @@ struct gantry {
     uint64_t ttl_ms;
     gantry_progress *progress;
     void *progress_ctx;
+    gantry_who *who;
+    void *who_ctx;
     int interrupt; /* descriptor, -1: none */
     gantry_told *told;
     void *told_ctx;

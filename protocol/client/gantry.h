@@ -66,6 +66,16 @@ typedef void gantry_progress(void *ctx, const struct progress *progress);
 void gantry_on_progress(struct gantry *client, gantry_progress *progress, void *ctx);
 
 /*
+ * Called by gantry_call() when a host wants to know who asks, for requests that say `askable`.
+ * Fills in the zeroed answer; its texts are used before anything else is called.  What takes long
+ * calls gantry_wait() meanwhile, so that the daemon hears from us.  Who opens streams instead reads
+ * and sends data of credentials-NUMBER itself (docs/wire.md).
+ */
+typedef void gantry_who(void *ctx, const struct credentials_question *question,
+                        struct credentials_answer *answer);
+void gantry_on_question(struct gantry *client, gantry_who *who, void *ctx);
+
+/*
  * How a person interrupts: waiting calls watch `fd` (-1: none), and when it is readable
  * ask `told`, which reads from it and says whether to stop.  The first time the request
  * is cancelled and its final answer awaited, the second time the wait is given up;

@@ -180,7 +180,7 @@ void stream_dispatch(struct gantry *client, const struct envelope *envelope, zfr
         queue_message(stream, GANTRY_PROGRESS, envelope, body);
     } else if (strcmp(kind, "credit") == 0) {
         take_credit(stream, *body);
-    } else if (strcmp(kind, "data") == 0 && stream->streams) {
+    } else if (strcmp(kind, "data") == 0 && (stream->streams || stream->client->who != NULL)) {
         if (within_window(stream, zframe_size(*body)))
             queue_message(stream, GANTRY_DATA, envelope, body);
     } else if (strcmp(kind, "item") == 0 && stream->streams) {
@@ -501,6 +501,45 @@ static void tell_progress(struct gantry_stream *stream, struct incoming *incomin
     arena_free(arena);
 }
 
+/* Packed in one piece, of which no copies are left behind. */
+#define ANSWER_ROOM (128u << 10)
+
+static void send_answer(struct gantry_stream *stream, const char *name,
+                        const struct credentials_answer *answer)
+{
+    struct buffer body = { .data = zmalloc(ANSWER_ROOM), .room = ANSWER_ROOM };
+    const struct envelope envelope = { .version = PROTOCOL_VERSION,
+                                       .id = stream->id,
+                                       .kind = "data",
+                                       .stream = name,
+                                       SET(end, true) };
+
+    record_pack(credentials_answer_record(), answer, &body);
+    if (!stream->ended)
+        connection_send(stream->client, &envelope, body.data, body.size);
+    explicit_bzero(body.data, body.size);
+    buffer_free(&body);
+}
+
+/* Credit for the answer came with the question. */
+static void answer_question(struct gantry_stream *stream, const struct incoming *incoming)
+{
+    struct gantry *client = stream->client;
+    struct arena *arena = arena_new();
+    struct credentials_question question;
+    struct credentials_answer answer = { 0 };
+    struct error ignored;
+
+    stream->queued -= zframe_size(incoming->body);
+    if (client->who != NULL && strncmp(incoming->name, "credentials-", 12) == 0 &&
+        record_unpack(credentials_question_record(), RECORD_LENIENT, zframe_data(incoming->body),
+                      zframe_size(incoming->body), &question, arena, &ignored) == 0) {
+        client->who(client->who_ctx, &question, &answer);
+        send_answer(stream, incoming->name, &answer);
+    }
+    arena_free(arena);
+}
+
 static int final_answer(struct gantry_stream *stream, void *out, struct arena *arena,
                         struct error *err)
 {
@@ -516,6 +555,8 @@ static int final_answer(struct gantry_stream *stream, void *out, struct arena *a
             result = decode(stream, incoming, out, arena, err);
         if (incoming->kind == GANTRY_PROGRESS)
             tell_progress(stream, incoming);
+        if (incoming->kind == GANTRY_DATA)
+            answer_question(stream, incoming);
         if (incoming->kind == GANTRY_REPLY) {
             incoming_free(&incoming);
             return result;

@@ -10,9 +10,7 @@ wait_until "the odd registry listens" grep -q . "$work/ports"
 read -r home other <"$work/ports"
 daemon_start --log-level debug
 gantry login --username user --password-stdin 127.0.0.1:$home <<<open-sesame 2>/dev/null && fail "/v2/ is not there" || true
-mkdir -p "$HOME/.docker"
-jq -n --arg host "127.0.0.1:$home" --arg auth "$(printf user:open-sesame | base64)" \
-    '{auths: {($host): {auth: $auth}}}' >"$HOME/.docker/config.json"
+as_user() { "$@" --username user --password-stdin <<<open-sesame; }
 
 # the password in a place where it should not be; and nothing at all but a question for a token elsewhere
 no_leak() {
@@ -22,7 +20,7 @@ no_leak() {
 
 pulled() { # REPOSITORY, then what was asked of token services
     : >"$work/asked"
-    run_for 0 gantry pull "127.0.0.1:$home/$1"
+    run_for 0 as_user gantry pull "127.0.0.1:$home/$1"
     run_for 0 gantry rmi "127.0.0.1:$home/$1"
     is "$1: whom it asked" "$2" "$(grep /token/ "$work/asked" || true)"
     no_leak "$1"
@@ -31,7 +29,7 @@ pulled() { # REPOSITORY, then what was asked of token services
 
 refused() { # REPOSITORY CODE WORDS
     : >"$work/asked"
-    run_for 1 gantry --debug pull "127.0.0.1:$home/$1"
+    run_for 1 as_user gantry --debug pull "127.0.0.1:$home/$1"
     no_leak "$1"
     has "$1" "$3" "$errors"
     has "$1: the registry is named" "127.0.0.1:$home" "$errors"

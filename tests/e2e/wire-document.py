@@ -13,7 +13,7 @@ import msgpack
 
 document = pathlib.Path(sys.argv[1]).read_text()
 blocks = re.findall(r"^```hex \w+ (\{[^\n]*\})\n(.*?)^```$", document, re.M | re.S)
-assert len(blocks) == 4, f"{len(blocks)} hex blocks found"
+assert len(blocks) == 5, f"{len(blocks)} hex blocks found"
 for said, digits in blocks:
     data = bytes.fromhex(digits)
     assert msgpack.unpackb(data) == json.loads(said), f"{said} is not what {digits} says"

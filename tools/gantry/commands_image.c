@@ -6,73 +6,24 @@
 #include "platform/platform.h"
 #include "protocol/json.h"
 #include "protocol/oci/name.h"
+#include "tools/gantry/at_registry.h"
 #include "tools/gantry/command.h"
-#include "tools/gantry/credentials.h"
 #include "tools/gantry/filters.h"
-#include "tools/gantry/mirrors.h"
-#include "tools/gantry/password.h"
-#include "tools/gantry/progress.h"
 #include "tools/gantry/pull.h"
 #include "tools/gantry/text.h"
 
 /* ---- pull --------------------------------------------------------------- */
 
-/* What the user is known by at this registry goes along, unless somebody is named. */
-static int with_credentials(const struct images_pull_request *request, struct arena *arena,
-                            struct images_pull_request *out, struct credentials *known,
-                            struct error *err)
-{
-    struct reference reference;
-    struct error ignored;
-
-    *out = *request;
-    if (request->username != NULL)
-        return 0;
-    if (reference_parse(request->reference, &reference, &ignored) < 0)
-        return 0; /* the daemon says what is wrong with it */
-    if (credentials_find(reference.host, reference.repository, arena, known, err) < 0)
-        return -1;
-    out->username = known->username;
-    out->password = known->password;
-    out->identity_token = known->identity_token;
-    out->registry_token = known->registry_token;
-    return 0;
-}
-
-/* Who was refused under a name should know which, and where it stands. */
-static void say_whose(const struct credentials *known, struct error *err)
-{
-    if (err->code == ERROR_UNAUTHENTICATED)
-        error_hint(err, "asked as %.30s, which is kept in %.60s; gantry login changes it",
-                   known->username != NULL ? known->username : "the owner of a token",
-                   known->source);
-}
-
 int pull_image(struct cli *cli, const struct images_pull_request *request, bool quiet,
                struct images_pull_reply *reply, struct error *err)
 {
-    struct credentials known = { 0 };
-    struct mirrors mirrors;
-    struct images_pull_request want;
-    struct progress_view *view;
-    int result;
+    const struct at_registry who = { request->username, request->password };
+    struct images_pull_request want = *request;
 
-    if (cli_connect(cli, err) < 0 || with_credentials(request, cli->arena, &want, &known, err) < 0 ||
-        mirrors_find(cli, want.reference, &mirrors, err) < 0)
-        return -1;
-    want.mirrors = mirrors.known;
-    view = progress_new(stderr, progress_style(quiet), getenv("NO_COLOR") == NULL);
-    if (view == NULL)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
-    gantry_on_progress(cli->client, progress_told, view);
-    result = cli_call(cli, &op_images_pull, &want, reply, err);
-    if (result < 0 && known.source != NULL)
-        say_whose(&known, err);
-    credentials_wipe(&known);
-    mirrors_wipe(&mirrors);
-    gantry_on_progress(cli->client, NULL, NULL);
-    progress_end(&view, clock_monotonic());
-    return result;
+    want.askable = want.has_askable = true;
+    return cli_connect(cli, err) < 0
+               ? -1
+               : at_registry_call(cli, &who, quiet, &op_images_pull, &want, reply, err);
 }
 
 /* Is it here, for this platform? */
@@ -127,16 +78,16 @@ int command_pull(struct cli *cli, const struct args *args, struct error *err)
 {
     bool quiet = args_flag(args, "quiet");
     struct images_pull_request want = { .reference = args->operands.items[0],
-                                        .platform = args_text(args, "platform"),
-                                        .username = args_text(args, "username") };
+                                        .platform = args_text(args, "platform") };
     struct images_pull_reply reply;
+    struct at_registry who;
 
     want.no_unpack = want.has_no_unpack = args_flag(args, "no-unpack");
     want.all_platforms = want.has_all_platforms = args_flag(args, "all-platforms");
-    if (want.username != NULL && cli_connect(cli, err) < 0)
-        return -1; /* first: it may begin this program anew, and the input is read once */
-    if (password_given(args, want.username, &want.password, cli->arena, err) < 0)
+    if (at_registry_who(cli, args, &who, err) < 0)
         return -1;
+    want.username = who.username;
+    want.password = who.password;
     if (pull_image(cli, &want, quiet, &reply, err) < 0)
         return -1;
     if (cli->json) {

@@ -46,41 +46,22 @@ static void print_reply(struct cli *cli, const struct images_push_reply *reply, 
     }
 }
 
-/* Where to: as the operand says, else as the image is called.  Known here before the daemon is
-   asked, since credentials must be those of that very registry. */
-static int push_reference(struct cli *cli, const struct args *args, const char **reference,
-                          struct error *err)
-{
-    const struct images_get_request want = { .name = args->operands.items[0] };
-    struct image_info image;
-
-    if (args->operands.count > 1) {
-        *reference = args->operands.items[1];
-        return 0;
-    }
-    if (cli_connect(cli, err) < 0 || cli_call(cli, &op_images_get, &want, &image, err) < 0)
-        return -1;
-    *reference = image.name;
-    return 0;
-}
-
 int command_push(struct cli *cli, const struct args *args, struct error *err)
 {
     bool quiet = args_flag(args, "quiet");
     struct images_push_request want = { .name = args->operands.items[0],
-                                        .platform = args_text(args, "platform") };
+                                        .platform = args_text(args, "platform"),
+                                        SET(askable, true) };
     struct images_push_reply reply;
     struct at_registry who;
 
     want.all_platforms = want.has_all_platforms = args_flag(args, "all-platforms");
-    if (push_reference(cli, args, &want.reference, err) < 0 ||
-        at_registry_who(cli, args, want.reference, &who, err) < 0)
+    if (args->operands.count > 1)
+        want.reference = args->operands.items[1];
+    if (at_registry_who(cli, args, &who, err) < 0)
         return -1;
     want.username = who.username;
     want.password = who.password;
-    want.identity_token = who.identity_token;
-    want.registry_token = who.registry_token;
-    want.mirrors = who.mirrors.known;
     if (at_registry_call(cli, &who, quiet, &op_images_push, &want, &reply, err) < 0)
         return -1;
     print_reply(cli, &reply, quiet);
@@ -92,27 +73,17 @@ int command_copy(struct cli *cli, const struct args *args, struct error *err)
     bool quiet = args_flag(args, "quiet");
     struct images_copy_request want = { .source = args->operands.items[0],
                                         .reference = args->operands.items[1],
-                                        .platform = args_text(args, "platform") };
+                                        .platform = args_text(args, "platform"),
+                                        SET(askable, true) };
     struct images_push_reply reply;
-    struct at_registry who, from;
-    int result;
+    struct at_registry who; /* at the other one */
 
-    if (at_registry_who(cli, args, want.reference, &who, err) < 0 ||
-        at_registry_known(cli, want.source, &from, err) < 0)
+    if (at_registry_who(cli, args, &who, err) < 0)
         return -1;
     want.username = who.username;
     want.password = who.password;
-    want.identity_token = who.identity_token;
-    want.registry_token = who.registry_token;
-    want.mirrors = who.mirrors.known;
-    want.source_username = from.username;
-    want.source_password = from.password;
-    want.source_identity_token = from.identity_token;
-    want.source_registry_token = from.registry_token;
-    want.source_mirrors = from.mirrors.known;
-    result = at_registry_call(cli, &who, quiet, &op_images_copy, &want, &reply, err);
-    at_registry_wipe(&from);
-    if (result == 0)
-        print_reply(cli, &reply, quiet);
-    return result;
+    if (at_registry_call(cli, &who, quiet, &op_images_copy, &want, &reply, err) < 0)
+        return -1;
+    print_reply(cli, &reply, quiet);
+    return 0;
 }

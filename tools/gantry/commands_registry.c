@@ -11,16 +11,14 @@ static int ask(struct cli *cli, const struct args *args, const struct op *op, co
                void *reply, struct error *err)
 {
     struct images_ask_request want = { .reference = args->operands.items[0],
-                                       .artifact_type = type };
+                                       .artifact_type = type,
+                                       SET(askable, true) };
     struct at_registry who;
 
-    if (at_registry_who(cli, args, want.reference, &who, err) < 0)
+    if (at_registry_who(cli, args, &who, err) < 0)
         return -1;
     want.username = who.username;
     want.password = who.password;
-    want.identity_token = who.identity_token;
-    want.registry_token = who.registry_token;
-    want.mirrors = who.mirrors.known;
     return at_registry_call(cli, &who, true, op, &want, reply, err);
 }
 

@@ -341,9 +341,9 @@ const struct command commands[] = {
       .more = "REGISTRY is host or host:port; Docker Hub when absent. They are kept where docker keeps them: by the "
               "credential helper that ~/.docker/config.json names (credHelpers, credsStore), else in that file, which "
               "only you can read; DOCKER_CONFIG is another folder. A registry's token service may give a token "
-              "that is kept instead of the password. pull, push, run and create send along what is kept there, or what "
-              "docker, podman and skopeo have kept (REGISTRY_AUTH_FILE, containers/auth.json); the daemon keeps "
-              "nothing of it. Where neither name nor password is given, what is kept already is verified." },
+              "that is kept instead of the password. pull, push, run and create look up what is kept there, or what "
+              "docker, podman and skopeo have kept (REGISTRY_AUTH_FILE, containers/auth.json), when a registry does "
+              "not give to everybody what is wanted; the daemon keeps nothing of it. Where neither name nor password is given, what is kept already is verified." },
     { .name = "logout", .operands = "[REGISTRY]", .most = 1, .complete = COMPLETE_REGISTRIES,
       .run = command_logout,
       .doc = "Forget the name and password that login has kept" },

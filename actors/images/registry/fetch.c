@@ -71,6 +71,20 @@ static int answer_challenge(struct line *line, const char *url, struct auth_requ
     return result == AUTH_OK ? 0 : -1;
 }
 
+/*
+ * What everybody gets is not enough here, and more may be known of the user.  401 and 403 say so;
+ * some registries hide what is not for everybody behind a 404; and known users may ask more often
+ * (429).
+ */
+static bool is_for_somebody(const struct fetch *fetch, const struct credential *credential,
+                            int status)
+{
+    if (credential == NULL || credential_is_users(credential))
+        return false;
+    return status == 401 || status == 403 || status == 429 ||
+           (status == 404 && fetch->kind != NULL && strcmp(fetch->kind, "manifests") == 0);
+}
+
 static struct errand errand_of(const struct registry *registry, const struct fetch *fetch,
                                const struct credential *credential, const struct http_request *get)
 {
@@ -155,7 +169,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
     address(registry, fetch, url);
     scopes_of(registry, fetch, scopes);
     get.url = fetch->place != NULL ? fetch->place->url : blob_url != NULL ? blob_url : url;
-    for (bool challenged = false;; challenged = true) {
+    for (bool challenged = false;;) {
         const struct credential *credential =
             elsewhere ? NULL : auth_current(&registry->auth, scopes);
         struct errand errand;
@@ -167,8 +181,9 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
                                         .offline = fetch->offline };
         enum http_fate fate;
         bool at_home;
+        int asked;
 
-        credential_use(credential, &registry->options, &get);
+        credential_use(credential, &get);
         errand = errand_of(registry, fetch, credential, &get);
         fate = http_follow(line->http, &get, &at_home, caller, err);
         at_home = at_home && !elsewhere;
@@ -181,11 +196,23 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
             return unanswered(registry, &errand, answer, fate, may_pass, err);
         atomic_store(&registry->answered, true);
         tell_warning(registry, answer, caller);
-        if (answer->status >= 200 && answer->status < 300)
+        if (answer->status >= 200 && answer->status < 300) {
+            credential_was_good(credential);
             return 0;
+        }
+        if (at_home && (challenged || answer->status != 401) &&
+            is_for_somebody(fetch, credential, answer->status)) {
+            asked = auth_ask(&registry->auth, line->http, &request, caller, err);
+            if (asked < 0)
+                return -1;
+            challenged = challenged && asked == 0;
+            if (asked > 0 && answer->status != 401)
+                continue;
+        }
         if (answer->status == 401 && at_home && !challenged) {
             if (answer_challenge(line, get.url, &request, caller, may_pass, err) < 0)
                 return -1;
+            challenged = true;
             continue;
         }
         *may_pass = is_passing(answer->status);

@@ -104,7 +104,7 @@ int registry_open(struct registry **registry, const struct registry_options *opt
     self->options = *options;
     set_defaults(&self->options);
     snprintf(self->host, sizeof(self->host), "%s", registry_host_of(options->host));
-    if (copy_strings(&self->options, err) < 0) {
+    if (copy_strings(&self->options, err) < 0 || auth_open(&self->auth, options, err) < 0) {
         registry_close(&self);
         return -1;
     }

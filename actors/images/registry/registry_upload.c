@@ -335,6 +335,16 @@ static void tell_note(void *ctx, const char *text)
         caller->note(caller->ctx, text);
 }
 
+static int tell_who(void *ctx, const struct registry_question *question, struct arena *arena,
+                    struct registry_known *out, struct error *err)
+{
+    const struct registry_caller *caller = ((struct telling *)ctx)->caller;
+
+    return caller != NULL && caller->who != NULL
+               ? caller->who(caller->ctx, question, arena, out, err)
+               : 0;
+}
+
 /* Nobody will go on with it: the registry need not keep it.  What it says to that means nothing. */
 static void abandon(struct sending *sending)
 {
@@ -416,6 +426,7 @@ int registry_upload(struct registry *registry, const struct registry_caller *cal
     struct telling telling = { .caller = caller };
     const struct registry_caller teller = { .check = tell_and_check,
                                             .note = tell_note,
+                                            .who = tell_who,
                                             .ctx = &telling };
     char what[700];
     CLEANUP(sending_drop)

@@ -126,18 +126,62 @@ static void note(void *ctx, const char *text)
     channel_send(request->channel, &packet, -1, &ignored);
 }
 
-static void say_end(struct request *request, const struct fetch_end *end)
+static int say(struct request *request, enum fetch_packet kind, const void *record,
+               struct error *err)
 {
     CLEANUP(fetch_buffer_free) struct buffer buffer = { 0 };
     struct channel_packet packet = { 0 };
-    struct error ignored;
 
     fetch_buffer_open(&buffer);
-    if (flush(request, &ignored) < 0 || fetch_packet_add(FETCH_END, end, &buffer, &ignored) < 0)
-        return;
+    if (flush(request, err) < 0 || fetch_packet_add(kind, record, &buffer, err) < 0)
+        return -1;
     packet.head = buffer.data;
     packet.head_size = buffer.size;
-    channel_send(request->channel, &packet, -1, &ignored);
+    return channel_send(request->channel, &packet, -1, err);
+}
+
+static void say_end(struct request *request, const struct fetch_end *end)
+{
+    struct error ignored;
+
+    say(request, FETCH_END, end, &ignored);
+}
+
+/* Its user's name; who waits for us does not wait for this alone, so it may take its time. */
+static int hear_user(struct request *request, char *packet, struct arena *arena,
+                     struct fetch_user *user, struct error *err)
+{
+    struct channel_heard heard;
+
+    if (channel_receive(request->channel, packet, FETCH_PACKET_MAX, false, -1, &heard, err) < 0)
+        return -1;
+    if (heard.news != CHANNEL_PACKET)
+        return error_set(err, ERROR_CANCELLED, "nobody waits any more");
+    return fetch_packet_read(FETCH_USER, packet, heard.size, user, arena, err);
+}
+
+static int who(void *ctx, const struct registry_question *question, struct arena *arena,
+               struct registry_known *out, struct error *err)
+{
+    struct request *request = ctx;
+    const struct fetch_want want = { SET(again, question->again) };
+    char *packet = malloc(FETCH_PACKET_MAX);
+    struct fetch_user user = { 0 };
+    int result;
+
+    if (packet == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for credentials");
+    result = say(request, FETCH_WANT, &want, err) < 0 ||
+                     hear_user(request, packet, arena, &user, err) < 0
+                 ? -1
+                 : 1;
+    memory_wipe(packet, FETCH_PACKET_MAX);
+    free(packet);
+    *out = (struct registry_known){ .username = user.username,
+                                   .password = user.password,
+                                   .identity_token = user.identity_token,
+                                   .registry_token = user.registry_token };
+    return result;
 }
 
 static void say_error(struct request *request, const struct error *why)
@@ -296,7 +340,7 @@ static int answer(struct request *request, struct error *err)
         { "upload", answer_upload },     { "put", answer_put },   { "list", answer_list },
         { "delete", answer_delete },
     };
-    const struct registry_caller caller = { .check = check, .note = note, .ctx = request };
+    const struct registry_caller caller = { .check = check, .note = note, .who = who, .ctx = request };
 
     if (request->service->registry == NULL) {
         *err = request->service->refused;
@@ -335,6 +379,7 @@ static void open_registry(struct service *service, const struct fetch_open *open
         .identity_token = open->identity_token,
         .registry_token = open->registry_token,
         .blob_url = open->blob_url,
+        .askable = open->askable,
         .ca_file = open->ca_file,
         .client_cert = open->client_cert,
         .client_key = open->client_key,

@@ -116,7 +116,7 @@ int token_place(struct token_place *place, const struct auth_request *request,
         curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK ||
         strlen(text) >= sizeof(place->realm) || !scopes_of(request, challenge, place->scopes))
         return nowhere(request, err);
-    if (registry_has_secret(request->options) && !may_know(url, request->options))
+    if (registry_known_has_secret(request->who) && !may_know(url, request->options))
         return not_in_clear(request, text, err);
     snprintf(place->realm, sizeof(place->realm), "%s", text);
     snprintf(place->service, sizeof(place->service), "%s", challenge->service);
@@ -163,15 +163,15 @@ static enum auth_result refused(const struct asking *asking, struct error *err)
     struct errand errand = *asking->request->errand;
 
     errand.had_credentials = true; /* a refusal here may also mean: no such repository */
-    errand.had_username = registry_has_secret(asking->request->options);
+    errand.had_username = registry_known_has_secret(asking->request->who);
     errand.by_token = false;
     registry_refused(&errand, answer, err);
     if (answer->status == 400) /* what OAuth 2 says of a wrong password (RFC 6749, 5.2) */
         err->code = ERROR_UNAUTHENTICATED;
-    return answer->status == 408 || answer->status == 429 ||
-                   (answer->status >= 500 && answer->status != 501)
-               ? AUTH_LATER
-               : AUTH_REFUSED;
+    if (answer->status == 408 || answer->status == 429 ||
+        (answer->status >= 500 && answer->status != 501))
+        return AUTH_LATER;
+    return answer->status >= 400 && answer->status <= 499 ? AUTH_WHO : AUTH_REFUSED;
 }
 
 static enum auth_result use_answer(struct asking *asking, struct token *token, struct error *err)
@@ -207,15 +207,15 @@ static enum auth_result unanswered(const struct asking *asking, enum http_fate f
 
 static void form_fill(struct form *form, const struct asking *asking)
 {
-    const struct registry_options *options = asking->request->options;
-    bool by_token = options->identity_token != NULL;
+    const struct registry_known *who = asking->request->who;
+    bool by_token = who->identity_token != NULL;
 
     form_add(form, "grant_type", by_token ? "refresh_token" : "password");
     if (by_token) {
-        form_add(form, "refresh_token", options->identity_token);
+        form_add(form, "refresh_token", who->identity_token);
     } else {
-        form_add(form, "username", options->username);
-        form_add(form, "password", options->password != NULL ? options->password : "");
+        form_add(form, "username", who->username);
+        form_add(form, "password", who->password != NULL ? who->password : "");
     }
     form_add(form, "client_id", CLIENT_ID);
     form_add(form, "service", asking->place->service);
@@ -317,7 +317,8 @@ static enum auth_result strayed(const struct asking *asking, struct error *err)
 
 static enum auth_result get_token(struct asking *asking, struct token *token, struct error *err)
 {
-    const struct registry_options *options = asking->request->options;
+    const struct registry_known *who = asking->request->who;
+    bool has_name = who != NULL && who->username != NULL;
     CLEANUP(curl_text_drop) char *url = token_url(asking);
     struct http_request get = {
         .url = url, .begin = on_begin, .data = on_data, .ctx = asking->text
@@ -329,14 +330,14 @@ static enum auth_result get_token(struct asking *asking, struct token *token, st
         nowhere(asking->request, err);
         return AUTH_REFUSED;
     }
-    if (options->username != NULL) {
-        get.username = options->username;
-        get.password = options->password != NULL ? options->password : "";
+    if (has_name) {
+        get.username = who->username;
+        get.password = who->password != NULL ? who->password : "";
     }
     fate = http_follow(asking->http, &get, &at_home, asking->caller, err);
     if (fate != HTTP_ANSWERED)
         return unanswered(asking, fate, err);
-    if (!at_home && options->username != NULL)
+    if (!at_home && has_name)
         return strayed(asking, err);
     return use_answer(asking, token, err);
 }
@@ -356,10 +357,10 @@ enum auth_result token_fetch(struct token *token, struct http *http,
         error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a token");
         return AUTH_REFUSED;
     }
-    if (!registry_has_secret(request->options))
+    if (!registry_known_has_secret(request->who))
         return get_token(&asking, token, err);
     result = post_token(&asking, token, &no_post, err);
-    if (result == AUTH_OK || !no_post || request->options->username == NULL)
+    if (result == AUTH_OK || !no_post || request->who->username == NULL)
         return result;
     *err = (struct error){ 0 };
     return get_token(&asking, token, err);

@@ -24,6 +24,8 @@ OP(stream, "asker.stream", nothing, content_read_reply)
 OP(much, "asker.much", nothing, content_read_reply)
 OP(quick, "asker.quick", nothing, nothing)
 OP(behind, "asker.behind", nothing, content_read_reply)
+OP(question, "asker.question", content_stat_request, content_info)
+OP(questions, "asker.questions", nothing, content_read_reply)
 OP(answer, "answerer.answer", content_stat_request, content_info)
 OP(refuse, "answerer.refuse", nothing, nothing)
 OP(keep, "answerer.keep", nothing, nothing)
@@ -257,6 +259,64 @@ static int much_job(struct job *job, const void *in, void *out, struct error *er
     return 0;
 }
 
+#define PATIENCE_MS 200 /* of the one that asks for "late" */
+
+/* Its digest is what is asked; what is answered comes back in its place. */
+static int question_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    const struct content_stat_request *want = in;
+    const struct bin bytes = { want->digest, strlen(want->digest) };
+    struct content_info *info = out;
+    struct chunk *chunk =
+        job_ask(job, "who", &bytes, 100, streq(want->digest, "late") ? PATIENCE_MS : 60000, err);
+
+    if (chunk == NULL)
+        return -1;
+    info->digest = arena_printf(job_arena(job), "%.*s", (int)chunk->size, (const char *)chunk->bytes);
+    chunk_free(&chunk);
+    return 0;
+}
+
+struct asking_kid {
+    char number[8];
+    bool is_parent;
+    bool right;
+};
+
+/* Right, if the answer is the question and an exclamation mark. */
+static int asking_kid_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    struct asking_kid *kid = (void *)(uintptr_t)in;
+    const struct bin bytes = { kid->number, strlen(kid->number) };
+    struct asking_kid own[2] = { { "10", false, false }, { "11", false, false } };
+    struct chunk *chunk;
+
+    (void)out;
+    if (kid->is_parent && job_each(job, asking_kid_job, own, 2, sizeof(*own), 2, err) < 0)
+        return -1;
+    chunk = job_ask(job, "who", &bytes, 100, 60000, err);
+    if (chunk == NULL)
+        return -1;
+    kid->right = chunk->size == bytes.size + 1 && memcmp(chunk->bytes, kid->number, bytes.size) == 0;
+    kid->right = kid->right && (!kid->is_parent || (own[0].right && own[1].right));
+    chunk_free(&chunk);
+    return 0;
+}
+
+static int questions_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    struct asking_kid kids[4] = { { "1", false, false }, { "2", true, false }, { "3", false, false },
+                                  { "4", false, false } };
+    struct content_read_reply *reply = out;
+
+    (void)in;
+    if (job_each(job, asking_kid_job, kids, 4, sizeof(*kids), 3, err) < 0)
+        return -1;
+    for (size_t i = 0; i < 4; i++)
+        reply->size += kids[i].right;
+    return 0;
+}
+
 static int quick_job(struct job *job, const void *in, void *out, struct error *err)
 {
     (void)job, (void)in, (void)out, (void)err;
@@ -310,6 +370,8 @@ RUNS(report)
 RUNS(stream)
 RUNS(much)
 RUNS(quick)
+RUNS(question)
+RUNS(questions)
 
 static const struct route asks[] = {
     { &op_ask, on_ask },       { &op_ask_keep, on_ask_keep },
@@ -317,6 +379,7 @@ static const struct route asks[] = {
     { &op_heed, on_heed },     { &op_report, on_report },
     { &op_stream, on_stream }, { &op_quick, on_quick },
     { &op_behind, on_behind }, { &op_much, on_much },
+    { &op_question, on_question }, { &op_questions, on_questions },
     { 0 },
 };
 static const struct route answers[] = {
@@ -488,6 +551,97 @@ static void streams_go_both_ways_as_far_as_credit_goes(void **state)
     assert_int_equal(((struct content_read_reply *)answer.body)->size, 6);
 }
 
+/* ---- questions ------------------------------------------------------------------------------ */
+
+/* The next question; false: what came is the final answer. */
+static bool hear_question(const struct op *op, char stream[32])
+{
+    do
+        assert_true(peer_receive(&peer, op, &answer));
+    while (streq(answer.envelope.kind, "credit"));
+    if (!streq(answer.envelope.kind, "data"))
+        return false;
+    assert_true(answer.envelope.end);
+    assert_int_equal(strncmp(answer.envelope.stream, "who-", 4), 0);
+    snprintf(stream, 32, "%s", answer.envelope.stream);
+    return true;
+}
+
+static void a_question_is_answered_over_its_own_stream(void **state)
+{
+    const struct content_stat_request want = { .digest = "where" };
+    char stream[32];
+    uint64_t id;
+
+    (void)state;
+    id = peer_send(&peer, &op_question, &want);
+    assert_true(peer_receive(&peer, &op_question, &answer));
+    assert_string_equal(answer.envelope.kind, "credit"); /* first, so that it may be answered */
+    assert_int_equal(((const struct credit *)answer.body)->count, 100);
+    assert_true(hear_question(&op_question, stream));
+    assert_memory_equal(answer.bytes, "where", 5);
+    peer_data(&peer, id, "who-0", "of nobody", true);
+    peer_data(&peer, id, "stdin", "what is that?", false);
+    peer_data(&peer, id, stream, "here", true);
+    assert_int_equal(peer_finish(&peer, &op_question, &answer), ERROR_NONE);
+    assert_string_equal(((const struct content_info *)answer.body)->digest, "here");
+}
+
+struct open_question {
+    char stream[32], text[16];
+};
+
+static struct open_question hear_one(void)
+{
+    struct open_question question = { "", "" };
+
+    assert_true(hear_question(&op_questions, question.stream));
+    snprintf(question.text, sizeof(question.text), "%.*s!", (int)answer.size,
+             (const char *)answer.bytes);
+    return question;
+}
+
+static void answers_find_the_child_that_asked(void **state)
+{
+    struct open_question open[4], last;
+    uint64_t id;
+
+    (void)state;
+    id = peer_send(&peer, &op_questions, &nothing);
+    for (size_t i = 0; i < 4; i++) /* two children, and two of a third's */
+        open[i] = hear_one();
+    for (size_t i = 4; i-- > 0;) /* not in the order of the questions */
+        peer_data(&peer, id, open[i].stream, open[i].text, true);
+    for (size_t i = 0; i < 2; i++) {
+        last = hear_one();
+        peer_data(&peer, id, last.stream, last.text, true);
+    }
+    assert_int_equal(peer_finish(&peer, &op_questions, &answer), ERROR_NONE);
+    assert_int_equal(((struct content_read_reply *)answer.body)->size, 4);
+}
+
+static void who_does_not_answer_is_not_waited_for_for_ever(void **state)
+{
+    const struct content_stat_request want = { .digest = "late" };
+
+    (void)state;
+    assert_int_equal(peer_ask(&peer, &op_question, &want, &answer), ERROR_DEADLINE_EXCEEDED);
+    assert_non_null(strstr(answer.message, "no answer within 200 ms"));
+}
+
+static void who_asks_can_be_cancelled(void **state)
+{
+    char stream[32];
+    uint64_t id;
+
+    (void)state;
+    id = peer_send(&peer, &op_questions, &nothing);
+    assert_true(hear_question(&op_questions, stream));
+    peer_cancel(&peer, id);
+    peer_data(&peer, id, stream, "too late", true);
+    assert_int_equal(peer_finish(&peer, &op_questions, &answer), ERROR_CANCELLED);
+}
+
 static void expect_buffer(int number)
 {
     assert_true(peer_receive(&peer, &op_much, &answer));
@@ -561,6 +715,10 @@ int main(void)
         T(a_parent_heeds_what_its_children_make_and_can_end_them),
         T(progress_is_thinned_but_its_end_is_told),
         T(streams_go_both_ways_as_far_as_credit_goes),
+        T(a_question_is_answered_over_its_own_stream),
+        T(answers_find_the_child_that_asked),
+        T(who_does_not_answer_is_not_waited_for_for_ever),
+        T(who_asks_can_be_cancelled),
         T(large_messages_go_from_buffers_that_are_used_again),
         T(buffers_outlive_their_job),
         T(what_comes_too_late_is_dropped),

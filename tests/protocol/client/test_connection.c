@@ -306,6 +306,90 @@ static void a_call_does_not_outlive_its_time(void **state)
     gantry_stream_close(&stream);
 }
 
+/* ---- being asked ---------------------------------------------------------- */
+
+static void ask_who(struct peer *peer, uint64_t id, const char *stream, const char *host)
+{
+    const struct credentials_question question = { .host = host, .registry = "docker.io" };
+    struct buffer body = { 0 };
+
+    record_pack(credentials_question_record(), &question, &body);
+    send_envelope(peer, (struct envelope){ .id = id, .kind = "data", .stream = stream, SET(end, true) },
+                  body.data, body.size);
+    buffer_free(&body);
+}
+
+/* The version is what was answered. */
+static void ask_twice(struct peer *peer)
+{
+    struct credentials_answer said;
+    struct error err = { 0 };
+    char text[200] = "";
+    uint64_t id;
+
+    take(peer, "request");
+    id = peer->envelope.id;
+    ask_who(peer, id, "credentials-1234567890", "a.lan");
+    ask_who(peer, id, "credentials-2", "b.lan");
+    for (int i = 0; i < 2; i++) {
+        size_t used = strlen(text);
+
+        take(peer, "data");
+        if (peer->envelope.id != id || !peer->envelope.end ||
+            record_unpack(credentials_answer_record(), RECORD_STRICT, zframe_data(peer->body),
+                          zframe_size(peer->body), &said, peer->arena, &err) < 0)
+            abort();
+        snprintf(text + used, sizeof(text) - used, "%s %s;", peer->envelope.stream,
+                 said.username != NULL ? said.username : "nobody");
+    }
+    answer_version(peer, text);
+}
+
+static void know_one(void *ctx, const struct credentials_question *question,
+                     struct credentials_answer *out)
+{
+    atomic_fetch_add((atomic_int *)ctx, 1);
+    if (strcmp(question->host, "a.lan") == 0)
+        out->username = "me";
+}
+
+static void a_call_answers_what_it_is_asked(void **state)
+{
+    struct stage *stage = *state;
+    struct daemon_version_reply reply;
+    atomic_int asked = 0;
+
+    connect_to(stage, ask_twice);
+    gantry_on_question(stage->client, know_one, &asked);
+    assert_int_equal(ask_version(stage, &reply), 0);
+    assert_string_equal(reply.version, "credentials-1234567890 me;credentials-2 nobody;");
+    assert_int_equal(asked, 2);
+}
+
+static void ask_in_vain(struct peer *peer)
+{
+    uint64_t id;
+
+    take(peer, "request");
+    id = peer->envelope.id;
+    ask_who(peer, id, "stdout", "a.lan");
+    send_envelope(peer,
+                  (struct envelope){ .id = id, .kind = "data", .stream = "credentials-1" }, "x", 1);
+    answer_version(peer, "1");
+}
+
+static void what_is_no_question_is_passed_over(void **state)
+{
+    struct stage *stage = *state;
+    struct daemon_version_reply reply;
+    atomic_int asked = 0;
+
+    connect_to(stage, ask_in_vain);
+    gantry_on_question(stage->client, know_one, &asked);
+    assert_int_equal(ask_version(stage, &reply), 0);
+    assert_int_equal(asked, 0);
+}
+
 /* ---- interrupting ------------------------------------------------------- */
 
 static void answer_after_cancel(struct peer *peer)
@@ -374,6 +458,8 @@ int main(void)
         T(what_is_no_message_ends_the_call),
         T(a_reply_without_its_fields_fails_and_others_go_on),
         T(a_call_does_not_outlive_its_time),
+        T(a_call_answers_what_it_is_asked),
+        T(what_is_no_question_is_passed_over),
         T(an_interrupt_cancels_and_waits_for_the_final_answer),
         T(a_second_interrupt_gives_up),
     };
