@@ -92,6 +92,8 @@ struct holder {
     char command[200];
 };
 int lock_take(const char *path, int *lock, struct holder *holder, struct error *err);
+/* The same, waiting so long for who has it. */
+int lock_wait(const char *path, int wait_ms, int *lock, struct holder *holder, struct error *err);
 void lock_drop(int *lock);
 
 /* Gives a socket file its mode and group (name; no such group: root only, no error). */

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
@@ -517,6 +518,19 @@ int lock_take(const char *path, int *lock, struct holder *holder, struct error *
         error_sys(err, errno, "write lock %s", path);
         file_close(lock);
         return -1;
+    }
+    return 0;
+}
+
+int lock_wait(const char *path, int wait_ms, int *lock, struct holder *holder, struct error *err)
+{
+    const struct timespec turn = { .tv_nsec = 5000000 };
+    int64_t until = clock_monotonic() + wait_ms * INT64_C(1000000);
+
+    while (lock_take(path, lock, holder, err) < 0) {
+        if (err->code != ERROR_FAILED_PRECONDITION || clock_monotonic() >= until)
+            return -1;
+        nanosleep(&turn, NULL);
     }
     return 0;
 }

@@ -193,6 +193,28 @@ registry_start "$work/registry"
 run_for 0 with_password whatever
 has "it is said" "did not ask who you are: nothing was verified" "$errors"
 
+step "many logins at once, to as many registries: none is lost"
+rm -f "$config"
+hosts=()
+for n in 1 2 3 4 5 6; do
+    registry_start "$work/one$n" "$(registry_auth_basic "$work/one$n")"
+    registry_pid= # the script's end finds it by its folder
+    hosts+=("$registry")
+done
+for turn in 1 2 3; do
+    pids=()
+    for host in "${hosts[@]}"; do
+        gantry login --username user --password-stdin "$host" <<<secret >"$work/.login-$host" 2>&1 &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait $pid || fail "$(cat "$work"/.login-*)"; done
+    is "all are kept" "$(printf '%s\n' "${hosts[@]}" | sort)" "$(jq -r '.auths | keys[]' "$config" | sort)"
+    pids=()
+    for host in "${hosts[@]:1}"; do gantry logout "$host" >"$work/.logout-$host" 2>&1 & pids+=($!); done
+    for pid in "${pids[@]}"; do wait $pid || fail "$(cat "$work"/.logout-*)"; done
+    is "and one stays" "${hosts[0]}" "$(jq -r '.auths | keys[]' "$config")"
+done
+
 for word in secret dXNlcjpz sesame again-and-again whatever "Bearer ey"; do
     ! grep -e "$word" "$work/gantryd.log" || fail "the log tells"
 done

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
@@ -519,6 +520,71 @@ static void a_registry_is_named_as_in_references(void **state)
     }
 }
 
+/* ---- many at once ---------------------------------------------------------------------------- */
+
+#define MANY 24
+
+/* A process of its own: keeps one, forgets another; ends with 0. */
+static pid_t change_aside(int number)
+{
+    const char *mine = arena_printf(home.arena, "new%d.example", number);
+    const char *old = arena_printf(home.arena, "old%d.example", number), *where;
+    const struct credentials user = { .username = mine, .password = "p" };
+    struct error err;
+    bool helper;
+    pid_t child = fork();
+
+    if (child != 0)
+        return child;
+    if (credentials_keep(mine, &user, home.arena, &where, &helper, &err) < 0 ||
+        credentials_forget(old, home.arena, &where, &err) != 1) {
+        fprintf(stderr, "%s\n", err.text);
+        _exit(1);
+    }
+    _exit(0);
+}
+
+static void many_logins_and_logouts_at_once_lose_nothing(void **state)
+{
+    const char *text = "";
+    pid_t children[MANY];
+
+    (void)state;
+    for (int i = 0; i < MANY; i++)
+        text = arena_printf(home.arena, "%s\"old%d.example\": {\"auth\": \"eDp5\"}, ", text, i);
+    write_file(DOCKER, 0600,
+               arena_printf(home.arena, "{\"auths\": {%s\"stays.example\": {\"auth\": \"eDp5\"}}}",
+                            text));
+    for (int i = 0; i < MANY; i++)
+        assert_true((children[i] = change_aside(i)) > 0);
+    for (int i = 0; i < MANY; i++) {
+        int status;
+
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_user("stays.example", "x", "x", "y");
+    for (int i = 0; i < MANY; i++) {
+        const char *mine = arena_printf(home.arena, "new%d.example", i);
+
+        assert_user(mine, "x", mine, "p");
+        assert_user(arena_printf(home.arena, "old%d.example", i), "x", NULL, NULL);
+    }
+}
+
+static void who_died_with_the_lock_holds_nobody_up(void **state)
+{
+    const struct credentials user = { .username = "u", .password = "p" };
+    const char *where;
+    struct error err;
+    bool helper;
+
+    (void)state;
+    write_file(DOCKER ".lock", 0600, "1 somebody\n");
+    assert_int_equal(credentials_keep("a.example", &user, home.arena, &where, &helper, &err), 0);
+    assert_user("a.example", "x", "u", "p");
+}
+
 #define HOME_TEST(test) cmocka_unit_test_setup_teardown(test, home_make, home_remove)
 
 int main(void)
@@ -537,6 +603,8 @@ int main(void)
         HOME_TEST(what_is_kept_is_the_users_alone_and_found_again),
         HOME_TEST(what_else_stands_in_the_file_stays),
         HOME_TEST(reg_10_a_helper_keeps_and_forgets),
+        HOME_TEST(many_logins_and_logouts_at_once_lose_nothing),
+        HOME_TEST(who_died_with_the_lock_holds_nobody_up),
         HOME_TEST(hosts_that_are_kept_are_listed_once),
         HOME_TEST(a_registry_is_named_as_in_references),
     };

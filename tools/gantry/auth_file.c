@@ -12,6 +12,7 @@
 #include "protocol/oci/shown.h"
 
 #define FILE_MAX (4u << 20)
+#define LOCK_MS  10000 /* others have it for milliseconds */
 
 static int malformed(const struct auth_file *file, const char *what, struct error *err)
 {
@@ -60,6 +61,18 @@ static int folder_make(const char *path, struct error *err)
         return 0;
     *slash = '\0';
     return fs_exists(folder) ? 0 : fs_folder_make_all(folder, 0700, err);
+}
+
+int auth_file_lock(const char *path, int *lock, struct error *err)
+{
+    char real[PATH_SIZE], beside[PATH_SIZE];
+    struct holder holder;
+
+    *lock = -1;
+    if (fs_follow(path, real, err) < 0 || folder_make(real, err) < 0 ||
+        path_format(beside, err, "%s.lock", real) < 0)
+        return -1;
+    return lock_wait(beside, LOCK_MS, lock, &holder, err);
 }
 
 int auth_file_save(const struct auth_file *file, struct error *err)

@@ -6,6 +6,10 @@
  *
  * Keys are written in many ways: host, https://host/v1/, host/path for all below it.  They are
  * compared in one.  What else stands in the file is kept as it is when it is written.
+ *
+ * It is replaced by a rename, as docker and podman do it, so nobody reads half of one.  Those two take
+ * no lock; ours lies beside the file, and whoever changes it reads, changes and writes while he has
+ * it, and does nothing else meanwhile.
  */
 #ifndef TOOLS_GANTRY_AUTH_FILE_H
 #define TOOLS_GANTRY_AUTH_FILE_H
@@ -29,6 +33,9 @@ struct auth_file {
 /* DATA_LOSS: it is not what it should be; others: it cannot be read. */
 int auth_file_open(struct auth_file *file, const char *path, struct error *err);
 void auth_file_drop(struct auth_file *file); /* for CLEANUP() */
+/* For a change, before the file is opened; lock_drop() it.  FAILED_PRECONDITION: somebody has it for
+   longer than ten seconds. */
+int auth_file_lock(const char *path, int *lock, struct error *err);
 /* Whole or not at all, mode 0600, through a link to where it leads. */
 int auth_file_save(const struct auth_file *file, struct error *err);
 

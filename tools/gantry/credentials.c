@@ -144,46 +144,69 @@ static const char *helper_text(const char *helper, struct arena *arena)
     return arena_printf(arena, "docker-credential-%s", helper);
 }
 
+/* The helper that keeps the host's credentials; NULL: none, the file itself does. */
+static int keeper_find(const char *host, struct arena *arena, const char **path,
+                       const char **helper, bool *there, struct error *err)
+{
+    CLEANUP(auth_file_drop) struct auth_file file = { 0 };
+
+    if (open_own(&file, arena, err) < 0)
+        return -1;
+    *path = arena_str(arena, file.path);
+    *helper = arena_str(arena, keeper(&file, host));
+    *there = file.root != NULL;
+    return 0;
+}
+
+/* With an entry, or without one (NULL).  1: there was one before; 0: there was none; -1. */
+static int entry_change(const char *path, const char *host, const struct credentials *entry,
+                        struct error *err)
+{
+    CLEANUP(lock_drop) int lock = -1;
+    CLEANUP(auth_file_drop) struct auth_file file = { 0 };
+    bool was_there;
+
+    if (auth_file_lock(path, &lock, err) < 0 || auth_file_open(&file, path, err) < 0)
+        return -1;
+    was_there = auth_file_remove(&file, host);
+    if (entry != NULL && auth_file_put(&file, host, entry, err) < 0)
+        return -1;
+    if ((entry != NULL || was_there) && auth_file_save(&file, err) < 0)
+        return -1;
+    return was_there;
+}
+
 int credentials_keep(const char *host, const struct credentials *credentials, struct arena *arena,
                      const char **where, bool *helper, struct error *err)
 {
     static const struct credentials elsewhere;
-    CLEANUP(auth_file_drop) struct auth_file file = { 0 };
-    const char *name;
+    const char *path, *name;
+    bool there;
 
-    if (open_own(&file, arena, err) < 0)
+    if (keeper_find(host, arena, &path, &name, &there, err) < 0)
         return -1;
-    name = keeper(&file, host);
     *helper = name != NULL;
-    *where = name != NULL ? helper_text(name, arena) : arena_str(arena, file.path);
-    if (name != NULL && auth_helper_store(name, file.path, server_of(host), credentials, err) < 0)
+    *where = name != NULL ? helper_text(name, arena) : path;
+    if (name != NULL && auth_helper_store(name, path, server_of(host), credentials, err) < 0)
         return -1;
-    if (auth_file_put(&file, host, name != NULL ? &elsewhere : credentials, err) < 0)
-        return -1;
-    return auth_file_save(&file, err);
+    return entry_change(path, host, name != NULL ? &elsewhere : credentials, err) < 0 ? -1 : 0;
 }
 
 int credentials_forget(const char *host, struct arena *arena, const char **where, struct error *err)
 {
-    CLEANUP(auth_file_drop) struct auth_file file = { 0 };
-    const char *name;
-    int erased = 0;
-    bool was_there;
+    const char *path, *name;
+    int erased = 0, was_there;
+    bool there;
 
-    if (open_own(&file, arena, err) < 0)
+    if (keeper_find(host, arena, &path, &name, &there, err) < 0)
         return -1;
-    *where = arena_str(arena, file.path);
-    if (file.root == NULL)
+    *where = name != NULL ? helper_text(name, arena) : path;
+    if (!there)
         return 0;
-    name = keeper(&file, host);
-    if (name != NULL) {
-        *where = helper_text(name, arena);
-        erased = auth_helper_erase(name, file.path, server_of(host), err);
-    }
-    was_there = auth_file_remove(&file, host);
-    if (was_there && auth_file_save(&file, err) < 0)
-        return -1;
-    return erased < 0 ? -1 : was_there || erased > 0;
+    if (name != NULL)
+        erased = auth_helper_erase(name, path, server_of(host), err);
+    was_there = entry_change(path, host, NULL, erased < 0 ? &(struct error){ 0 } : err);
+    return erased < 0 || was_there < 0 ? -1 : was_there || erased > 0;
 }
 
 int credentials_hosts(struct arena *arena, struct strs *out, struct error *err)
