@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "actors/images/outlet.h"
+#include "actors/images/variant.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
+#include "protocol/oci/shown.h"
 
 static struct strs capability_words(unsigned capabilities, struct arena *arena)
 {
@@ -44,8 +46,39 @@ static const char *proxy_text(const char *proxy, struct arena *arena)
     return arena_printf(arena, "%.*s%s", (int)(strstr(proxy, "://") + 3 - proxy), proxy, at + 1);
 }
 
-static int describe(struct job *job, const struct host *host, bool receives, struct image_host *out,
-                    struct error *err)
+/* Whose each certificate is; what cannot be told is no reason to tell nothing. */
+static struct strs certificate_words(struct job *job, const struct host *host,
+                                     const char *registry)
+{
+    const struct images *images = job_self(job);
+    struct arena *arena = job_arena(job);
+    struct registry_caller caller = caller_of(job);
+    CLEANUP(registry_close) struct registry *fetch = NULL;
+    CLEANUP(registry_document_free) struct registry_document document = { 0 };
+    struct strs out = { 0, arena_alloc(arena, (host->client_certs.count + 1) * sizeof(char *)) };
+    struct registry_options options;
+    struct error why;
+    char text[320];
+
+    if (host->client_certs.count == 0)
+        return out;
+    host_options(host, registry, images->config, arena, &options);
+    if (registry_open(&fetch, &options, &why) < 0 ||
+        registry_certificates(fetch, &caller, &document, &why) < 0)
+        return out;
+    for (const char *at = document.bytes; *at != '\0' && out.count < host->client_certs.count;) {
+        size_t size = strcspn(at, "\n");
+
+        plain_text(at + 1, size > 0 ? size - 1 : 0, text, sizeof(text));
+        out.items[out.count++] =
+            arena_printf(arena, "%s%s", *at == '-' ? "not shown: " : "", text);
+        at += size + (at[size] == '\n');
+    }
+    return out;
+}
+
+static int describe(struct job *job, const struct host *host, const char *registry, bool receives,
+                    struct image_host *out, struct error *err)
 {
     struct arena *arena = job_arena(job);
     const struct images_host_health_request want = { .key = host_key(host, arena) };
@@ -64,6 +97,7 @@ static int describe(struct job *job, const struct host *host, bool receives, str
         .health = health,
         .ca = host->ca_files,
         .client = host->client_certs,
+        .client_words = certificate_words(job, host, registry),
         .headers = header_names(&host->headers, arena),
         .proxy = proxy_text(host->proxy, arena),
         .skip_verify = host->skip_verify,
@@ -85,16 +119,17 @@ static int explain(struct job *job, const void *in, void *out, struct error *err
     struct host_list hosts;
 
     if (reference_parse(want->reference, &reference, err) < 0 ||
-        hosts_find(images->config, reference.host, arena, &hosts, err) < 0)
+        hosts_look(images->config, reference.host, arena, &hosts, err) < 0)
         return -1;
     shown = arena_alloc(arena, hosts.count * sizeof(*shown));
     for (size_t i = 0; i < hosts.count; i++)
-        if (describe(job, &hosts.items[i], &hosts.items[i] == host_for_push(&hosts), &shown[i],
-                     err) < 0)
+        if (describe(job, &hosts.items[i], reference.host,
+                     &hosts.items[i] == host_for_push(&hosts), &shown[i], err) < 0)
             return -1;
     reply->registry = arena_str(arena, reference.host);
     reply->repository = arena_str(arena, reference.repository);
     reply->hosts = (struct list){ hosts.count, shown };
+    reply->warnings = hosts.warnings;
     return 0;
 }
 

@@ -48,6 +48,7 @@ struct host {
 struct host_list {
     struct host *items; /* in the order they are asked; the registry's server is the last */
     size_t count;
+    struct strs warnings; /* what the file says besides, behind FILE:LINE */
 };
 
 #endif

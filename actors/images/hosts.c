@@ -114,6 +114,20 @@ static int take_file(void *ctx, const char *name, struct error *err)
     return ends_with(name, ".cert") ? take_client(all, path, err) : 0;
 }
 
+/* By name: the first that fits is shown, and a folder has no order. */
+static void sort_clients(struct host *host)
+{
+    const char **certs = host->client_certs.items, **keys = host->client_keys.items;
+
+    for (size_t i = 1; i < host->client_certs.count; i++)
+        for (size_t k = i; k > 0 && strcmp(certs[k - 1], certs[k]) > 0; k--) {
+            const char *cert = certs[k], *key = keys[k];
+
+            certs[k] = certs[k - 1], keys[k] = keys[k - 1];
+            certs[k - 1] = cert, keys[k - 1] = key;
+        }
+}
+
 static int read_certificates(const char *folder, struct arena *arena, struct host_list *out,
                              struct error *err)
 {
@@ -122,16 +136,14 @@ static int read_certificates(const char *folder, struct arena *arena, struct hos
 
     *host = (struct host){ .path = "/v2", .capabilities = HOST_ALL };
     host->origin = arena_str(arena, folder);
-    *out = (struct host_list){ host, 1 };
-    return fs_folder_each(folder, take_file, &all, err);
+    *out = (struct host_list){ .items = host, .count = 1 };
+    if (fs_folder_each(folder, take_file, &all, err) < 0)
+        return -1;
+    sort_clients(host);
+    return 0;
 }
 
 /* ---- hosts.toml --------------------------------------------------------------------------- */
-
-static void warn(const char *text)
-{
-    log_warn("images", "%s", text);
-}
 
 static int read_folder(const char *folder, struct arena *arena, struct host_list *out,
                        struct error *err)
@@ -148,7 +160,7 @@ static int read_folder(const char *folder, struct arena *arena, struct host_list
     text = fs_read(path, HOSTS_FILE_MAX, &size, err);
     if (text == NULL)
         return -1;
-    result = hosts_file_parse(path, text, size, arena, out, warn, err);
+    result = hosts_file_parse(path, text, size, arena, out, err);
     free(text);
     return result;
 }
@@ -185,6 +197,16 @@ static void fill_in(const struct images_config *config, const char *registry, st
 }
 
 int hosts_find(const struct images_config *config, const char *registry, struct arena *arena,
+               struct host_list *out, struct error *err)
+{
+    if (hosts_look(config, registry, arena, out, err) < 0)
+        return -1;
+    for (size_t i = 0; i < out->warnings.count; i++)
+        log_warn("images", "%s", out->warnings.items[i]);
+    return 0;
+}
+
+int hosts_look(const struct images_config *config, const char *registry, struct arena *arena,
                struct host_list *out, struct error *err)
 {
     char folder[PATH_SIZE];
@@ -236,6 +258,8 @@ void host_options(const struct host *host, const char *registry, const struct im
         .named = host->mirror ? registry : NULL,
         .plain_http = host->plain_http,
         .ca_file = lines(&host->ca_files, arena),
+        .client_cert = lines(&host->client_certs, arena),
+        .client_key = lines(&host->client_keys, arena),
         .headers = lines(&host->headers, arena),
         .proxy = host->proxy,
         .skip_verify = host->skip_verify,
@@ -243,9 +267,4 @@ void host_options(const struct host *host, const char *registry, const struct im
         .backoff_ms = config->backoff_ms,
         .slow_s = config->slow_s,
     };
-    if (host->client_certs.count > 0) {
-        out->client_cert = host->client_certs.items[0];
-        if (*host->client_keys.items[0] != '\0')
-            out->client_key = host->client_keys.items[0];
-    }
 }

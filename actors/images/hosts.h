@@ -19,6 +19,9 @@
    file that cannot be read or understood, by name and line. */
 int hosts_find(const struct images_config *config, const char *registry, struct arena *arena,
                struct host_list *out, struct error *err);
+/* The same, for who tells the warnings himself; hosts_find() logs them. */
+int hosts_look(const struct images_config *config, const char *registry, struct arena *arena,
+               struct host_list *out, struct error *err);
 
 /* "https://mirror.lan:5000/v2": for people, and one text per place. */
 const char *host_url(const struct host *host, struct arena *arena);

@@ -204,7 +204,7 @@ std::string proxy_of(const std::string &key, const toml::node &node)
 struct reading {
     std::string path, folder;
     struct arena *arena;
-    void (*warn)(const char *text);
+    mutable std::vector<std::string> warnings;
 
     std::string place(unsigned line) const
     {
@@ -333,10 +333,9 @@ struct reading {
                 continue;
             if (name == "override_path")
                 whole_path = flag_of(name, node);
-            else if (!take_value(name, node, host) && warn != nullptr)
-                warn((place(line_of(node)) + ": there is no " + shown(name) +
-                      " in hosts.toml: it is ignored")
-                         .c_str());
+            else if (!take_value(name, node, host))
+                warnings.push_back(place(line_of(node)) + ": there is no " + shown(name) +
+                                   " in hosts.toml: it is ignored");
         }
         std::string api = address != nullptr ? address->path : "";
         if (!whole_path && (api.size() < 3 || api.compare(api.size() - 3, 3, "/v2") != 0))
@@ -391,17 +390,17 @@ struct reading {
 } // namespace
 
 extern "C" int hosts_file_parse(const char *path, const char *text, size_t size,
-                                struct arena *arena, struct host_list *out,
-                                void (*warn)(const char *text), struct error *err)
+                                struct arena *arena, struct host_list *out, struct error *err)
 {
     try {
-        reading reading = { path, path, arena, warn };
+        reading reading = { path, path, arena, {} };
 
         reading.folder.resize(reading.folder.find_last_of('/'));
         auto hosts = reading.all(toml::parse(std::string_view(text, size), std::string(path)));
         out->count = hosts.size();
         out->items = static_cast<struct host *>(
             arena_copy(arena, hosts.data(), hosts.size() * sizeof(hosts[0])));
+        out->warnings = reading.keep_all(reading.warnings);
         return 0;
     } catch (const toml::parse_error &problem) {
         return error_set(err, ERROR_FAILED_PRECONDITION, "%s:%u: %.200s", path,

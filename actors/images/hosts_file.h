@@ -34,7 +34,7 @@ extern "C" {
  * wrong, behind FILE:LINE.
  */
 int hosts_file_parse(const char *path, const char *text, size_t size, struct arena *arena,
-                     struct host_list *out, void (*warn)(const char *text), struct error *err);
+                     struct host_list *out, struct error *err);
 #ifdef __cplusplus
 }
 #endif

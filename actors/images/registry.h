@@ -53,8 +53,8 @@ struct registry_options {
     bool askable;               /* the callers of each request can say who (registry_caller.who) */
 
     const char *ca_file; /* PEM, several one a line: believed besides the system's authorities */
-    const char *client_cert; /* PEM, for registries that want one */
-    const char *client_key;  /* PEM [inside client_cert] */
+    const char *client_cert; /* PEM, several one a line: for registries that want one */
+    const char *client_key;  /* PEM, as many lines; an empty one: inside the certificate's file */
     bool skip_verify;        /* believe any certificate */
     const char *user_agent;  /* [gantry/VERSION] */
 
@@ -224,6 +224,13 @@ struct registry_put {
  * (OCI-Subject). */
 int registry_put(struct registry *registry, const struct registry_caller *caller,
                  const struct registry_put *put, bool *subject, struct error *err);
+
+/*
+ * Which of the client's certificates are good for something, without asking anybody: a line for
+ * each, `+` and whose it is, or `-` and what is wrong with it.
+ */
+int registry_certificates(struct registry *registry, const struct registry_caller *caller,
+                          struct registry_document *out, struct error *err);
 
 /* ---- lists, and removing ------------------------------------------------------------ */
 

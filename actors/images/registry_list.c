@@ -42,6 +42,27 @@ int registry_list(struct registry *registry, const struct registry_caller *calle
     return 0;
 }
 
+int registry_certificates(struct registry *registry, const struct registry_caller *caller,
+                          struct registry_document *out, struct error *err)
+{
+    const struct fetch_ask ask = { .what = "certificates", .name = registry->host };
+    char what[WHAT_SIZE] = "";
+    CLEANUP(intake_drop) struct intake intake = { .what = what, .most = REGISTRY_DOCUMENT_MAX };
+    CLEANUP(exchange_drop)
+    struct exchange exchange = exchange_of(registry, caller, what);
+
+    memset(out, 0, sizeof(*out));
+    exchange.data = on_document;
+    exchange.ctx = &intake;
+    snprintf(what, sizeof(what), "certificates for %.280s", registry->host);
+    if (converse(&exchange, &ask, err) < 0)
+        return -1;
+    if (intake.used == 0)
+        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch says nothing", what);
+    intake_give(&intake, out);
+    return 0;
+}
+
 int registry_delete(struct registry *registry, const struct registry_caller *caller,
                     const char *tag_or_digest, struct error *err)
 {

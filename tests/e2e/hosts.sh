@@ -143,6 +143,11 @@ newer = "than we"
 TOML
 pulled images.test/upstream/box
 has "an unknown key is told" 'hosts.toml:2: there is no "newer"' "$told"
+is "once for a pull" 1 "$(grep -c 'there is no "newer"' <<<"$told")"
+before=$(wc -l <"$work/gantryd.log")
+run_for 0 gantry registry explain images.test/a
+has "explain tells who asks for it" "warning: $certs/images.test/hosts.toml:2: there is no \"newer\"" "$errors"
+is "and not the log" "$before" "$(wc -l <"$work/gantryd.log")"
 
 step "a path before the API, and one that is the API"
 hosts_of images.test <<TOML

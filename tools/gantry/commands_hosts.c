@@ -79,7 +79,14 @@ static int print_host(const struct image_host *host, size_t number, const char *
     line("health", health_text(host->health, arena), arena);
     line("problem", host->health->problem, arena);
     line("authorities", words(&host->ca, ", ", arena), arena);
-    line("certificate", words(&host->client, ", ", arena), arena);
+    for (size_t i = 0; i < host->client.count; i++) {
+        bool known = i < host->client_words.count;
+
+        line("certificate",
+             arena_printf(arena, "%s%s%s%s", host->client.items[i], known ? " (" : "",
+                          known ? host->client_words.items[i] : "", known ? ")" : ""),
+             arena);
+    }
     line("verification",
          host->has_skip_verify && host->skip_verify ? "none: any certificate is believed" : NULL,
          arena);
@@ -103,6 +110,8 @@ int command_registry_explain(struct cli *cli, const struct args *args, struct er
         cli_print_json(images_hosts_reply_record(), &reply);
         return 0;
     }
+    for (size_t i = 0; i < reply.warnings.count; i++)
+        fprintf(stderr, "warning: %s\n", printable(reply.warnings.items[i], cli->arena));
     printf("Images of %s are asked for at:\n", printable(reply.registry, cli->arena));
     for (size_t i = 0; i < reply.hosts.count; i++)
         if (print_host(&hosts[i], i + 1, reply.repository, cli->arena, err) < 0)

@@ -27,6 +27,28 @@ static void tell_warning(struct registry *registry, const struct http_answer *an
     caller->note(caller->ctx, text);
 }
 
+/* Of several certificates: which it is shown, and why others never are.  Once. */
+static void tell_certificate(struct registry *registry, const struct http_answer *answer,
+                             const struct registry_caller *caller)
+{
+    const struct client_certs *certs = registry->certs;
+    char text[480];
+
+    if (answer->certificate[0] == '\0' || caller == NULL || caller->note == NULL ||
+        atomic_exchange(&registry->told, true))
+        return;
+    snprintf(text, sizeof(text), "%.100s wants a certificate: %s", registry->host,
+             answer->certificate);
+    caller->note(caller->ctx, text);
+    for (size_t i = 0; i < client_certs_count(certs); i++) {
+        if (client_certs_usable(certs, i))
+            continue;
+        snprintf(text, sizeof(text), "%.200s cannot be shown: %.250s", client_certs_file(certs, i),
+                 client_certs_words(certs, i));
+        caller->note(caller->ctx, text);
+    }
+}
+
 /* A status that another try may change.  Not 507: a full store is the user's to decide about, and
    must not be tried again by programs (RFC 4918, 11.5). */
 static bool is_passing(int status)
@@ -188,6 +210,7 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
         fate = http_follow(line->http, &get, &at_home, caller, err);
         at_home = at_home && !elsewhere;
         errand.redirected = !at_home;
+        tell_certificate(registry, answer, caller);
         if (fate == HTTP_STOPPED)
             return -1;
         if (fate == HTTP_ASTRAY)

@@ -12,6 +12,7 @@
 #include "actors/images/registry/authorities.h"
 #include "actors/images/registry/http_headers.h"
 #include "platform/platform.h"
+#include "platform/scope.h"
 
 #define CHECK_MS         100
 #define HEADER_BYTES_MAX (128u << 10)
@@ -26,6 +27,8 @@ struct http {
     const struct registry_options *options; /* the registry's; outlives this */
     struct http_answer answer;
     char *authorities; /* all files of them, where there are several; NULL: at most one */
+    const struct client_certs *certs; /* NULL: none */
+    struct client_certs_turn turn;    /* of the newest connection */
 
     /* of the transfer under way */
     const struct http_request *get;
@@ -39,21 +42,35 @@ struct http {
     int64_t checked;
 };
 
-int http_open(struct http **http, const struct registry_options *options, struct error *err)
+/* One would do, and there is none. */
+static int check_certs(const struct client_certs *certs, struct error *err)
+{
+    if (certs == NULL || client_certs_count(certs) < 2 || client_certs_first(certs) >= 0)
+        return 0;
+    return error_set(err, ERROR_FAILED_PRECONDITION,
+                     "none of %zu certificates can be shown: %.120s: %.120s",
+                     client_certs_count(certs), client_certs_file(certs, 0),
+                     client_certs_words(certs, 0));
+}
+
+int http_open(struct http **http, const struct registry_options *options,
+              const struct client_certs *certs, struct error *err)
 {
     struct http *self = calloc(1, sizeof(*self));
 
     if (self == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a connection");
     self->options = options;
+    self->certs = certs;
     self->multi = curl_multi_init();
     self->easy = curl_easy_init();
     if (self->multi == NULL || self->easy == NULL) {
         http_close(&self);
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for a connection");
     }
-    if (options->ca_file != NULL && strchr(options->ca_file, '\n') != NULL &&
-        authorities_read(options->ca_file, &self->authorities, err) < 0) {
+    if ((options->ca_file != NULL && strchr(options->ca_file, '\n') != NULL &&
+         authorities_read(options->ca_file, &self->authorities, err) < 0) ||
+        check_certs(certs, err) < 0) {
         http_close(&self);
         return -1;
     }
@@ -205,6 +222,53 @@ static void set_authorities(struct http *http)
     }
 }
 
+/* Its handshakes pass our hands, too, and it is not to see what is for the host. */
+static bool is_proxied_by_tls(const struct registry_options *options)
+{
+    static const char *const names[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" };
+
+    if (options->proxy != NULL)
+        return strncmp(options->proxy, "https:", 6) == 0;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const char *value = getenv(names[i]);
+
+        if (value != NULL && strncmp(value, "https:", 6) == 0)
+            return true;
+    }
+    return false;
+}
+
+static CURLcode on_ssl(CURL *easy, void *ssl_ctx, void *ctx)
+{
+    struct http *http = ctx;
+
+    (void)easy;
+    client_certs_use(&http->turn, ssl_ctx);
+    return CURLE_OK;
+}
+
+/* One is shown whatever the host says; of several, the one that it may believe. */
+static void set_certificate(struct http *http)
+{
+    const struct client_certs *certs = http->certs;
+    CURL *easy = http->easy;
+    size_t first;
+
+    if (certs == NULL)
+        return;
+    http->turn.certs = certs;
+    if (client_certs_count(certs) > 1 && client_certs_can_choose() &&
+        !is_proxied_by_tls(http->options) &&
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl) == CURLE_OK) {
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, http);
+        return;
+    }
+    first = client_certs_count(certs) > 1 ? (size_t)client_certs_first(certs) : 0;
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, client_certs_file(certs, first));
+    if (client_certs_key(certs, first) != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, client_certs_key(certs, first));
+}
+
 static void set_connection(struct http *http)
 {
     const struct registry_options *options = http->options;
@@ -226,10 +290,7 @@ static void set_connection(struct http *http)
         curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
     }
-    if (options->client_cert != NULL)
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, options->client_cert);
-    if (options->client_key != NULL)
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, options->client_key);
+    set_certificate(http);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, options->skip_verify ? 0L : 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, options->skip_verify ? 0L : 2L);
 }
@@ -439,6 +500,23 @@ static enum http_fate fate_of(const struct http *http, CURLcode code)
     }
 }
 
+static void note_certificate(struct http *http)
+{
+    const struct client_certs_turn *turn = &http->turn;
+    char *out = http->answer.certificate;
+    size_t room = sizeof(http->answer.certificate);
+
+    if (!turn->asked)
+        return;
+    if (turn->shown >= 0)
+        snprintf(out, room, "it is shown %.100s",
+                 client_certs_file(turn->certs, (size_t)turn->shown));
+    else
+        snprintf(out, room, "none of our %zu certificates is by %.80s",
+                 client_certs_count(turn->certs),
+                 turn->wants[0] != '\0' ? turn->wants : "a kind that it takes");
+}
+
 enum http_fate http_ask(struct http *http, const struct http_request *get,
                         const struct registry_caller *caller, struct error *err)
 {
@@ -457,6 +535,7 @@ enum http_fate http_ask(struct http *http, const struct http_request *get,
     curl_multi_remove_handle(http->multi, http->easy);
     curl_slist_free_all(headers);
 
+    note_certificate(http);
     http->answer.curl = code;
     if (http->answer.reason[0] == '\0')
         snprintf(http->answer.reason, sizeof(http->answer.reason), "%s", curl_easy_strerror(code));

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "actors/images/registry.h"
+#include "actors/images/registry/client_certs.h"
 #include "protocol/error.h"
 
 #define HTTP_TEXT_MAX 8192 /* bytes kept of a body that is not the wanted one */
@@ -51,6 +52,7 @@ struct http_answer {
     char challenges[4096];          /* WWW-Authenticate, one a line */
     char text[HTTP_TEXT_MAX + 1];   /* the body's beginning, unless the status is 2xx */
     size_t text_size;
+    char certificate[120]; /* what came of its wish for one of several of ours; "" when it had none */
     int curl;         /* CURLcode */
     char reason[256]; /* curl's words for it */
 };
@@ -81,7 +83,9 @@ struct http_request {
     void *ctx;
 };
 
-int http_open(struct http **http, const struct registry_options *options, struct error *err);
+/* `certs`: of the options; NULL: none.  They outlive it. */
+int http_open(struct http **http, const struct registry_options *options,
+              const struct client_certs *certs, struct error *err);
 void http_close(struct http **http);
 
 /* The answer to the last http_ask, until the next. */

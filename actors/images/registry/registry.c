@@ -87,6 +87,16 @@ static void drop_strings(struct registry_options *options)
         free((char *)*strings[i]);
 }
 
+static int certs_open(struct registry *registry, struct error *err)
+{
+    const struct registry_options *options = &registry->options;
+
+    if (options->client_cert == NULL)
+        return 0;
+    return client_certs_open(&registry->certs, options->client_cert,
+                             options->client_key != NULL ? options->client_key : "", err);
+}
+
 int registry_open(struct registry **registry, const struct registry_options *options,
                   struct error *err)
 {
@@ -104,7 +114,8 @@ int registry_open(struct registry **registry, const struct registry_options *opt
     self->options = *options;
     set_defaults(&self->options);
     snprintf(self->host, sizeof(self->host), "%s", registry_host_of(options->host));
-    if (copy_strings(&self->options, err) < 0 || auth_open(&self->auth, options, err) < 0) {
+    if (copy_strings(&self->options, err) < 0 || auth_open(&self->auth, options, err) < 0 ||
+        certs_open(self, err) < 0) {
         registry_close(&self);
         return -1;
     }
@@ -125,6 +136,7 @@ void registry_close(struct registry **registry)
         http_close(&http);
     }
     auth_close(&self->auth);
+    client_certs_close(&self->certs);
     drop_strings(&self->options);
     free(self);
     curl_global_cleanup();
@@ -133,6 +145,23 @@ void registry_close(struct registry **registry)
 const char *registry_host(const struct registry *registry)
 {
     return registry->host;
+}
+
+int registry_certificates(struct registry *registry, const struct registry_caller *caller,
+                          struct registry_document *out, struct error *err)
+{
+    const struct client_certs *certs = registry->certs;
+    size_t count = certs != NULL ? client_certs_count(certs) : 0, room = 1 + count * 304;
+
+    (void)caller;
+    *out = (struct registry_document){ .bytes = calloc(1, room) };
+    if (out->bytes == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "no memory for certificates");
+    for (size_t i = 0; i < count; i++)
+        out->size += (size_t)snprintf(out->bytes + out->size, room - out->size, "%c%s\n",
+                                      client_certs_usable(certs, i) ? '+' : '-',
+                                      client_certs_words(certs, i));
+    return 0;
 }
 
 /* ---- connections ----------------------------------------------------------------- */
@@ -145,7 +174,7 @@ int line_take(struct registry *registry, struct line *line, struct error *err)
         if (line->http != NULL)
             return 0;
     }
-    return http_open(&line->http, &registry->options, err);
+    return http_open(&line->http, &registry->options, registry->certs, err);
 }
 
 void line_drop(struct line *line)

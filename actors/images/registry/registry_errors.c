@@ -198,6 +198,12 @@ static int hint_plain_http(const struct errand *errand, struct error *err)
                       errand->host);
 }
 
+/* Whoever refuses our certificate may want another. */
+static int hint_certificate(const struct http_answer *answer, struct error *err)
+{
+    return answer->certificate[0] != '\0' ? error_hint(err, "%s", answer->certificate) : -1;
+}
+
 static int tls_failed(const struct errand *errand, const struct http_answer *answer,
                       const char *host, struct error *err)
 {
@@ -248,14 +254,17 @@ int registry_unanswered(const struct errand *errand, const struct http_answer *a
                      answer->curl == CURLE_GOT_NOTHING || answer->curl == CURLE_PARTIAL_FILE;
 
     host_text(answer->url, host);
-    if (is_about_tls(answer->curl))
-        return tls_failed(errand, answer, host, err);
+    if (is_about_tls(answer->curl)) {
+        tls_failed(errand, answer, host, err);
+        return hint_certificate(answer, err);
+    }
     if (answer->curl == CURLE_WEIRD_SERVER_REPLY || answer->curl == CURLE_UNSUPPORTED_PROTOCOL ||
         answer->curl == CURLE_WRITE_ERROR || answer->curl == CURLE_BAD_CONTENT_ENCODING)
         return no_http(errand, answer, host, err);
     plain_text(answer->reason, strlen(answer->reason), reason, sizeof(reason));
     error_set(err, ERROR_UNAVAILABLE, "%s: %s %s: %s", errand->what,
               connected ? "the connection broke to" : "cannot reach", host, reason);
+    hint_certificate(answer, err);
     if (!connected)
         err->os = number_of(answer->curl);
     /* Perhaps a handshake that nobody answers; curl 8.14 does not tell that from no connection. */

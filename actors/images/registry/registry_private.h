@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "actors/images/registry/auth.h"
+#include "actors/images/registry/client_certs.h"
 #include "actors/images/registry/http.h"
 #include "actors/images/registry.h"
 #include "actors/images/registry/registry_errors.h"
@@ -16,6 +17,8 @@ struct registry {
     struct registry_options options; /* its strings are ours */
     char host[HOST_TEXT_SIZE];       /* spoken to */
     struct auth auth;
+    struct client_certs *certs; /* NULL: it is shown none */
+    atomic_bool told;           /* which of them it is shown */
     atomic_bool answered; /* it exists: losing it now may pass */
     atomic_bool warned;   /* its Warning was told */
     /* Connections nobody uses at the moment.  Taking one is an exchange with NULL, so no thread

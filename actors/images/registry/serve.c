@@ -320,6 +320,18 @@ static int answer_list(struct request *request, const struct registry_caller *ca
     return 0;
 }
 
+static int answer_certificates(struct request *request, const struct registry_caller *caller,
+                               struct error *err)
+{
+    CLEANUP(registry_document_free) struct registry_document document = { 0 };
+
+    if (registry_certificates(request->service->registry, caller, &document, err) < 0 ||
+        gather(request, 0, document.bytes, document.size, err) < 0)
+        return -1;
+    say_end(request, &(struct fetch_end){ 0 });
+    return 0;
+}
+
 static int answer_delete(struct request *request, const struct registry_caller *caller,
                          struct error *err)
 {
@@ -338,7 +350,7 @@ static int answer(struct request *request, struct error *err)
     } answers[] = {
         { "manifest", answer_manifest }, { "blob", answer_blob }, { "login", answer_login },
         { "upload", answer_upload },     { "put", answer_put },   { "list", answer_list },
-        { "delete", answer_delete },
+        { "delete", answer_delete },     { "certificates", answer_certificates },
     };
     const struct registry_caller caller = { .check = check, .note = note, .who = who, .ctx = request };
 

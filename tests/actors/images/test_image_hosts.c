@@ -76,7 +76,7 @@ static int parse(const char *text, size_t size)
 
     snprintf(path, sizeof(path), "%s/hosts.toml", root);
     err = (struct error){ 0 };
-    return hosts_file_parse(path, text, size, arena, &hosts, NULL, &err);
+    return hosts_file_parse(path, text, size, arena, &hosts, &err);
 }
 
 /* ---- who ---------------------------------------------------------------------------------- */
