@@ -8,6 +8,14 @@ busybox_image "$work/layout"
 registry_start "$work/registry"
 layout_push "$work/layout" busybox "$registry" private
 layout_push "$work/layout" busybox "$registry" public
+layers=()
+for n in 1 2 3 4 5 6 7 8; do
+    mkdir -p "$work/files$n" && head -c 200000 /dev/urandom >"$work/files$n/file$n"
+    layers+=("$(layer_add "$work/layout" "$work/files$n")")
+done
+image_add "$work/layout" many '{"Cmd": ["/file1"]}' "${layers[@]}" >/dev/null
+layout_push "$work/layout" many "$registry" privatemany
+layout_push "$work/layout" many "$registry" publicmany
 registry_stop
 registry_auth_token "$work" x >"$work/.out"
 /usr/bin/python3 "$source_folder/tests/helpers/token_service.py" "$work/token.key" "$work/token.crt" "$work/asked" \
@@ -47,6 +55,49 @@ has "a wrong one" "incorrect username or password" "$errors"
 is "and is not tried for ever" 2 "$(grep -c stranger "$work/asked")"
 run_for 1 as_user "$registry/nothing"
 has "what is not there" "MANIFEST_UNKNOWN" "$errors"
+
+step "REG-7: one question for a set of scopes, however many layers come or go at once"
+echo 'limits.downloads = 8' >"$work/config.toml"
+daemon_stop
+daemon_start --log-level debug --config "$work/config.toml"
+registry_behind /token
+run_for 0 gantry pull -q "$registry/publicmany"
+asked "everybody's" "GET /token anybody repository:publicmany:pull 200"
+: >"$work/asked"
+run_for 0 as_user "$registry/privatemany"
+asked "the user's" "POST /token user repository:privatemany:pull 200"
+mkdir -p "$HOME/.docker"
+jq -n --arg host "$registry" --arg auth "$(printf user:open-sesame | base64)" '{auths: {($host): {auth: $auth}}}' >"$HOME/.docker/config.json"
+: >"$work/asked"
+run_for 0 gantry pull -q "$registry/privatemany"
+asked "nobody's, then the user's when it is asked" "GET /token anybody repository:privatemany:pull 200
+POST /token user repository:privatemany:pull 200"
+: >"$work/asked"
+run_for 0 gantry tag "$registry/privatemany" "$registry/sent"
+run_for 0 gantry push -q "$registry/sent"
+for who in anybody user; do
+    is "push: no set of scopes twice for $who" "" "$(grep " $who " "$work/asked" | sort | uniq -d)"
+done
+has "push" "POST /token user" "$(<"$work/asked")"
+rm "$HOME/.docker/config.json"
+registry_stop
+registry_start "$work/plain" && layout_push "$work/layout" many "$registry" privatemany
+plain=$registry registry_pid= # the script's end finds it by its folder
+registry_behind /token
+mkdir -p "$work/certs.d/mirrored.test"
+printf 'server = "http://%s"\n[host."http://%s"]\ncapabilities = ["pull"]\n' "$plain" "$registry" >"$work/certs.d/mirrored.test/hosts.toml"
+printf 'registries.hosts = ["%s"]\nlimits.downloads = 8\n' "$work/certs.d" >"$work/config.toml"
+daemon_stop
+daemon_start --log-level debug --config "$work/config.toml"
+mirrored() {
+    ask_daemon images.pull "{\"reference\": \"mirrored.test/privatemany\", \"mirrors\": [{\"host\": \"$registry\", \"username\": \"user\", \"password\": \"open-sesame\"}]}"
+}
+run_for 0 gantry rmi "$(gantry images --format json | jq -r '.[].name' | grep privatemany)"
+run_for 0 gantry rmi "$(gantry images --format json | jq -r '.[].name' | grep publicmany)"
+run_for 0 gantry rmi "$(gantry images --format json | jq -r '.[].name' | grep sent)"
+run_for 0 mirrored
+asked "a mirror that has the layers alone" "POST /token user repository:privatemany:pull 200"
+run_for 0 gantry rmi mirrored.test/privatemany
 
 step "REG-8: services without POST are asked by GET"
 for path in /get /get-404 /get-401; do
