@@ -48,7 +48,7 @@ pulled() { # IMAGE WORDS in the log
 }
 words() { gantry --format json registry explain "$1" | jq -r '.hosts[0].client_words[]'; }
 
-step "each registry is shown the certificate of its authority, whatever the order"
+step "REG-9: each registry is shown the certificate of its authority, whatever the order"
 for registry in "$first" "$second"; do hosts_of "$registry" "client = [$(pair me-other), $(pair me-b), $(pair me-a)]"; done
 pulled "$first/box" "$first wants a certificate: it is shown $pki/me-a.pem"
 pulled "$second/box" "$second wants a certificate: it is shown $pki/me-b.pem"
@@ -98,7 +98,7 @@ hosts_of "$second" "client = [$(pair late), $(pair me-other)]"
 run_for 1 gantry pull "$second/box"
 has "one that is too old is better than none, and it is said which it was" "it is shown $pki/late.pem" "$errors"
 
-step "docker's folder: all pairs of it, by their names"
+step "REG-9, REG-20: docker's folder: all pairs of it, by their names"
 rm -r "$certs"
 for name in first second; do
     mkdir -p "$docker/${!name}"

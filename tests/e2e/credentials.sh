@@ -60,12 +60,12 @@ pulled() { # IMAGE RUNS: of the helper, as `get HOST`
 printf 'log.level = "debug"\nregistries.hosts = ["%s"]\n' "$certs" >"$work/config.toml"
 daemon_start --config "$work/config.toml"
 
-step "what is public runs no helper"
+step "REG-10: what is public runs no helper"
 pulled "$open/busybox" ""
 pulled "$tokens/publicbusybox" ""
 is "anybody's token is enough" "GET /token anybody repository:publicbusybox:pull 200" "$(<"$work/asked")"
 
-step "what is private runs it once, however many layers there are"
+step "REG-10: what is private runs it once, however many layers there are"
 pulled "$closed/busybox" "get $closed"
 pulled "$closed/many" "get $closed"
 pulled "$tokens/privatemany" "get $tokens"
@@ -108,7 +108,7 @@ has "and ends what is not" "docker-credential-count, get $closed: it ended with 
 has "the way out" "hint: repair it, or take it out of $config" "$errors"
 mv "$work/bin/good" "$work/bin/docker-credential-count"
 
-step "a mirror has credentials of its own, and is the only one asked about when it serves"
+step "REG-10: a mirror has credentials of its own, and is the only one asked about when it serves"
 mirrored=$(registry_auth_basic "$work/mirrored")
 sed -i s/^user:/mirror:/ "$work/mirrored/passwords"
 another_registry mirror "$mirrored" && mirror=$registry
@@ -129,7 +129,7 @@ echo "[host.\"http://$open\"]" >"$certs/$closed/hosts.toml"
 pulled "$closed/busybox" ""
 
 # ---- clients of other people -----------------------------------------------------------------------------------
-step "a client that cannot be asked, and one that can"
+step "REG-10: a client that cannot be asked, and one that can"
 rm -r "$certs/$closed"
 asks() { ask_daemon images.pull "{\"reference\": \"$1\", \"askable\": $2}" "$3"; }
 run_for 1 asks "$closed/many" false '{}'
@@ -143,7 +143,7 @@ has "nobody" "wants a user name and password" "$errors"
 run_for 1 asks "$closed/many" true "{\"$closed\": {\"failure\": {\"code\": \"permission_denied\", \"message\": \"the person says no\"}}}"
 has "its own refusal" "\"code\": \"permission_denied\", \"message\": \"pull $closed/many: credentials for $closed: the person says no\"" "$errors"
 
-step "one that answers with nonsense, or never, or leaves"
+step "REG-10: one that answers with nonsense, or never, or leaves"
 run_for 1 asks "$closed/many" true nonsense
 has "nonsense" "\"code\": \"invalid_argument\", \"message\": \"pull $closed/many: what the client answers about credentials for $closed" "$errors"
 run_for 1 asks "$closed/many" true "{\"$closed\": {\"user\": \"name\"}}"

@@ -193,7 +193,7 @@ registry_start "$work/registry"
 run_for 0 with_password whatever
 has "it is said" "did not ask who you are: nothing was verified" "$errors"
 
-step "many logins at once, to as many registries: none is lost"
+step "REG-10: many logins at once, to as many registries: none is lost"
 rm -f "$config"
 hosts=()
 for n in 1 2 3 4 5 6; do

@@ -156,7 +156,7 @@ static struct error must_not(struct scene *scene, const char *name)
 
 /* ---- whom it concerns ------------------------------------------------------------------- */
 
-static void nobody_is_asked_about_what_everybody_gets(void **state)
+static void reg_10_nobody_is_asked_about_what_everybody_gets(void **state)
 {
     SCENE(ASKABLE, .says = { USER });
 
@@ -172,7 +172,7 @@ static void nobody_is_asked_about_what_everybody_gets(void **state)
     assert_int_equal(server_count_with(scene.server, "authorization"), 1);
 }
 
-static void a_host_that_wants_a_password_gets_it_after_one_question(void **state)
+static void reg_10_a_host_that_wants_a_password_gets_it_after_one_question(void **state)
 {
     SCENE(ASKABLE, .says = { USER });
 
@@ -200,7 +200,7 @@ static void a_mirror_is_named_and_so_is_whom_it_stands_for(void **state)
     assert_string_equal(scene.client.registry, "docker.io");
 }
 
-static void anybodys_token_is_tried_before_somebody_is_asked(void **state)
+static void reg_10_anybodys_token_is_tried_before_somebody_is_asked(void **state)
 {
     static const int refusals[] = { 401, 403, 404, 429 };
 
@@ -427,10 +427,10 @@ static void of_many_who_want_it_one_asks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(nobody_is_asked_about_what_everybody_gets),
-        T(a_host_that_wants_a_password_gets_it_after_one_question),
+        T(reg_10_nobody_is_asked_about_what_everybody_gets),
+        T(reg_10_a_host_that_wants_a_password_gets_it_after_one_question),
         T(a_mirror_is_named_and_so_is_whom_it_stands_for),
-        T(anybodys_token_is_tried_before_somebody_is_asked),
+        T(reg_10_anybodys_token_is_tried_before_somebody_is_asked),
         T(a_service_that_gives_nobody_a_token_is_told_who_asks),
         T(what_the_request_says_is_used_and_nobody_asked),
         T(who_cannot_be_asked_is_not),
