@@ -95,16 +95,17 @@ static int answer_challenge(struct line *line, const char *url, struct auth_requ
 
 /*
  * What everybody gets is not enough here, and more may be known of the user.  401 and 403 say so;
- * some registries hide what is not for everybody behind a 404; and known users may ask more often
- * (429).
+ * known users may ask more often (429); and some registries hide images that are not for everybody
+ * behind a 404.  A mirror's 404 is none of these: the next host is asked.
  */
-static bool is_for_somebody(const struct fetch *fetch, const struct credential *credential,
-                            int status)
+static bool is_for_somebody(struct registry *registry, const struct fetch *fetch,
+                            const struct credential *credential, int status)
 {
     if (credential == NULL || credential_is_users(credential))
         return false;
     return status == 401 || status == 403 || status == 429 ||
-           (status == 404 && fetch->kind != NULL && strcmp(fetch->kind, "manifests") == 0);
+           (status == 404 && fetch->kind != NULL && strcmp(fetch->kind, "manifests") == 0 &&
+            registry->options.named == NULL && !atomic_load(&registry->open));
 }
 
 static struct errand errand_of(const struct registry *registry, const struct fetch *fetch,
@@ -221,10 +222,12 @@ int fetch_try(struct line *line, const struct fetch *fetch, const struct registr
         tell_warning(registry, answer, caller);
         if (answer->status >= 200 && answer->status < 300) {
             credential_was_good(credential);
+            if (!credential_is_users(credential))
+                atomic_store(&registry->open, true);
             return 0;
         }
         if (at_home && (challenged || answer->status != 401) &&
-            is_for_somebody(fetch, credential, answer->status)) {
+            is_for_somebody(registry, fetch, credential, answer->status)) {
             asked = auth_ask(&registry->auth, line->http, &request, caller, err);
             if (asked < 0)
                 return -1;

@@ -19,6 +19,7 @@ struct registry {
     struct auth auth;
     struct client_certs *certs; /* NULL: it is shown none */
     atomic_bool told;           /* which of them it is shown */
+    atomic_bool open;     /* nobody was given something: what is not there is not hidden */
     atomic_bool answered; /* it exists: losing it now may pass */
     atomic_bool warned;   /* its Warning was told */
     /* Connections nobody uses at the moment.  Taking one is an exchange with NULL, so no thread

@@ -222,6 +222,35 @@ static void reg_10_anybodys_token_is_tried_before_somebody_is_asked(void **state
     }
 }
 
+static void what_is_missing_where_nobody_is_let_in_is_missing(void **state)
+{
+    SCENE(ASKABLE, .says = { USER });
+    struct error err;
+
+    (void)state;
+    server_add(scene.server, MANIFESTS "token",
+               &(struct server_reply){ DOCUMENT_REPLY, .wants = "Bearer any.body",
+                                       .challenge = challenge_of(&scene) });
+    gives(&scene, 200, ANYBODY);
+    must(&scene, "token");
+    err = must_not(&scene, "nothing");
+    assert_code(&err, ERROR_NOT_FOUND);
+    assert_int_equal(scene.client.asked, 0);
+}
+
+static void what_a_mirror_does_not_have_is_no_question(void **state)
+{
+    SCENE((&(struct registry_options){ .askable = true, .named = "docker.io" }), .says = { USER });
+    struct error err;
+
+    (void)state;
+    wants_token(&scene, "latest", 404);
+    gives(&scene, 200, ANYBODY);
+    err = must_not(&scene, "latest");
+    assert_code(&err, ERROR_NOT_FOUND);
+    assert_int_equal(scene.client.asked, 0);
+}
+
 static void a_service_that_gives_nobody_a_token_is_told_who_asks(void **state)
 {
     static const int refusals[] = { 400, 401, 403, 404 };
@@ -431,6 +460,8 @@ int main(void)
         T(reg_10_a_host_that_wants_a_password_gets_it_after_one_question),
         T(a_mirror_is_named_and_so_is_whom_it_stands_for),
         T(reg_10_anybodys_token_is_tried_before_somebody_is_asked),
+        T(what_is_missing_where_nobody_is_let_in_is_missing),
+        T(what_a_mirror_does_not_have_is_no_question),
         T(a_service_that_gives_nobody_a_token_is_told_who_asks),
         T(what_the_request_says_is_used_and_nobody_asked),
         T(who_cannot_be_asked_is_not),
