@@ -1,8 +1,9 @@
-/* One recursive query, in two uses. */
+/* One recursive query, in two uses; and the same references backwards, a step at a time. */
 #include "actors/base/reach.h"
 
 #include <string.h>
 
+#include "actors/base/edge.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 
@@ -97,7 +98,8 @@ int is_reachable(struct db *db, const char *namespace, const char *kind, const c
                namespace, kind, driver, key, err);
 }
 
-int garbage_open(struct db *db, struct query *rows, const char *namespace, struct error *err)
+int garbage_open(struct db *db, struct query *rows, const char *namespace, const char *after,
+                 struct error *err)
 {
     return db_query(db, rows, err,
                     WALK ", garbage (kind, driver, key) AS ("
@@ -108,6 +110,41 @@ int garbage_open(struct db *db, struct query *rows, const char *namespace, struc
                          " EXCEPT " FLAT ")"
                          " SELECT g.kind, g.driver, g.key, coalesce(b.size, 0) FROM garbage g"
                          " LEFT JOIN content_blob b ON g.kind = 'content'"
-                         " AND b.namespace = ?1 AND b.digest = g.key",
-                    "si", namespace, clock_now());
+                         " AND b.namespace = ?1 AND b.digest = g.key"
+                         " WHERE g.kind || ' ' || g.driver || ' ' || g.key > ?3"
+                         " ORDER BY g.kind || ' ' || g.driver || ' ' || g.key",
+                    "sis", namespace, clock_now(), after);
+}
+
+int roots_open(struct db *db, struct query *rows, const char *namespace, const char *kind,
+               const char *driver, const char *key, bool flat, struct error *err)
+{
+    return db_query(
+        db, rows, err,
+        "SELECT 'image', name, NULL FROM images_image"
+        " WHERE ?3 = 'content' AND namespace = ?1 AND digest = ?5"
+        " UNION ALL SELECT 'container', id, NULL FROM containers_container"
+        " WHERE ?3 = 'snapshot' AND namespace = ?1 AND driver = ?4 AND snapshot = ?5"
+        " UNION ALL SELECT 'label', '" LABEL_GC_ROOT "', NULL FROM content_blob"
+        " WHERE ?3 = 'content' AND namespace = ?1 AND digest = ?5 AND root = 1"
+        " UNION ALL SELECT 'label', '" LABEL_GC_ROOT "', NULL FROM snapshots_snapshot"
+        " WHERE ?3 = 'snapshot' AND namespace = ?1 AND driver = ?4 AND key = ?5 AND root = 1"
+        " UNION ALL SELECT 'lease', l.id, l.expires FROM leases_resource r JOIN leases_lease l"
+        " ON l.namespace = r.namespace AND l.id = r.lease"
+        " WHERE r.namespace = ?1 AND r.kind = ?3 AND r.driver = ?4 AND r.key = ?5 AND " LIVE
+        " AND (l.flat = 0 OR ?6 = 1)",
+        "sisssi", namespace, clock_now(), kind, driver, key, (int64_t)flat);
+}
+
+int pointers_open(struct db *db, struct query *rows, const char *namespace, const char *kind,
+                  const char *driver, const char *key, struct error *err)
+{
+    return db_query(db, rows, err,
+                    "SELECT 'content', '', digest FROM content_edge"
+                    " WHERE namespace = ?1 AND kind = ?2 AND driver = ?3 AND key = ?4"
+                    " UNION ALL SELECT 'snapshot', from_driver, from_key FROM snapshots_edge"
+                    " WHERE namespace = ?1 AND kind = ?2 AND driver = ?3 AND key = ?4"
+                    " UNION ALL SELECT 'snapshot', driver, key FROM snapshots_snapshot"
+                    " WHERE ?2 = 'snapshot' AND namespace = ?1 AND driver = ?3 AND parent = ?4",
+                    "ssss", namespace, kind, driver, key);
 }

@@ -19,7 +19,18 @@
 int is_reachable(struct db *db, const char *namespace, const char *kind, const char *driver,
                  const char *key, struct error *err);
 
-/* Rows kind, driver, key, size (0 for snapshots) of all garbage blobs and snapshots. */
-int garbage_open(struct db *db, struct query *rows, const char *namespace, struct error *err);
+/* Rows kind, driver, key, size (0 for snapshots) of all garbage blobs and snapshots; of those behind
+   `after` (kind, driver and key with a blank between them; "": all) in this order. */
+int garbage_open(struct db *db, struct query *rows, const char *namespace, const char *after,
+                 struct error *err);
+
+/* Rows kind, key, expires (null: never) of what keeps a thing by itself.  `flat`: leases that keep
+   nothing behind what they hold count, too. */
+int roots_open(struct db *db, struct query *rows, const char *namespace, const char *kind,
+               const char *driver, const char *key, bool flat, struct error *err);
+
+/* Rows kind, driver, key of what leads to a thing, be it garbage itself. */
+int pointers_open(struct db *db, struct query *rows, const char *namespace, const char *kind,
+                  const char *driver, const char *key, struct error *err);
 
 #endif

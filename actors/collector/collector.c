@@ -8,6 +8,7 @@
 
 #include "actors/base/job.h"
 #include "actors/base/log.h"
+#include "actors/collector/explain.h"
 #include "actors/collector/run.h"
 
 #define MERGE_MS     100
@@ -178,6 +179,26 @@ static int on_run(void *self, struct request *request, struct error *err)
     return 0;
 }
 
+/* ---- explaining ----------------------------------------------------------------------------- */
+
+static int explain(struct collector *collector, struct request *request, job_body *body, struct error *err)
+{
+    struct question *question = arena_alloc(request_arena(request), sizeof(*question));
+
+    *question = (struct question){ collector->database, request_body(request) };
+    return request_run_on(request, body, question, err);
+}
+
+static int on_list(void *self, struct request *request, struct error *err)
+{
+    return explain(self, request, list_job, err);
+}
+
+static int on_why(void *self, struct request *request, struct error *err)
+{
+    return explain(self, request, why_job, err);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static int start(void *self, struct loop *loop, struct error *err)
@@ -219,7 +240,9 @@ void collector_free(struct collector **collector)
 }
 
 static const struct route routes[] = {
+    { &op_collector_list, on_list },
     { &op_collector_run, on_run },
+    { &op_collector_why, on_why },
     { 0 },
 };
 const struct actor collector_actor = { "collector", routes, start, stop };

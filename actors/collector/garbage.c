@@ -18,7 +18,7 @@ static int read_pieces(struct db *db, const char *namespace, struct garbage *gar
     size_t room = 0;
     int found;
 
-    if (garbage_open(db, &rows, namespace, err) < 0)
+    if (garbage_open(db, &rows, namespace, "", err) < 0)
         return -1;
     while ((found = query_next(&rows, err)) == 1) {
         if (garbage->count == room) {

@@ -89,6 +89,6 @@ command_run command_actors, command_attach, command_check, command_completion, c
     command_logs, command_names, command_namespace_create,
     command_namespace_ls, command_namespace_rm, command_ps, command_manifest_delete, command_manifest_inspect, command_pull, command_push, command_referrers,
     command_registry_explain, command_rm, command_rmi,
-    command_run_, command_save, command_start, command_stop, command_tag, command_tags_ls, command_version, command_wait;
+    command_run_, command_save, command_start, command_stop, command_tag, command_tags_ls, command_version, command_wait, command_why;
 
 #endif

@@ -1,4 +1,4 @@
-/* Commands about the daemon itself: version, info, actors, check, gc, namespaces, events. */
+/* Commands about the daemon itself: version, info, actors, check, namespaces, events. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +144,7 @@ int command_actors(struct cli *cli, const struct args *args, struct error *err)
     return 0;
 }
 
-/* ---- check and gc ------------------------------------------------------- */
+/* ---- check -------------------------------------------------------------- */
 
 static void print_finding(struct cli *cli, const struct finding *finding)
 {
@@ -172,22 +172,6 @@ int command_check(struct cli *cli, const struct args *args, struct error *err)
     if (!cli->json)
         printf("%" PRIu64 " objects checked, %zu findings\n", reply.checked, reply.findings.count);
     return reply.findings.count > 0;
-}
-
-int command_gc(struct cli *cli, const struct args *args, struct error *err)
-{
-    struct collector_run_reply reply;
-    char size[16];
-
-    (void)args;
-    if (cli_call(cli, &op_collector_run, &nothing, &reply, err) < 0)
-        return -1;
-    if (cli->json)
-        cli_print_json(collector_run_reply_record(), &reply);
-    else
-        printf("Removed: %" PRIu64 " blobs (%s), %" PRIu64 " snapshots, %" PRIu64 " leases\n",
-               reply.content, size_text(reply.bytes, size), reply.snapshots, reply.leases);
-    return 0;
 }
 
 /* ---- namespaces --------------------------------------------------------- */

@@ -263,6 +263,12 @@ static const struct option check_options[] = {
     END,
 };
 
+static const struct option gc_options[] = {
+    FLAG(0, "dry-run", "Only say what would go"),
+    FLAG(0, "explain", "Say why each thing goes"),
+    END,
+};
+
 static const struct option help_options[] = {
     FLAG(0, "man", "Print the manual page instead"),
     END,
@@ -386,7 +392,12 @@ const struct command commands[] = {
     { .name = "check", .operands = "", .options = check_options, .run = command_check,
       .doc = "Compare what is recorded with what is on disk",
       .more = "The exit status is 1 when something is not as it should be." },
-    { .name = "gc", .operands = "", .run = command_gc, .doc = "Remove now what nothing names" },
+    { .name = "gc", .operands = "", .options = gc_options, .run = command_gc, .doc = "Remove now what nothing names",
+      .more = "It happens by itself, a moment after something was let go of.  --dry-run lists what would go." },
+    { .name = "why", .operands = "DIGEST|SNAPSHOT", .least = 1, .most = 1, .run = command_why,
+      .doc = "Show what keeps a blob or a snapshot",
+      .more = "The beginning of a name is enough, without sha256: as well.  The shortest way is shown, from an image, a "
+              "container, a lease or a label that keeps by itself." },
     { .name = "version", .operands = "", .run = command_version, .doc = "Show the versions of this command and of the daemon" },
     { .name = "info", .operands = "", .run = command_info, .doc = "Show paths, settings and counts of the daemon" },
     { .name = "actors", .operands = "", .run = command_actors, .doc = "Show how the daemon's parts are doing" },
