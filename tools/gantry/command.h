@@ -41,6 +41,7 @@ enum complete {
     COMPLETE_RUNNING,
     COMPLETE_IMAGES,
     COMPLETE_NAMESPACES,
+    COMPLETE_SNAPSHOTS,
     COMPLETE_REGISTRIES, /* where somebody is logged in */
     COMPLETE_OBJECTS,  /* containers and images */
     COMPLETE_COMMANDS, /* of this program */
@@ -89,6 +90,8 @@ command_run command_actors, command_attach, command_check, command_completion, c
     command_logs, command_names, command_namespace_create,
     command_namespace_ls, command_namespace_rm, command_ps, command_manifest_delete, command_manifest_inspect, command_pull, command_push, command_referrers,
     command_registry_explain, command_rm, command_rmi,
-    command_run_, command_save, command_start, command_stop, command_tag, command_tags_ls, command_version, command_wait, command_why;
+    command_run_, command_save, command_snapshot_commit, command_snapshot_label,
+    command_snapshot_ls, command_snapshot_mounts, command_snapshot_prepare, command_snapshot_rm,
+    command_snapshot_tree, command_snapshot_usage, command_snapshot_view, command_start, command_stop, command_tag, command_tags_ls, command_version, command_wait, command_why;
 
 #endif

@@ -236,6 +236,20 @@ static int names_of_images(struct cli *cli, struct error *err)
     return 0;
 }
 
+static int names_of_snapshots(struct cli *cli, struct error *err)
+{
+    const struct snapshots_list_request want = { 0 };
+    struct snapshots_list_reply page;
+    const struct snapshot_info *snapshots;
+
+    if (cli_call(cli, &op_snapshots_list, &want, &page, err) < 0)
+        return -1;
+    snapshots = page.snapshots.items;
+    for (size_t i = 0; i < page.snapshots.count; i++)
+        puts(snapshots[i].key);
+    return 0;
+}
+
 static int names_of_namespaces(struct cli *cli, struct error *err)
 {
     struct page_request want = { SET(limit, 200) };
@@ -270,6 +284,8 @@ int command_names(struct cli *cli, const struct args *args, struct error *err)
         return names_of_containers(cli, kind[0] == 'r', err);
     if (strcmp(kind, "images") == 0)
         return names_of_images(cli, err);
+    if (strcmp(kind, "snapshots") == 0)
+        return names_of_snapshots(cli, err);
     if (strcmp(kind, "namespaces") == 0)
         return names_of_namespaces(cli, err);
     if (strcmp(kind, "registries") == 0)

@@ -51,6 +51,8 @@ static const char *operand_words(enum complete complete)
         return "$(_gantry_names images)";
     case COMPLETE_NAMESPACES:
         return "$(_gantry_names namespaces)";
+    case COMPLETE_SNAPSHOTS:
+        return "$(_gantry_names snapshots)";
     case COMPLETE_REGISTRIES:
         return "$(_gantry_names registries)";
     case COMPLETE_OBJECTS:

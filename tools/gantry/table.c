@@ -263,6 +263,25 @@ static const struct option check_options[] = {
     END,
 };
 
+#define SNAPSHOTTER TEXT(0, "snapshotter", "NAME", "Of this driver instead of the default one")
+static const struct option snapshot_options[] = {
+    SNAPSHOTTER,
+    END,
+};
+
+static const struct option snapshot_ls_options[] = {
+    SNAPSHOTTER,
+    EACH('f', "filter", "FILTER", "A filter of the protocol, e.g. kind==active"),
+    FLAG('q', "quiet", "Keys alone"),
+    END,
+};
+
+static const struct option snapshot_make_options[] = {
+    SNAPSHOTTER,
+    EACH('l', "label", "KEY=VALUE", "A label"),
+    END,
+};
+
 static const struct option gc_options[] = {
     FLAG(0, "dry-run", "Only say what would go"),
     FLAG(0, "explain", "Say why each thing goes"),
@@ -389,6 +408,27 @@ const struct command commands[] = {
       .run = command_namespace_create, .doc = "Make a namespace, with labels" },
     { .name = "namespace rm", .operands = "NAME...", .least = 1, .most = -1,
       .complete = COMPLETE_NAMESPACES, .run = command_namespace_rm, .doc = "Remove empty namespaces" },
+    { .name = "snapshot ls", .operands = "", .options = snapshot_ls_options,
+      .run = command_snapshot_ls, .doc = "List snapshots" },
+    { .name = "snapshot tree", .operands = "", .options = snapshot_options,
+      .run = command_snapshot_tree, .doc = "Show which snapshot stands on which" },
+    { .name = "snapshot prepare", .operands = "KEY [PARENT]", .least = 1, .most = 2, .options = snapshot_make_options,
+      .run = command_snapshot_prepare, .doc = "Make a snapshot that can be written",
+      .more = "Nothing names it: give it the label containerd.io/gc.root, or the next gc removes it." },
+    { .name = "snapshot view", .operands = "KEY PARENT", .least = 2, .most = 2, .options = snapshot_make_options,
+      .run = command_snapshot_view, .doc = "Make a snapshot that can be read" },
+    { .name = "snapshot commit", .operands = "KEY NAME", .least = 2, .most = 2, .complete = COMPLETE_SNAPSHOTS,
+      .options = snapshot_make_options, .run = command_snapshot_commit,
+      .doc = "Make a written snapshot one that others can stand on" },
+    { .name = "snapshot mounts", .operands = "KEY FOLDER", .least = 2, .most = 2, .complete = COMPLETE_SNAPSHOTS,
+      .options = snapshot_options, .run = command_snapshot_mounts,
+      .doc = "Print the commands that mount a snapshot on a folder" },
+    { .name = "snapshot rm", .operands = "KEY...", .least = 1, .most = -1, .complete = COMPLETE_SNAPSHOTS,
+      .options = snapshot_options, .run = command_snapshot_rm, .doc = "Remove snapshots" },
+    { .name = "snapshot usage", .operands = "KEY...", .least = 1, .most = -1, .complete = COMPLETE_SNAPSHOTS,
+      .options = snapshot_options, .run = command_snapshot_usage, .doc = "Show what snapshots take, without their parents" },
+    { .name = "snapshot label", .operands = "KEY KEY=VALUE...", .least = 2, .most = -1, .complete = COMPLETE_SNAPSHOTS,
+      .options = snapshot_options, .run = command_snapshot_label, .doc = "Change labels; an empty value removes one" },
     { .name = "check", .operands = "", .options = check_options, .run = command_check,
       .doc = "Compare what is recorded with what is on disk",
       .more = "The exit status is 1 when something is not as it should be." },
@@ -406,7 +446,7 @@ const struct command commands[] = {
       .more = "Put it where the shell finds it: gantry completion bash >/etc/bash_completion.d/gantry" },
     { .name = "help", .operands = "[COMMAND]", .most = 2, .complete = COMPLETE_COMMANDS,
       .options = help_options, .run = command_help, .doc = "Explain a command" },
-    { .name = "names", .operands = "containers|running|images|namespaces|registries", .least = 1, .most = 1, .hidden = true,
+    { .name = "names", .operands = "containers|running|images|namespaces|snapshots|registries", .least = 1, .most = 1, .hidden = true,
       .run = command_names, .doc = "Print names, one a line, for completion" },
     END,
 };
