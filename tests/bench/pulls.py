@@ -113,7 +113,7 @@ def calls(bench):
 
 def together(bench):
     """Ten clients that pull the same image, which is nowhere yet, beside one."""
-    image = bench.image("debian" if bench.options.quick else "many")
+    image = bench.image("debian")
     alone, ten = by_candidate(bench), by_candidate(bench)
     for _ in range(min(3, bench.rounds)):
         for name in bench.options.names:
