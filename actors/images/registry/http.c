@@ -19,6 +19,7 @@
 #define RECEIVE_BYTES    (128L << 10)
 #define HEADER_MAX       8192 /* of one that the operator adds */
 #define SEND_BYTES       (256L << 10)
+#define UNASKED_BYTES    (64u << 10)
 #define PATIENCE         10 /* times longer than for bytes: a registry hashes and copies what it got */
 
 struct http {
@@ -328,6 +329,11 @@ static struct curl_slist *header_list(const struct http_request *get)
     /* curl would say that an empty body is a form */
     list = get->body->type != NULL ? header_add(list, "Content-Type", get->body->type)
                                    : curl_slist_append(list, "Content-Type:");
+    /* curl would ask whether the body may come.  A small one costs less than that round trip; and
+       docker-registry, where it takes no notice of a body, answers neither the question nor the
+       request before it came: a second, until curl gives up waiting. */
+    if (get->body->size <= UNASKED_BYTES)
+        list = curl_slist_append(list, "Expect:");
     return header_add(list, "Content-Range", get->body->range);
 }
 
