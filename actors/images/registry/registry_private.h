@@ -4,10 +4,10 @@
 
 #include <stdatomic.h>
 
+#include "actors/images/registry.h"
 #include "actors/images/registry/auth.h"
 #include "actors/images/registry/client_certs.h"
 #include "actors/images/registry/http.h"
-#include "actors/images/registry.h"
 #include "actors/images/registry/registry_errors.h"
 #include "actors/images/registry/retry.h"
 
@@ -19,9 +19,10 @@ struct registry {
     struct auth auth;
     struct client_certs *certs; /* NULL: it is shown none */
     atomic_bool told;           /* which of them it is shown */
-    atomic_bool open;     /* nobody was given something: what is not there is not hidden */
-    atomic_bool answered; /* it exists: losing it now may pass */
-    atomic_bool warned;   /* its Warning was told */
+    atomic_bool open;           /* nobody was given something: what is not there is not hidden */
+    atomic_bool answered;       /* it exists: losing it now may pass */
+    atomic_bool warned;         /* its Warning was told */
+    atomic_bool opens_only;     /* a POST opens a session, whatever comes along with it */
     /* Connections nobody uses at the moment.  Taking one is an exchange with NULL, so no thread
        waits for another; one that finds no room when it comes back is closed. */
     _Atomic(struct http *) lines[LINES_KEPT];

@@ -4,7 +4,10 @@
  * The happy path is: HEAD (it has none) -> POST, which opens a session -> PUT of all bytes to where
  * the answer says.  Where another repository of the registry has the blob, the POST asks for that
  * one instead, and nothing is sent.  What is big goes by PATCH, a chunk at a time: what arrived so
- * is not lost with a connection, and many a proxy lets no larger bodies pass.
+ * is not lost with a connection, and many a proxy lets no larger bodies pass.  What is small goes
+ * along with the POST, which saves one of three round trips at registries that take it.  Others,
+ * docker-registry among them, answer as to any POST, and nothing is lost but a few bytes; they are
+ * not tried again.
  *
  * Possible failures are: the connection breaks, or the registry is busy (ask how far it is, go on
  * from there), it says that we go on from the wrong place (416: the same), it has forgotten the
@@ -24,7 +27,8 @@
 #define PROGRESS_BYTES (64u << 10) /* fewer are none: see registry_blob.c */
 #define RESUME_BYTES   (1u << 20)  /* fewer are sent again rather than asked about */
 #define CHUNK_MOST     (1ull << 40)
-#define CHUNK_LEAST    (1u << 20) /* what no proxy finds too large; nginx's default is this */
+#define SMALL_BYTES    (64u << 10) /* configs and the like; what is lost where it is not taken */
+#define CHUNK_LEAST    (1u << 20)  /* what no proxy finds too large; nginx's default is this */
 
 struct sending {
     const char *what;
@@ -113,39 +117,61 @@ static void take_chunk_size(struct sending *sending)
     sending->chunk = least > sending->chunk ? least : sending->chunk;
 }
 
-/* A registry that knows nothing of mounting, or not from there, must still take the bytes. */
-static bool mount_failed(const struct sending *sending)
+/* A registry that knows no such POST, or mounts nothing from there, must still take the bytes. */
+static bool must_be_plain(const struct sending *sending, bool whole)
 {
     int status = status_of(sending);
 
-    return sending->mount != NULL && status >= 400 && status < 500 && status != 401 &&
-           !sending->may_pass;
+    return (sending->mount != NULL || whole) && !sending->may_pass && status != 401 &&
+           ((status >= 400 && status < 500) || status == 501);
 }
 
-/* Opens a session.  1: not needed, the blob was taken from the other repository. */
+/* May the blob go along with the POST?  Not while there is hope that it need not go at all.  A
+   session of another algorithm is opened with its name, which such a POST has no room for. */
+static bool goes_whole(const struct sending *sending)
+{
+    const struct registry_upload *upload = sending->upload;
+
+    return upload->file >= 0 && upload->size > 0 && upload->size <= SMALL_BYTES &&
+           upload->size <= upload->big && strncmp(upload->digest, "sha256:", 7) == 0 &&
+           sending->mount == NULL && !sending->chunked &&
+           !atomic_load(&sending->line->registry->opens_only);
+}
+
+/* Opens a session.  1: not needed, the blob was taken from the other repository; 2: nor is it, the
+   blob has arrived. */
 static int begin(struct sending *sending, struct error *err)
 {
     const struct registry_upload *upload = sending->upload;
-    const struct http_body nothing = { .file = -1 };
+    const struct http_body nothing = { .file = -1 }, all = { .file = upload->file,
+                                                             .size = upload->size,
+                                                             .type = "application/octet-stream" };
     char query[600] = "";
-    struct fetch post = { .method = "POST", .name = "uploads/", .body = &nothing };
+    bool whole = goes_whole(sending);
+    struct fetch post = { .method = "POST", .name = "uploads/", .body = whole ? &all : &nothing };
+    int result;
 
     if (sending->mount != NULL) {
         snprintf(query, sizeof(query), "mount=%s&from=%s", upload->digest, sending->mount);
         post.also = sending->mount;
+    } else if (whole) {
+        snprintf(query, sizeof(query), "digest=%s", upload->digest);
     } else if (strncmp(upload->digest, "sha256:", 7) != 0) {
         snprintf(query, sizeof(query), "digest-algorithm=%.*s", (int)strcspn(upload->digest, ":"),
                  upload->digest);
     }
     post.query = *query != '\0' ? query : NULL;
-    if (request(sending, &post, err) < 0) {
-        if (!mount_failed(sending))
+    result = request(sending, &post, err);
+    if (result == 0 && status_of(sending) == 201 && (sending->mount != NULL || whole))
+        return whole ? 2 : 1;
+    if (whole)
+        atomic_store(&sending->line->registry->opens_only, true);
+    if (result < 0) {
+        if (!must_be_plain(sending, whole))
             return -1;
         sending->mount = NULL;
         return begin(sending, err);
     }
-    if (status_of(sending) == 201 && sending->mount != NULL)
-        return 1;
     sending->mount = NULL;
     take_chunk_size(sending);
     sending->chunked = !sending->no_chunks && (sending->chunked || upload->size > upload->big);
@@ -282,7 +308,7 @@ static int send_chunk(struct sending *sending, struct error *err)
     return take_place(sending, err);
 }
 
-/* 0: it is there; 1: it was mounted. */
+/* 0: it is there; 1: it was mounted; 2: it is there, and went with the first request. */
 static int try_once(struct sending *sending, struct error *err)
 {
     int begun;
@@ -408,7 +434,7 @@ static int send_all(struct sending *sending, struct registry *registry, enum reg
     rc = send_bytes(sending, &retry, err);
     if (rc < 0)
         return -1;
-    *sent = rc > 0 ? SENT_MOUNTED : SENT_BYTES;
+    *sent = rc == 1 ? SENT_MOUNTED : SENT_BYTES;
     return 0;
 }
 

@@ -116,6 +116,110 @@ static void how_much_was_sent_is_told(void **state)
     assert_int_equal(told, SIZE);
 }
 
+/* ---- along with the first request --------------------------------------------------------- */
+
+#define SMALL 1000
+
+static struct registry_upload small_upload(char out[136])
+{
+    return (struct registry_upload){ .digest = digest_text(content, SMALL, out),
+                                     .size = SMALL,
+                                     .file = file };
+}
+
+static void reg_14_a_small_blob_goes_along_with_the_post(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    char name[136], target[300];
+    const struct registry_upload upload = small_upload(name);
+
+    (void)state;
+    reply(server, UPLOADS, 201, "Location: /v2/app/blobs/x\r\n");
+    for (size_t i = 0; i < 2; i++) {
+        must_send(registry, &upload, SENT_BYTES);
+        assert_request(server, UPLOADS, i, "POST", 0, SMALL);
+        snprintf(target, sizeof(target), UPLOADS "?digest=%s", name);
+        assert_string_equal(server_seen(server, UPLOADS, i, "target"), target);
+        assert_string_equal(server_seen(server, UPLOADS, i, "content-type"),
+                            "application/octet-stream");
+        assert_string_equal(server_seen(server, UPLOADS, i, "expect"),
+                            ""); /* a second of waiting */
+    }
+    assert_int_equal(server_count(server, NULL), 4); /* with a HEAD for each */
+}
+
+static void
+reg_14_a_registry_that_only_opens_a_session_is_sent_it_there_and_not_tried_again(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    char name[136];
+    const struct registry_upload upload = small_upload(name);
+
+    (void)state;
+    begins(server, 1);
+    reply(server, SESSION, 201, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        must_send(registry, &upload, SENT_BYTES);
+        assert_request(server, UPLOADS, i, "POST", 0, i == 0 ? SMALL : 0);
+        assert_request(server, SESSION, i, "PUT", 0, SMALL);
+    }
+    assert_string_equal(server_seen(server, UPLOADS, 1, "target"), UPLOADS);
+    assert_int_equal(server_count(server, NULL), 6); /* as many as without it */
+}
+
+static void reg_14_a_registry_that_refuses_such_a_post_is_asked_for_a_session(void **state)
+{
+    static const int statuses[] = { 400, 403, 404, 405, 411, 413, 415, 501, 503 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        char name[136];
+        const struct registry_upload upload = small_upload(name);
+
+        reply(server, UPLOADS, statuses[i], NULL);
+        begins(server, 1);
+        reply(server, SESSION, 201, NULL);
+        must_send(registry, &upload, SENT_BYTES);
+        must_send(registry, &upload, SENT_BYTES);
+        assert_request(server, UPLOADS, 0, "POST", 0, SMALL);
+        assert_request(server, UPLOADS, 1, "POST", 0, 0);
+        assert_int_equal(server_count(server, UPLOADS), 3);
+    }
+}
+
+static void reg_14_what_may_be_mounted_is_not_sent_before_that_is_known(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    char name[136];
+    struct registry_upload upload = small_upload(name);
+
+    (void)state;
+    upload.mount = "library/other";
+    reply(server, UPLOADS, 404, NULL);
+    reply(server, UPLOADS, 201, NULL);
+    must_send(registry, &upload, SENT_BYTES);
+    assert_says(server_seen(server, UPLOADS, 0, "target"), "?mount=");
+    assert_request(server, UPLOADS, 0, "POST", 0, 0);
+    assert_says(server_seen(server, UPLOADS, 1, "target"), "?digest=");
+    assert_request(server, UPLOADS, 1, "POST", 0, SMALL);
+}
+
+static void reg_14_nothing_goes_along_where_there_are_no_bytes_to_send(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    char name[136];
+    struct registry_upload upload = small_upload(name);
+
+    (void)state;
+    upload.mount = "library/other";
+    upload.file = -1;
+    reply(server, UPLOADS, 404, NULL);
+    begins(server, 1);
+    must_send(registry, &upload, SENT_WANTED);
+    assert_string_equal(server_seen(server, UPLOADS, 1, "target"), UPLOADS);
+}
+
 /* ---- from another repository ------------------------------------------------------------- */
 
 static void reg_13_a_blob_of_another_repository_is_mounted(void **state)
@@ -417,6 +521,12 @@ int main(void)
         cmocka_unit_test(reg_13_a_whole_address_is_followed_and_keeps_its_query),
         cmocka_unit_test(an_empty_blob_can_be_sent),
         cmocka_unit_test(how_much_was_sent_is_told),
+        cmocka_unit_test(reg_14_a_small_blob_goes_along_with_the_post),
+        cmocka_unit_test(
+            reg_14_a_registry_that_only_opens_a_session_is_sent_it_there_and_not_tried_again),
+        cmocka_unit_test(reg_14_a_registry_that_refuses_such_a_post_is_asked_for_a_session),
+        cmocka_unit_test(reg_14_what_may_be_mounted_is_not_sent_before_that_is_known),
+        cmocka_unit_test(reg_14_nothing_goes_along_where_there_are_no_bytes_to_send),
         cmocka_unit_test(reg_13_a_blob_of_another_repository_is_mounted),
         cmocka_unit_test(reg_13_a_mount_that_is_not_done_becomes_an_upload),
         cmocka_unit_test(reg_13_a_mount_that_is_refused_becomes_an_upload),
