@@ -54,7 +54,8 @@ static int read_tags(struct job *job, const struct registry_document *document, 
 static int tags(struct job *job, const void *in, void *out, struct error *err)
 {
     struct images_tags_reply *reply = out;
-    const struct registry_list list = { .subject = NULL };
+    const struct images_ask_request *want = in;
+    const struct registry_list list = { .after = want->after, .limit = want->limit };
     CLEANUP(supply_close) struct supply *supply = NULL;
     CLEANUP(registry_document_free) struct registry_document document = { 0 };
     char name[REFERENCE_TEXT_SIZE];
@@ -109,6 +110,18 @@ int on_images_manifest(void *self, struct request *request, struct error *err)
     return request_run(request, manifest, err);
 }
 
+static int check_forget(const struct images_ask_request *want, const struct reference *reference,
+                        struct error *err)
+{
+    if (!want->blob || reference->digest[0] != '\0')
+        return 0;
+    error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: a blob has no name but its digest",
+              want->reference);
+    return error_hint(err,
+                      "%.100s@sha256:...; gantry manifest inspect shows what an image consists of",
+                      reference->repository);
+}
+
 static int forget(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images_ask_request *want = in;
@@ -118,9 +131,11 @@ static int forget(struct job *job, const void *in, void *out, struct error *err)
     struct reference reference;
 
     if (reference_parse(want->reference, &reference, err) < 0 ||
+        check_forget(want, &reference, err) < 0 ||
         destination_open(&destination, job, &reference, &user, err) < 0)
         return -1;
-    if (outlet_delete(&destination.outlet, job, reference_object(&reference), err) < 0) {
+    if (outlet_delete(&destination.outlet, job, reference_object(&reference), want->blob, err) <
+        0) {
         if (err->code == ERROR_UNIMPLEMENTED)
             error_hint(err, reference.digest[0] == '\0'
                                 ? "name it by its digest; all tags of that manifest go then"

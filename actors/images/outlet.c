@@ -212,24 +212,24 @@ int outlet_upload(struct outlet *outlet, struct job *job, const struct registry_
 }
 
 int outlet_put(struct outlet *outlet, struct job *job, const struct registry_put *put,
-               bool *subject, struct error *err)
+               struct registry_kept *kept, struct error *err)
 {
     struct visit visit;
 
     if (visit_begin(&visit, outlet, job, true, err) < 0)
         return -1;
-    return visit_end(&visit, registry_put(visit.registry, &visit.caller, put, subject, err), err);
+    return visit_end(&visit, registry_put(visit.registry, &visit.caller, put, kept, err), err);
 }
 
-int outlet_delete(struct outlet *outlet, struct job *job, const char *tag_or_digest,
+int outlet_delete(struct outlet *outlet, struct job *job, const char *tag_or_digest, bool blob,
                   struct error *err)
 {
     struct visit visit;
 
     if (visit_begin(&visit, outlet, job, true, err) < 0)
         return -1;
-    return visit_end(&visit, registry_delete(visit.registry, &visit.caller, tag_or_digest, err),
-                     err);
+    return visit_end(&visit,
+                     registry_delete(visit.registry, &visit.caller, tag_or_digest, blob, err), err);
 }
 
 int outlet_login(struct outlet *outlet, struct job *job, struct registry_login *out,

@@ -87,8 +87,8 @@ int outlet_manifest(struct outlet *outlet, struct job *job, const char *tag_or_d
 int outlet_upload(struct outlet *outlet, struct job *job, const struct registry_upload *upload,
                   enum registry_sent *sent, struct error *err);
 int outlet_put(struct outlet *outlet, struct job *job, const struct registry_put *put,
-               bool *subject, struct error *err);
-int outlet_delete(struct outlet *outlet, struct job *job, const char *tag_or_digest,
+               struct registry_kept *kept, struct error *err);
+int outlet_delete(struct outlet *outlet, struct job *job, const char *tag_or_digest, bool blob,
                   struct error *err);
 int outlet_login(struct outlet *outlet, struct job *job, struct registry_login *out,
                  struct error *err);

@@ -18,6 +18,7 @@
 
 #define UPLOADS 3 /* blobs at once */
 #define SOURCE  "containerd.io/distribution.source."
+#define TAGS    100 /* further ones of one push */
 
 struct push {
     struct destination *destination;
@@ -209,57 +210,111 @@ static int upload_blobs(struct job *job, const struct push *push, struct images_
 /* ---- documents ------------------------------------------------------------------------------ */
 
 int document_put(struct job *job, struct outlet *outlet, const struct descriptor *blob,
-                 const char *name, bool only_missing, bool *listed, struct error *err)
+                 struct registry_put *put, struct registry_kept *kept, struct error *err)
 {
     const struct content_stat_request stat = { .digest = blob->digest };
-    struct registry_put put = { .name = name,
-                                .digest = blob->digest,
-                                .media_type = blob->media_type,
-                                .size = blob->size,
-                                .only_missing = only_missing };
     CLEANUP(file_close) int file = -1;
     struct content_info info;
 
     if (call(job, &op_content_stat, &stat, &info, err) < 0 ||
         file_open_read(info.path, &file, err) < 0)
         return missing(blob, err);
-    put.file = file;
-    return outlet_put(outlet, job, &put, listed, err);
+    put->digest = blob->digest;
+    put->media_type = blob->media_type;
+    put->size = blob->size;
+    put->file = file;
+    return outlet_put(outlet, job, put, kept, err);
 }
 
-/* By this name; and whom it is about is told, if the registry does not see to that. */
+/* By this name, and at once by these tags; whom it is about is told, if the registry does not see
+   to that.  `done`: a bit for each tag that it has. */
 static int put_one(struct job *job, const struct push *push, const struct document_part *document,
-                   const char *name, struct error *err)
+                   const char *name, struct strs tags, uint64_t *done, struct error *err)
 {
-    bool listed, known_by_digest = strcmp(name, document->blob.digest) == 0;
+    bool known_by_digest = strcmp(name, document->blob.digest) == 0;
+    struct registry_put put = { .name = name,
+                                .tags = tags,
+                                .only_missing = known_by_digest && document->subject == NULL &&
+                                                tags.count == 0 };
+    struct registry_kept kept;
 
-    if (document_put(job, &push->destination->outlet, &document->blob, name,
-                     known_by_digest && document->subject == NULL, &listed, err) < 0)
+    if (document_put(job, &push->destination->outlet, &document->blob, &put, &kept, err) < 0)
         return -1;
-    return document->subject == NULL || listed
+    *done = kept.tags;
+    return document->subject == NULL || kept.subject
                ? 0
                : referrers_add(job, &push->destination->outlet, document, err);
 }
 
-/* The last is the target: its tag makes the registry keep it under its digest as well, if it is of
-   the algorithm that registries choose. */
+static int put_by(struct job *job, const struct push *push, const struct document_part *document,
+                  const char *name, struct error *err)
+{
+    uint64_t none;
+
+    return put_one(job, push, document, name, (struct strs){ 0 }, &none, err);
+}
+
+/* It is there, and whom it is about knows of it; only a name is wanted. */
+static int put_tag(struct job *job, const struct push *push, const struct document_part *document,
+                   const char *tag, struct error *err)
+{
+    struct registry_put put = { .name = tag };
+    struct registry_kept kept;
+
+    return document_put(job, &push->destination->outlet, &document->blob, &put, &kept, err);
+}
+
+/* All that it shall be called, each once. */
+static struct strs names_of(struct job *job, const struct destination *destination)
+{
+    const struct strs *more = &destination->tags;
+    struct strs names = { .items = arena_alloc(job_arena(job),
+                                               (more->count + 1) * sizeof(*names.items)) };
+
+    if (destination->to->tag[0] != '\0')
+        names.items[names.count++] = destination->to->tag;
+    for (size_t i = 0; i < more->count; i++) {
+        bool twice = false;
+
+        for (size_t k = 0; k < names.count; k++)
+            twice = twice || strcmp(names.items[k], more->items[i]) == 0;
+        if (!twice)
+            names.items[names.count++] = more->items[i];
+    }
+    return names;
+}
+
+/* A tag makes the registry keep it under its digest as well, if it is of the algorithm that
+   registries choose.  Several tags go along with the digest; a registry that does not confirm them
+   may not know of that, and gets them one by one. */
+static int put_target(struct job *job, const struct push *push,
+                      const struct document_part *document, struct error *err)
+{
+    const struct strs names = names_of(job, push->destination);
+    const char *digest = document->blob.digest;
+    const struct strs at_once = names.count > 1 ? names : (struct strs){ 0 };
+    uint64_t done;
+
+    if (names.count == 1 && strncmp(digest, "sha256:", 7) == 0)
+        return put_by(job, push, document, names.items[0], err);
+    if (put_one(job, push, document, digest, at_once, &done, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.count; i++)
+        if (!(i < REGISTRY_TAGS && (done >> i & 1) != 0) &&
+            put_tag(job, push, document, names.items[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* The last is the target. */
 static int put_documents(struct job *job, const struct push *push, struct error *err)
 {
     const struct parts *parts = &push->parts;
-    const char *tag = push->destination->to->tag;
 
-    for (size_t i = 0; i < parts->document_count; i++) {
-        const struct document_part *document = &parts->documents[i];
-        const char *digest = document->blob.digest;
-        bool tagged = i + 1 == parts->document_count && *tag != '\0';
-
-        if (!(tagged && strncmp(digest, "sha256:", 7) == 0) &&
-            put_one(job, push, document, digest, err) < 0)
+    for (size_t i = 0; i + 1 < parts->document_count; i++)
+        if (put_by(job, push, &parts->documents[i], parts->documents[i].blob.digest, err) < 0)
             return -1;
-        if (tagged && put_one(job, push, document, tag, err) < 0)
-            return -1;
-    }
-    return 0;
+    return put_target(job, push, &parts->documents[parts->document_count - 1], err);
 }
 
 /* ---- the image ------------------------------------------------------------------------------ */
@@ -321,6 +376,17 @@ int image_send(struct job *job, struct destination *destination, const struct de
     return put_documents(job, &push, err);
 }
 
+static int check_tags(const struct strs *tags, struct error *err)
+{
+    if (tags->count > TAGS)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%zu tags: one push gives %d at most",
+                         tags->count, TAGS);
+    for (size_t i = 0; i < tags->count; i++)
+        if (!registry_is_tag(tags->items[i]))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is no tag", tags->items[i]);
+    return 0;
+}
+
 /* A name with a digest is one for that document alone. */
 int destination_check(const struct reference *to, const struct descriptor *target,
                       struct error *err)
@@ -340,13 +406,13 @@ static int push(struct job *job, const void *in, void *out, struct error *err)
     struct descriptor *target = arena_alloc(job_arena(job), sizeof(*target));
     struct image_info image;
     struct reference to;
-    CLEANUP(destination_close) struct destination destination = { 0 };
+    CLEANUP(destination_close) struct destination destination = { .tags = want->tags };
     bool alone;
 
     if (call(job, &op_images_get, &get, &image, err) < 0 ||
         reference_parse(want->reference != NULL ? want->reference : image.name, &to, err) < 0)
         return -1;
-    if (choose(job, want, &image, target, &alone, err) < 0 ||
+    if (check_tags(&want->tags, err) < 0 || choose(job, want, &image, target, &alone, err) < 0 ||
         destination_check(&to, target, err) < 0 ||
         destination_open(&destination, job, &to, &user, err) < 0 ||
         image_send(job, &destination, target, reply, err) < 0)

@@ -15,6 +15,7 @@ struct destination {
     const struct reference *to;
     struct outlet outlet;
     const char *mount; /* a repository of the same registry that has all of it; NULL: none */
+    struct strs tags;  /* what else it shall be called */
 };
 
 /* The host that takes what is sent to `to`; CLEANUP(destination_close) on a zeroed one. */
@@ -39,8 +40,9 @@ int destination_check(const struct reference *to, const struct descriptor *targe
 int blob_offer(struct job *job, struct destination *destination, const struct descriptor *blob,
                struct error *err);
 
-/* A document of the store, to be kept under a name there; `listed` as in registry_put(). */
+/* A document of the store, to be kept under put->name there; what else is in `put` but its tags and
+   only_missing is filled in. */
 int document_put(struct job *job, struct outlet *outlet, const struct descriptor *blob,
-                 const char *name, bool only_missing, bool *listed, struct error *err);
+                 struct registry_put *put, struct registry_kept *kept, struct error *err);
 
 #endif

@@ -18,8 +18,8 @@ static void json_drop(json_t **json)
     json_decref(*json);
 }
 
-/* sha256-9f86d0...: what is no letter, digit or one of ._- becomes a hyphen.  The digest follows its
-   grammar. */
+/* sha256-9f86d0...: what is no letter, digit or one of ._- becomes a hyphen.  The digest follows
+   its grammar. */
 static const char *referrers_tag(const char *digest, char out[TAG_SIZE])
 {
     size_t size = strcspn(digest, ":");
@@ -100,7 +100,8 @@ static int put_index(struct job *job, struct outlet *outlet, json_t *index, cons
     char *text = json_dumps(index, JSON_COMPACT), digest[DIGEST_TEXT_SIZE];
     const struct map none = { 0 };
     struct bin bytes;
-    bool listed;
+    struct registry_put put = { .name = tag };
+    struct registry_kept kept;
     int result = -1;
 
     if (text == NULL)
@@ -111,7 +112,7 @@ static int put_index(struct job *job, struct outlet *outlet, json_t *index, cons
     if ((job_lease(job) != NULL || lease_take(&lease, job, err) == 0) &&
         digest_of("sha256", bytes.data, bytes.size, digest, err) == 0 &&
         blob_put(job, digest, &bytes, &none, err) == 0)
-        result = document_put(job, outlet, &blob, tag, false, &listed, err);
+        result = document_put(job, outlet, &blob, &put, &kept, err);
     free(text);
     return result;
 }

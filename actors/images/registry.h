@@ -43,7 +43,8 @@ struct registry_options {
     const char *headers;    /* "Name: value", one a line: sent to `host` alone */
     const char *proxy;      /* whatever the environment says [what it says] */
 
-    const char *blob_url;   /* on `host`: where a blob is instead, for everybody; no 401 is answered */
+    const char
+        *blob_url; /* on `host`: where a blob is instead, for everybody; no 401 is answered */
 
     /* Sent to `host`, or to the token service that it names, and only after it asked. */
     const char *username; /* [anonymous] */
@@ -94,8 +95,8 @@ struct registry_caller {
     int (*who)(void *ctx, const struct registry_question *question, struct arena *arena,
                struct registry_known *out, struct error *err); /* may be NULL */
     void *ctx;
-    /* The daemon's end: set with an error that gantry-fetch has told.  Others are about it, or about
-       this machine, and not about the host. */
+    /* The daemon's end: set with an error that gantry-fetch has told.  Others are about it, or
+       about this machine, and not about the host. */
     bool *told; /* may be NULL */
 };
 
@@ -218,12 +219,20 @@ struct registry_put {
     uint64_t size;
     int file;          /* as above */
     bool only_missing; /* by digest: not if it is there */
+    struct strs tags;  /* by digest: what else it shall be called, where the registry does that at
+                          once; the first REGISTRY_TAGS are asked for */
 };
 
-/* `subject`: the registry says that it lists the document among its subject's referrers
- * (OCI-Subject). */
+#define REGISTRY_TAGS 10 /* so many at least take those that take any (distribution-spec) */
+
+/* What the registry says of it. */
+struct registry_kept {
+    bool subject;  /* it is listed among its subject's referrers (OCI-Subject) */
+    uint64_t tags; /* a bit for each of the tags that stand for it now (OCI-Tag) */
+};
+
 int registry_put(struct registry *registry, const struct registry_caller *caller,
-                 const struct registry_put *put, bool *subject, struct error *err);
+                 const struct registry_put *put, struct registry_kept *kept, struct error *err);
 
 /*
  * Which of the client's certificates are good for something, without asking anybody: a line for
@@ -237,18 +246,23 @@ int registry_certificates(struct registry *registry, const struct registry_calle
 struct registry_list {
     const char *subject;       /* a digest: what refers to it; NULL: the repository's tags */
     const char *artifact_type; /* of those alone, where the registry can; NULL: all */
+    const char *after;         /* tags: those behind this one, which need not be there; NULL: all */
+    uint64_t limit;            /* tags: no more [all] */
 };
 
 /*
  * All pages as one document: {"tags": [...]}, or an index of referrers.  NOT_FOUND: no such
  * repository, or the registry knows nothing of referrers.  RESOURCE_EXHAUSTED: over 4 MiB.
+ * Tags are in the registry's order; of one that knows no pages, a part of the list is in the order
+ * of bytes, so that the next part begins where this one ends.
  */
 int registry_list(struct registry *registry, const struct registry_caller *caller,
                   const struct registry_list *list, struct registry_document *out,
                   struct error *err);
 
-/* Removes a tag or a manifest.  UNIMPLEMENTED: the registry does not do that. */
+/* Removes a tag or a manifest; or a blob, by its digest.  UNIMPLEMENTED: the registry does not do
+   that. */
 int registry_delete(struct registry *registry, const struct registry_caller *caller,
-                    const char *tag_or_digest, struct error *err);
+                    const char *tag_or_digest, bool blob, struct error *err);
 
 #endif

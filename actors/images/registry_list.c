@@ -7,21 +7,15 @@
 #include "actors/images/registry_options.h"
 #include "platform/scope.h"
 
-static int check_list(const struct registry_list *list, struct error *err)
-{
-    if (list->subject != NULL && !digest_is_usable(list->subject))
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "\"%.140s\" is no digest that can be verified", list->subject);
-    return 0;
-}
-
 int registry_list(struct registry *registry, const struct registry_caller *caller,
                   const struct registry_list *list, struct registry_document *out,
                   struct error *err)
 {
     const struct fetch_ask ask = { .what = "list",
                                    .name = list->subject != NULL ? list->subject : "tags",
-                                   .artifact_type = list->artifact_type };
+                                   .artifact_type = list->artifact_type,
+                                   .after = list->after,
+                                   SET(limit, list->limit) };
     char what[WHAT_SIZE] = "";
     CLEANUP(intake_drop) struct intake intake = { .what = what, .most = REGISTRY_DOCUMENT_MAX };
     CLEANUP(exchange_drop)
@@ -30,7 +24,7 @@ int registry_list(struct registry *registry, const struct registry_caller *calle
     memset(out, 0, sizeof(*out));
     exchange.data = on_document;
     exchange.ctx = &intake;
-    if (check_list(list, err) < 0)
+    if (registry_list_check(list, err) < 0)
         return -1;
     snprintf(what, sizeof(what), "%s of %s", list->subject != NULL ? "referrers" : "tags",
              registry->repository);
@@ -64,14 +58,16 @@ int registry_certificates(struct registry *registry, const struct registry_calle
 }
 
 int registry_delete(struct registry *registry, const struct registry_caller *caller,
-                    const char *tag_or_digest, struct error *err)
+                    const char *tag_or_digest, bool blob, struct error *err)
 {
-    const struct fetch_ask ask = { .what = "delete", .name = tag_or_digest };
+    const struct fetch_ask ask = { .what = "delete", .name = tag_or_digest, SET(blob, blob) };
     char what[WHAT_SIZE] = "";
     CLEANUP(exchange_drop)
     struct exchange exchange = exchange_of(registry, caller, what);
 
-    if (what_image(registry, tag_or_digest, what, err) < 0)
+    if (registry_delete_check(tag_or_digest, blob, err) < 0)
         return -1;
+    snprintf(what, sizeof(what), "%s %s%s%s", blob ? "blob" : "image", registry->repository,
+             digest_is_usable(tag_or_digest) ? "@" : ":", tag_or_digest);
     return converse(&exchange, &ask, err);
 }

@@ -178,6 +178,24 @@ int registry_upload_check(const struct registry_upload *upload, struct error *er
     return 0;
 }
 
+int registry_list_check(const struct registry_list *list, struct error *err)
+{
+    if (list->subject != NULL && !digest_is_usable(list->subject))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "\"%.140s\" is no digest that can be verified", list->subject);
+    if (list->after != NULL && !registry_is_tag(list->after))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is no tag", list->after);
+    return 0;
+}
+
+int registry_delete_check(const char *tag_or_digest, bool blob, struct error *err)
+{
+    if (digest_is_usable(tag_or_digest) || (!blob && registry_is_tag(tag_or_digest)))
+        return 0;
+    return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is %s", tag_or_digest,
+                     blob ? "no digest, and blobs have no other name" : "neither tag nor digest");
+}
+
 bool registry_is_media_type(const char *text)
 {
     size_t size = strlen(text);
@@ -196,6 +214,13 @@ int registry_put_check(const struct registry_put *put, struct error *err)
     if (!digest_is_usable(put->digest))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "\"%.140s\" is no digest that can be verified", put->digest);
+    for (size_t i = 0; i < put->tags.count; i++)
+        if (!registry_is_tag(put->tags.items[i]))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "\"%.140s\" is no tag",
+                             put->tags.items[i]);
+    if (put->tags.count > 0 && !digest_is_usable(put->name))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s: further tags go with a digest alone",
+                         put->name);
     if (put->size > REGISTRY_DOCUMENT_MAX)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%s: the document is larger than %u MiB",
                          put->digest, REGISTRY_DOCUMENT_MAX >> 20);

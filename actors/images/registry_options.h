@@ -27,6 +27,8 @@ int registry_blob_check(const struct registry_blob *blob, struct error *err);
 
 int registry_upload_check(const struct registry_upload *upload, struct error *err);
 int registry_put_check(const struct registry_put *put, struct error *err);
+int registry_list_check(const struct registry_list *list, struct error *err);
+int registry_delete_check(const char *tag_or_digest, bool blob, struct error *err);
 /* Lower case, printable, no blanks: fit for a header. */
 bool registry_is_media_type(const char *text);
 bool registry_is_repository(const char *text);

@@ -58,13 +58,14 @@ int registry_upload(struct registry *registry, const struct registry_caller *cal
 }
 
 int registry_put(struct registry *registry, const struct registry_caller *caller,
-                 const struct registry_put *put, bool *subject, struct error *err)
+                 const struct registry_put *put, struct registry_kept *kept, struct error *err)
 {
     const struct fetch_ask ask = { .what = "put",
                                    .name = put->name,
                                    .size = put->size,
                                    .digest = put->digest,
                                    .media_type = put->media_type,
+                                   .tags = put->tags,
                                    SET(only_missing, put->only_missing) };
     char what[WHAT_SIZE] = "";
     CLEANUP(exchange_drop)
@@ -75,6 +76,7 @@ int registry_put(struct registry *registry, const struct registry_caller *caller
         return -1;
     if (converse(&exchange, &ask, err) < 0)
         return -1;
-    *subject = exchange.end.has_subject && exchange.end.subject;
+    kept->subject = exchange.end.has_subject && exchange.end.subject;
+    kept->tags = exchange.end.has_tags ? exchange.end.tags : 0;
     return 0;
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# push - REG-13, REG-15 to REG-18: what is pushed is what is pulled again, byte for byte: by gantry, and by the programs of others (callers/push.sh).
+# push - REG-13 to REG-18: what is pushed is what is pulled again, byte for byte: by gantry, and by the programs of others (callers/push.sh).
 . "$(dirname "$0")/../helpers/lib.sh"
 private_home
 
@@ -37,6 +37,17 @@ is "json" "$digest 0" "$(jq -r '.target.digest + " " + (.sent | tostring)' <<<"$
 run_for 0 gantry tag "$registry/busybox" "$registry/named"
 run_for 0 gantry push "$registry/named"
 is "by its name" "$digest" "sha256:$(manifest_of named latest | sha256sum | cut -d' ' -f1)"
+
+step "REG-15: several tags in one push"
+run_for 0 gantry push "$registry/busybox" "$registry/tagged:1.2.3" --tag 1.2 --tag latest
+is "a line for each" "1.2.3: digest: $digest 1.2: digest: $digest latest: digest: $digest" \
+    "$(awk '{ print $1, $2, $3 }' <<<"$out" | xargs)"
+for tag in 1.2.3 1.2 latest; do
+    is "the same under $tag" "$digest" "sha256:$(manifest_of tagged $tag | sha256sum | cut -d' ' -f1)"
+done
+run_for 1 gantry push "$registry/busybox" "$registry/tagged:1.2.3" --tag fine --tag 'no/tag'
+has "what is no tag" '"no/tag" is no tag' "$errors"
+is "nothing of that push is there" "" "$(manifest_of tagged fine || true)"
 
 step "several platforms"
 entries=()
@@ -130,7 +141,9 @@ run_for 0 gantry pull -q "$first/large"
 run_for 0 gantry push "$first/large" "$proxy/large"
 has "it was cut" cut "$(<"$work/passed")"
 is "asked how far it was, then went on" "GET POST PUT" \
-    "$(sed -n '/^cut/,$p' "$work/passed" | grep -E '^(GET|POST|PATCH|PUT) /v2/large/blobs/uploads' | cut -d' ' -f1 | xargs)"
+    "$(sed -n '/^cut/,$p' "$work/passed" | grep -E '^(GET|POST|PATCH|PUT) /v2/large/blobs/uploads' |
+        grep -v "$(manifest_of large latest | jq -r .config.digest)" | cut -d' ' -f1 | xargs)"
+is "the config was tried with the first request, and once only" 1 "$(grep -c '^POST /v2/large/blobs/uploads/?digest=' "$work/passed")"
 run_for 0 gantry rmi "$first/large"
 run_for 0 gantry pull "$registry/large"
 
@@ -160,6 +173,15 @@ registry_stop
 registry_start "$work/registry"
 run_for 0 gantry tags ls "$registry/other/box"
 is "tags" "1 2" "$(sort <<<"$out" | xargs)"
+for tag in v1 v10 v2 V3; do run_for 0 gantry copy -q "$registry/other/box:1" "$registry/other/box:$tag"; done
+after=() page=
+while run_for 0 gantry tags ls --limit 2 "${after[@]}" "$registry/other/box" && [ -n "$out" ]; do
+    page+="$(xargs <<<"$out"), "
+    after=(--after "$(tail -n 1 <<<"$out")")
+done
+is "a part at a time, of a registry that knows no pages" "1 2, V3 v1, v10 v2, " "$page"
+run_for 1 gantry tags ls --after 'a&n=1' "$registry/other/box"
+has "what is no tag" "is no tag" "$errors"
 run_for 1 gantry tags ls "$registry/nothing/here"
 has "no repository" "NAME_UNKNOWN" "$errors"
 run_for 0 gantry manifest inspect "$registry/other/box:1"
@@ -171,6 +193,28 @@ run_for 0 gantry manifest delete "$registry/other/box@$digest"
 is "it is said" "Removed: $registry/other/box@$digest" "$out"
 run_for 1 gantry manifest inspect "$registry/other/box:2"
 has "its tags went with it" "not found" "$errors"
+
+step "REG-18: a blob"
+run_for 0 gantry copy -q "$registry/named" "$registry/broken:1"
+blob=$(gantry manifest inspect "$registry/broken:1" | jq -r '.layers[0].digest')
+has_blob() { curl -sI -o "$work/answer" -w '%{http_code}' "http://$registry/v2/$1/blobs/$blob"; }
+run_for 1 gantry blob delete "$registry/broken:1"
+has "it has no other name" "a blob has no name but its digest" "$errors"
+has "the way out" "broken@sha256:" "$errors"
+run_for 0 gantry blob delete "$registry/broken@$blob"
+is "it is said" "Removed: $registry/broken@$blob" "$out"
+is "it is gone there, and nowhere else" "404 200" "$(has_blob broken) $(has_blob named)"
+run_for 1 gantry blob delete "$registry/broken@$blob"
+has "it is not there any more" "not found" "$errors"
+run_for 0 gantry copy -q "$registry/named" "$registry/broken:1"
+is "what is sent again is whole" 200 "$(has_blob broken)"
+registry_stop
+registry_start "$work/registry" "" "" false
+run_for 1 gantry blob delete "$registry/broken@$blob"
+has "a registry that may not" "UNSUPPORTED" "$errors"
+has "who can change that" "whoever runs the registry must allow deleting" "$errors"
+registry_stop
+registry_start "$work/registry"
 
 step "copy"
 source_index=$(manifest_of many three | sha256sum)

@@ -46,7 +46,7 @@ step "REG-1: names that are made full, and where they are not"
 daemon_stop
 echo 'registries.short_names = "refuse"' >"$work/config.toml"
 daemon_start --config "$work/config.toml"
-for command in "pull box" "tags ls box" "manifest inspect box" "manifest delete box" "referrers box" "copy box $registry/a" \
+for command in "pull box" "tags ls box" "manifest inspect box" "manifest delete box" "blob delete box" "referrers box" "copy box $registry/a" \
     "copy $busybox box" "push $busybox box"; do
     run_for 1 gantry $command
     has "$command: what it is" "'box': names no registry" "$errors"

@@ -4,8 +4,9 @@
 #
 # A library: `. tests/helpers/registry.sh`.
 #
-#   registry_start FOLDER [AUTH [TLS]]   sets `registry` to host:port and `registry_pid`; data and log in
-#                            FOLDER.  AUTH and TLS are lines of its configuration:
+#   registry_start FOLDER [AUTH [TLS [DELETE]]]   sets `registry` to host:port and `registry_pid`; data and log
+#                            in FOLDER.  AUTH and TLS are lines of its configuration; DELETE false: nothing can
+#                            be deleted
 #                            `registry_probe`: options with which curl is let in there
 #   registry_auth_basic FOLDER    prints AUTH: the user "user" with the password "secret"
 #   registry_auth_token FOLDER REALM   prints AUTH: tokens of REALM, signed with FOLDER/token.key
@@ -57,7 +58,7 @@ registry_start() {
         cat >"$folder/config.yml" <<CONFIG
 version: 0.1
 log: {level: error, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: $folder/data}, delete: {enabled: true}, cache: {blobdescriptor: inmemory}}
+storage: {filesystem: {rootdirectory: $folder/data}, delete: {enabled: ${4:-true}}, cache: {blobdescriptor: inmemory}}
 http: {addr: 127.0.0.1:$port${3:+, tls: $3}}
 ${2:-}
 CONFIG

@@ -25,16 +25,27 @@ static void say_pushed(const struct images_push_reply *reply, struct arena *aren
     fputc('\n', stderr);
 }
 
+static void print_tag(const char *tag, const struct descriptor *target, struct arena *arena)
+{
+    printf("%s: digest: %s size: %llu\n", printable(tag, arena), printable(target->digest, arena),
+           (unsigned long long)target->size);
+}
+
 /* As docker's last line: "latest: digest: sha256:... size: 527" */
-static void print_pushed(const struct images_push_reply *reply, struct arena *arena)
+static void print_pushed(const struct images_push_reply *reply, const struct strs *tags,
+                         struct arena *arena)
 {
     struct reference_parts parts = reference_split(reply->reference, arena);
 
-    printf("%s: digest: %s size: %llu\n", parts.tag[0] ? printable(parts.tag, arena) : "-",
-           printable(reply->target->digest, arena), (unsigned long long)reply->target->size);
+    if (parts.tag[0] != '\0' || tags->count == 0)
+        print_tag(parts.tag[0] != '\0' ? parts.tag : "-", reply->target, arena);
+    for (size_t i = 0; i < tags->count; i++)
+        print_tag(tags->items[i], reply->target, arena);
 }
 
-static void print_reply(struct cli *cli, const struct images_push_reply *reply, bool quiet)
+/* `tags`: what else it is called there. */
+static void print_reply(struct cli *cli, const struct images_push_reply *reply,
+                        const struct strs *tags, bool quiet)
 {
     if (cli->json) {
         cli_print_json(images_push_reply_record(), reply);
@@ -42,7 +53,7 @@ static void print_reply(struct cli *cli, const struct images_push_reply *reply, 
         puts(printable(reply->reference, cli->arena));
     } else {
         say_pushed(reply, cli->arena);
-        print_pushed(reply, cli->arena);
+        print_pushed(reply, tags, cli->arena);
     }
 }
 
@@ -51,6 +62,7 @@ int command_push(struct cli *cli, const struct args *args, struct error *err)
     bool quiet = args_flag(args, "quiet");
     struct images_push_request want = { .name = args->operands.items[0],
                                         .platform = args_text(args, "platform"),
+                                        .tags = args_list(args, "tag", cli->arena),
                                         SET(askable, true) };
     struct images_push_reply reply;
     struct at_registry who;
@@ -64,7 +76,7 @@ int command_push(struct cli *cli, const struct args *args, struct error *err)
     want.password = who.password;
     if (at_registry_call(cli, &who, quiet, &op_images_push, &want, &reply, err) < 0)
         return -1;
-    print_reply(cli, &reply, quiet);
+    print_reply(cli, &reply, &want.tags, quiet);
     return 0;
 }
 
@@ -84,6 +96,6 @@ int command_copy(struct cli *cli, const struct args *args, struct error *err)
     want.password = who.password;
     if (at_registry_call(cli, &who, quiet, &op_images_copy, &want, &reply, err) < 0)
         return -1;
-    print_reply(cli, &reply, quiet);
+    print_reply(cli, &reply, &(struct strs){ 0 }, quiet);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* Commands about what registries have: tags ls, manifest inspect, manifest delete, referrers. */
+/* Commands about what registries have: tags ls, manifest inspect, manifest delete, blob delete,
+ * referrers. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,15 +7,14 @@
 #include "tools/gantry/at_registry.h"
 #include "tools/gantry/text.h"
 
-/* The one operand, and who asks. */
-static int ask(struct cli *cli, const struct args *args, const struct op *op, const char *type,
-               void *reply, struct error *err)
+/* About the one operand; who asks is filled in. */
+static int ask(struct cli *cli, const struct args *args, const struct op *op,
+               struct images_ask_request want, void *reply, struct error *err)
 {
-    struct images_ask_request want = { .reference = args->operands.items[0],
-                                       .artifact_type = type,
-                                       SET(askable, true) };
     struct at_registry who;
 
+    want.reference = args->operands.items[0];
+    want.askable = want.has_askable = true;
     if (at_registry_who(cli, args, &who, err) < 0)
         return -1;
     want.username = who.username;
@@ -24,9 +24,12 @@ static int ask(struct cli *cli, const struct args *args, const struct op *op, co
 
 int command_tags_ls(struct cli *cli, const struct args *args, struct error *err)
 {
+    struct images_ask_request want = { .after = args_text(args, "after") };
     struct images_tags_reply reply;
+    int limited = args_u64(args, "limit", &want.limit, err);
 
-    if (ask(cli, args, &op_images_tags, NULL, &reply, err) < 0)
+    want.has_limit = limited > 0;
+    if (limited < 0 || ask(cli, args, &op_images_tags, want, &reply, err) < 0)
         return -1;
     if (cli->json)
         cli_print_json(images_tags_reply_record(), &reply);
@@ -53,7 +56,7 @@ int command_manifest_inspect(struct cli *cli, const struct args *args, struct er
 {
     struct images_manifest_reply reply;
 
-    if (ask(cli, args, &op_images_manifest, NULL, &reply, err) < 0)
+    if (ask(cli, args, &op_images_manifest, (struct images_ask_request){ 0 }, &reply, err) < 0)
         return -1;
     if (cli->json)
         cli_print_json(images_manifest_reply_record(), &reply);
@@ -64,11 +67,12 @@ int command_manifest_inspect(struct cli *cli, const struct args *args, struct er
     return 0;
 }
 
-int command_manifest_delete(struct cli *cli, const struct args *args, struct error *err)
+static int forget(struct cli *cli, const struct args *args, bool blob, struct error *err)
 {
+    const struct images_ask_request want = { SET(blob, blob) };
     struct images_forget_reply reply;
 
-    if (ask(cli, args, &op_images_forget, NULL, &reply, err) < 0)
+    if (ask(cli, args, &op_images_forget, want, &reply, err) < 0)
         return -1;
     if (cli->json)
         cli_print_json(images_forget_reply_record(), &reply);
@@ -77,14 +81,25 @@ int command_manifest_delete(struct cli *cli, const struct args *args, struct err
     return 0;
 }
 
+int command_manifest_delete(struct cli *cli, const struct args *args, struct error *err)
+{
+    return forget(cli, args, false, err);
+}
+
+int command_blob_delete(struct cli *cli, const struct args *args, struct error *err)
+{
+    return forget(cli, args, true, err);
+}
+
 int command_referrers(struct cli *cli, const struct args *args, struct error *err)
 {
     struct table *table = table_new(cli->arena, "DIGEST", "ARTIFACT TYPE", "SIZE", NULL);
+    const struct images_ask_request want = { .artifact_type = args_text(args, "artifact-type") };
     struct images_referrers_reply reply;
     const struct image_referrer *items;
     char size[16];
 
-    if (ask(cli, args, &op_images_referrers, args_text(args, "artifact-type"), &reply, err) < 0)
+    if (ask(cli, args, &op_images_referrers, want, &reply, err) < 0)
         return -1;
     if (cli->json) {
         cli_print_json(images_referrers_reply_record(), &reply);

@@ -163,6 +163,7 @@ static const struct option pull_options[] = {
 static const struct option push_options[] = {
     TEXT(0, "platform", "OS/ARCH", "Only this variant"),
     FLAG(0, "all-platforms", "The index with all its variants, or fail"),
+    EACH(0, "tag", "TAG", "Call it by this tag, too; any number of them"),
     FLAG('q', "quiet", "Print the name alone, no progress"),
     TEXT(0, "username", "NAME", "For the registry, instead of who is logged in there"),
     FLAG(0, "password-stdin", "Read the password from standard input"),
@@ -182,6 +183,13 @@ static const struct option copy_options[] = {
     FLAG(0, "password-stdin", "Read the password from standard input")
 
 static const struct option ask_options[] = { WHO_OPTIONS, END };
+
+static const struct option tags_options[] = {
+    TEXT(0, "after", "TAG", "Only those behind this one, which need not be there"),
+    TEXT(0, "limit", "NUMBER", "No more than so many"),
+    WHO_OPTIONS,
+    END,
+};
 
 static const struct option referrers_options[] = {
     TEXT(0, "artifact-type", "TYPE", "Only those of this type"),
@@ -344,13 +352,17 @@ const struct command commands[] = {
               "several platforms goes as a whole when all of it is here. Where only one variant is (as after a pull "
               "of one platform), that variant's manifest goes alone, and it is said; where there are "
               "several but not all, choose one with --platform (or pull --all-platforms). Documents are sent as they are: digests do not "
-              "change. The last line is docker's: TAG: digest: DIGEST size: BYTES." },
+              "change. With --tag it gets further tags of that repository in the same push: gantry push app "
+              "registry.example:5000/app:1.2.3 --tag 1.2 --tag latest. The last line is docker's, one for each tag: "
+              "TAG: digest: DIGEST size: BYTES." },
     { .name = "copy", .operands = "SOURCE DESTINATION", .least = 2, .most = 2,
       .options = copy_options, .run = command_copy,
       .doc = "Bring an image from one registry to another",
       .more = "With all its variants, and without a name or an unpacked file system here. The digest stays the same." },
-    { .name = "tags ls", .operands = "REPOSITORY", .least = 1, .most = 1, .options = ask_options,
-      .run = command_tags_ls, .doc = "List the tags of a registry's repository" },
+    { .name = "tags ls", .operands = "REPOSITORY", .least = 1, .most = 1, .options = tags_options,
+      .run = command_tags_ls, .doc = "List the tags of a registry's repository",
+      .more = "In the registry's order, which mostly is that of the alphabet. A part at a time: --limit 100, then the same with --after "
+              "and the last tag that came." },
     { .name = "manifest inspect", .operands = "IMAGE", .least = 1, .most = 1, .options = ask_options,
       .run = command_manifest_inspect, .doc = "Print an image's manifest or index as its registry has it",
       .more = "Byte for byte, if not to a terminal: gantry manifest inspect IMAGE | sha256sum" },
@@ -358,6 +370,10 @@ const struct command commands[] = {
       .run = command_manifest_delete, .doc = "Have a registry remove an image",
       .more = "By its digest (NAME@sha256:...) with all its tags; by a tag only where the registry can do that. What is "
               "here stays." },
+    { .name = "blob delete", .operands = "NAME@DIGEST", .least = 1, .most = 1, .options = ask_options,
+      .run = command_blob_delete, .doc = "Have a registry remove a blob from a repository",
+      .more = "A layer or a config, whose digests manifest inspect shows. Images there that consist of it cannot be "
+              "pulled until it is sent again; push does that. Of other repositories it stays a part, and what is here stays." },
     { .name = "referrers", .operands = "IMAGE", .least = 1, .most = 1, .options = referrers_options,
       .run = command_referrers, .doc = "List what refers to an image in its registry: signatures and the like" },
     { .name = "login", .operands = "[REGISTRY]", .most = 1,

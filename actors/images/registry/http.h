@@ -47,6 +47,7 @@ struct http_answer {
     char range[64];                 /* Range: how far an upload is, as the registry says it */
     char chunk_min[32];             /* OCI-Chunk-Min-Length */
     char subject[DIGEST_TEXT_SIZE]; /* OCI-Subject */
+    char tags[2048];                /* OCI-Tag, one a line */
     char link[2048];                /* Link */
     char *location;                 /* NULL when absent */
     char challenges[4096];          /* WWW-Authenticate, one a line */

@@ -69,14 +69,14 @@ static void keep_location(struct http_answer *answer, const char *value, size_t 
 }
 
 /* Lines are kept apart, so a quote that one of them leaves open ends there. */
-static void keep_challenge(struct http_answer *answer, const char *value, size_t size)
+static void keep_line(char *out, size_t room, const char *value, size_t size)
 {
-    size_t used = strlen(answer->challenges);
+    size_t used = strlen(out);
 
-    if (size + 2 > sizeof(answer->challenges) - used)
+    if (size + 2 > room - used)
         return;
-    memcpy(answer->challenges + used, value, size);
-    memcpy(answer->challenges + used + size, "\n", 2);
+    memcpy(out + used, value, size);
+    memcpy(out + used + size, "\n", 2);
 }
 
 static void begin_anew(struct http_answer *answer)
@@ -87,6 +87,7 @@ static void begin_anew(struct http_answer *answer)
     answer->type[0] = answer->digest[0] = answer->retry_after[0] = '\0';
     answer->warning[0] = answer->challenges[0] = '\0';
     answer->range[0] = answer->chunk_min[0] = answer->subject[0] = answer->link[0] = '\0';
+    answer->tags[0] = '\0';
 }
 
 /* What registries say where something is sent to them, and of lists. */
@@ -99,6 +100,8 @@ static void keep_of_upload(struct http_answer *answer, const char *line, size_t 
         keep(answer->chunk_min, sizeof(answer->chunk_min), value, size);
     else if (is_name("oci-subject", line, name))
         keep(answer->subject, sizeof(answer->subject), value, size);
+    else if (is_name("oci-tag", line, name))
+        keep_line(answer->tags, sizeof(answer->tags), value, size);
     else if (is_name("link", line, name))
         keep(answer->link, sizeof(answer->link), value, size);
 }
@@ -137,7 +140,7 @@ void http_headers_add(struct http_answer *answer, const char *line, size_t size)
     else if (is_name("warning", line, name))
         keep(answer->warning, sizeof(answer->warning), value, size);
     else if (is_name("www-authenticate", line, name))
-        keep_challenge(answer, value, size);
+        keep_line(answer->challenges, sizeof(answer->challenges), value, size);
     else
         keep_of_upload(answer, line, name, value, size);
 }

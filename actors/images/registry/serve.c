@@ -292,15 +292,16 @@ static int answer_put(struct request *request, const struct registry_caller *cal
                                 .digest = ask->digest != NULL ? ask->digest : "",
                                 .media_type = ask->media_type != NULL ? ask->media_type : "",
                                 .size = ask->size,
-                                .only_missing = ask->only_missing };
-    bool subject;
+                                .only_missing = ask->only_missing,
+                                .tags = ask->tags };
+    struct registry_kept kept;
 
     if (take_file(request, err) < 0)
         return -1;
     put.file = request->file;
-    if (registry_put(request->service->registry, caller, &put, &subject, err) < 0)
+    if (registry_put(request->service->registry, caller, &put, &kept, err) < 0)
         return -1;
-    say_end(request, &(struct fetch_end){ SET(subject, subject) });
+    say_end(request, &(struct fetch_end){ SET(subject, kept.subject), SET(tags, kept.tags) });
     return 0;
 }
 
@@ -311,6 +312,8 @@ static int answer_list(struct request *request, const struct registry_caller *ca
     const struct registry_list list = {
         .subject = strcmp(request->ask.name, "tags") == 0 ? NULL : request->ask.name,
         .artifact_type = request->ask.artifact_type,
+        .after = request->ask.after,
+        .limit = request->ask.limit,
     };
 
     if (registry_list(request->service->registry, caller, &list, &document, err) < 0 ||
@@ -335,7 +338,9 @@ static int answer_certificates(struct request *request, const struct registry_ca
 static int answer_delete(struct request *request, const struct registry_caller *caller,
                          struct error *err)
 {
-    if (registry_delete(request->service->registry, caller, request->ask.name, err) < 0)
+    const struct fetch_ask *ask = &request->ask;
+
+    if (registry_delete(request->service->registry, caller, ask->name, ask->blob, err) < 0)
         return -1;
     say_end(request, &(struct fetch_end){ 0 });
     return 0;

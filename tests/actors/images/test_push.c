@@ -330,6 +330,73 @@ static void a_push_that_has_no_time_left_ends(void **state)
     push_again();
 }
 
+/* ---- several tags ------------------------------------------------------------------------------
+ */
+
+static enum error_code push_tags(struct strs tags)
+{
+    struct images_push_request want = to_host(server_host(target));
+
+    want.tags = tags;
+    return peer_ask(&store.images, &op_images_push, &want, &answer);
+}
+
+static void take_tags(const char *confirmed)
+{
+    on(UPLOADS, 202, "Location: one\r\n");
+    on(SESSION, 201, NULL);
+    take_documents();
+    on(document_path(&image->index), 201, confirmed);
+    on("/v2/sent/manifests/b", 201, NULL);
+    on("/v2/sent/manifests/c", 201, NULL);
+}
+
+static void reg_15_several_tags_go_at_once_and_only_those_not_confirmed_one_by_one(void **state)
+{
+    static const struct {
+        const char *confirmed;
+        size_t counts[3]; /* of requests for 1, b and c */
+    } answers[] = {
+        { "OCI-Tag: 1\r\nOCI-Tag: b\r\nOCI-Tag: c\r\n", { 0, 0, 0 } },
+        { "OCI-Tag: c\r\n", { 1, 1, 0 } },
+        { NULL, { 1, 1, 1 } },
+    };
+    const char *names[] = { "b", "c", "1", "b" };
+    char last[300];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        size_t seen;
+
+        server_stop(&target);
+        target = server_start(SERVER_HTTP);
+        take_tags(answers[i].confirmed);
+        must(push_tags((struct strs){ COUNT_OF(names), names }));
+        assert_int_equal(server_count(target, "/v2/sent/manifests/1"), answers[i].counts[0]);
+        assert_int_equal(server_count(target, "/v2/sent/manifests/b"), answers[i].counts[1]);
+        assert_int_equal(server_count(target, "/v2/sent/manifests/c"), answers[i].counts[2]);
+        seen = server_count(target, NULL) - answers[i].counts[0] - answers[i].counts[1] -
+               answers[i].counts[2];
+        snprintf(last, sizeof(last), "%s?tag=1&tag=b&tag=c", document_path(&image->index));
+        assert_string_equal(server_seen(target, NULL, seen - 1, "target"), last);
+    }
+}
+
+static void reg_15_a_tag_that_is_none_is_said_before_anything_is_sent(void **state)
+{
+    const char *names[] = { "b", "c&tag=d" };
+    const char *many[101];
+
+    (void)state;
+    assert_int_equal(push_tags((struct strs){ COUNT_OF(names), names }), ERROR_INVALID_ARGUMENT);
+    assert_says("\"c&tag=d\" is no tag");
+    for (size_t i = 0; i < COUNT_OF(many); i++)
+        many[i] = "b";
+    assert_int_equal(push_tags((struct strs){ COUNT_OF(many), many }), ERROR_INVALID_ARGUMENT);
+    assert_says("101 tags");
+    assert_int_equal(server_count(target, NULL), 0);
+}
+
 /* ---- hosts that are down ----------------------------------------------------------------------
  */
 
@@ -426,6 +493,8 @@ int main(void)
         PUSH_TEST(a_push_that_is_cancelled_leaves_nothing_and_can_be_repeated),
         PUSH_TEST(a_gantry_fetch_that_dies_is_told_and_is_no_hosts_fault),
         PUSH_TEST(a_push_that_has_no_time_left_ends),
+        PUSH_TEST(reg_15_several_tags_go_at_once_and_only_those_not_confirmed_one_by_one),
+        PUSH_TEST(reg_15_a_tag_that_is_none_is_said_before_anything_is_sent),
         PUSH_TEST(a_host_that_is_down_is_named_and_comes_back),
         PUSH_TEST(who_waits_for_a_host_shares_that_nobody_is_there),
         PUSH_TEST(what_a_real_registry_gets_comes_back_as_it_was),

@@ -42,13 +42,18 @@ static void have_artifact(const char *subject, char digest[72])
     answer_with("/v2/to/blobs/" EMPTY, 200, NULL, NULL); /* nothing to be sent */
 }
 
-static enum error_code push(void)
+static enum error_code push_with(struct strs tags)
 {
     char to[100];
-    const struct images_push_request want = { .name = reference(), .reference = to };
+    const struct images_push_request want = { .name = reference(), .reference = to, .tags = tags };
 
     snprintf(to, sizeof(to), "%s/to:1", server_host(server));
     return peer_ask(&store.images, &op_images_push, &want, &answer);
+}
+
+static enum error_code push(void)
+{
+    return push_with((struct strs){ 0 });
 }
 
 /* What the k-th request there sent. */
@@ -101,6 +106,26 @@ static void reg_16_else_a_list_is_begun_under_a_tag(void **state)
     assert_has(sent(LIST, 1), "\"artifactType\":\"application/x-seal\"");
     assert_has(sent(LIST, 1), "\"annotations\":{\"by\":\"us\"}");
     assert_has(sent(LIST, 1), "\"schemaVersion\":2");
+}
+
+static void reg_16_several_tags_of_a_document_are_one_entry_of_the_list(void **state)
+{
+    const char *names[] = { "2", "3" };
+    char digest[72], at[200];
+
+    (void)state;
+    have_artifact(SUBJECT, digest);
+    snprintf(at, sizeof(at), "/v2/to/manifests/%s", digest);
+    answer_with(at, 201, NULL, NULL);
+    answer_with(TAG, 201, NULL, NULL);
+    answer_with("/v2/to/manifests/2", 201, NULL, NULL);
+    answer_with("/v2/to/manifests/3", 201, NULL, NULL);
+    answer_with(LIST, 404, NULL, NULL);
+    answer_with(LIST, 201, NULL, NULL);
+    must(push_with((struct strs){ COUNT_OF(names), names }));
+    assert_int_equal(server_count(server, LIST), 2);
+    assert_int_equal(server_count(server, TAG), 1);
+    assert_int_equal(server_count(server, "/v2/to/manifests/3"), 1);
 }
 
 static void reg_16_what_is_in_the_list_stays_and_nothing_is_there_twice(void **state)
@@ -269,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PULL_TEST(reg_16_a_registry_that_keeps_the_list_is_left_to_it),
         PULL_TEST(reg_16_else_a_list_is_begun_under_a_tag),
+        PULL_TEST(reg_16_several_tags_of_a_document_are_one_entry_of_the_list),
         PULL_TEST(reg_16_what_is_in_the_list_stays_and_nothing_is_there_twice),
         PULL_TEST(reg_16_what_is_no_list_is_not_written_over),
         PULL_TEST(reg_16_the_tag_of_any_digest_is_a_tag),

@@ -61,6 +61,84 @@ static void reg_18_tags_come_from_all_pages(void **state)
     }
 }
 
+/* The one request that a list is asked with. */
+static void assert_asked(struct registry_server *server, const char *query)
+{
+    assert_string_equal(server_seen(server, TAGS, server_count(server, TAGS) - 1, "target"), query);
+}
+
+static void reg_18_tags_are_asked_for_by_the_thousand(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    const struct registry_list list = { 0 };
+
+    (void)state;
+    page(server, TAGS, NULL, "{\"tags\":[\"b\",\"a\"]}");
+    must_list(registry, &list, "{\"tags\":[\"b\",\"a\"]}");
+    assert_asked(server, TAGS "?n=1000");
+}
+
+static void reg_18_a_registry_that_takes_no_such_page_chooses_its_own(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    const struct registry_list list = { .after = "a" };
+
+    (void)state;
+    server_add(server, TAGS, &(struct server_reply){ .status = 400 });
+    page(server, TAGS, "Link: <more>; rel=\"next\"\r\n", "{\"tags\":[\"b\"]}");
+    page(server, MORE, NULL, "{\"tags\":[\"c\"]}");
+    must_list(registry, &list, "{\"tags\":[\"b\",\"c\"]}");
+    assert_asked(server, TAGS "?last=a");
+    assert_int_equal(server_count(server, NULL), 3);
+}
+
+static void reg_18_a_part_of_the_tags_is_asked_for_and_pages_are_followed_no_further(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    const struct registry_list list = { .after = "a", .limit = 3 };
+
+    (void)state;
+    page(server, TAGS, "Link: <more?n=2&last=c>; rel=\"next\"\r\n", "{\"tags\":[\"b\",\"C\"]}");
+    page(server, MORE, "Link: <more?n=2&last=e>; rel=\"next\"\r\n", "{\"tags\":[\"d\",\"e\"]}");
+    must_list(registry, &list, "{\"tags\":[\"b\",\"C\",\"d\"]}");
+    assert_asked(server, TAGS "?n=3&last=a");
+    assert_int_equal(server_count(server, NULL), 2);
+}
+
+/* As docker-registry 2.8: part by part they are all the tags, each once. */
+static void reg_18_a_registry_that_knows_no_pages_is_cut_into_them(void **state)
+{
+    static const char *const expected[] = { "{\"tags\":[\"A\",\"C\"]}", "{\"tags\":[\"b\",\"d\"]}",
+                                            "{\"tags\":[]}" };
+    static const char *const last[] = { NULL, "C", "d" };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        const struct registry_list list = { .after = last[i], .limit = 2 };
+
+        page(server, TAGS, NULL, "{\"tags\":[\"d\",\"b\",\"C\",\"A\"]}");
+        must_list(registry, &list, expected[i]);
+    }
+}
+
+static void reg_18_what_is_no_tag_is_not_asked_for(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    static const char *const names[] = { "a&n=1", "", "a/b" };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const struct registry_list list = { .after = names[i] };
+        struct registry_document document;
+        struct error err;
+
+        assert_int_equal(list_with(registry, &list, &document, &err), -1);
+        assert_code(&err, ERROR_INVALID_ARGUMENT);
+    }
+    assert_int_equal(server_count(server, NULL), 0);
+}
+
 static void reg_18_a_repository_may_have_no_tags(void **state)
 {
     static const char *const bodies[] = { "{\"tags\":null}", "{\"tags\":[]}", "{}" };
@@ -216,7 +294,7 @@ static void reg_18_a_document_is_removed_by_its_name(void **state)
 
         snprintf(at, sizeof(at), MANIFESTS "%s", names[i]);
         server_add(server, at, &(struct server_reply){ .status = 202 });
-        if (registry_delete(registry, NULL, names[i], &err) < 0)
+        if (registry_delete(registry, NULL, names[i], false, &err) < 0)
             fail_msg("%s", err.text);
         assert_string_equal(server_seen(server, at, 0, "method"), "DELETE");
     }
@@ -242,8 +320,49 @@ static void reg_18_a_registry_that_removes_nothing_says_so(void **state)
 
         snprintf(at, sizeof(at), MANIFESTS "%s", refusals[i].name);
         server_add(server, at, &(struct server_reply){ .status = refusals[i].status });
-        assert_int_equal(registry_delete(registry, NULL, refusals[i].name, &err), -1);
+        assert_int_equal(registry_delete(registry, NULL, refusals[i].name, false, &err), -1);
         assert_code(&err, refusals[i].code);
+        assert_int_equal(server_count(server, NULL), 1);
+    }
+}
+
+static void reg_18_a_blob_is_removed_by_its_digest(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    struct error err = { 0 };
+
+    (void)state;
+    server_add(server, BLOBS SUBJECT, &(struct server_reply){ .status = 202 });
+    if (registry_delete(registry, NULL, SUBJECT, true, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(server_seen(server, BLOBS SUBJECT, 0, "method"), "DELETE");
+    assert_int_equal(registry_delete(registry, NULL, "latest", true, &err), -1);
+    assert_code(&err, ERROR_INVALID_ARGUMENT);
+    assert_int_equal(server_count(server, NULL), 1);
+}
+
+static void reg_18_a_registry_that_does_not_remove_a_blob_says_why(void **state)
+{
+    static const struct {
+        int status;
+        enum error_code code;
+    } refusals[] = {
+        { 404, ERROR_NOT_FOUND },
+        { 405, ERROR_UNIMPLEMENTED },
+        { 400, ERROR_UNIMPLEMENTED },
+        { 403, ERROR_PERMISSION_DENIED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+        struct error err = { 0 };
+
+        server_add(server, BLOBS SUBJECT, &(struct server_reply){ .status = refusals[i].status });
+        assert_int_equal(registry_delete(registry, NULL, SUBJECT, true, &err), -1);
+        assert_code(&err, refusals[i].code);
+        assert_says(err.text, "/app@" SUBJECT);
+        assert_says(err.text, "blob ");
         assert_int_equal(server_count(server, NULL), 1);
     }
 }
@@ -252,6 +371,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reg_18_tags_come_from_all_pages),
+        cmocka_unit_test(reg_18_tags_are_asked_for_by_the_thousand),
+        cmocka_unit_test(reg_18_a_registry_that_takes_no_such_page_chooses_its_own),
+        cmocka_unit_test(reg_18_a_part_of_the_tags_is_asked_for_and_pages_are_followed_no_further),
+        cmocka_unit_test(reg_18_a_registry_that_knows_no_pages_is_cut_into_them),
+        cmocka_unit_test(reg_18_what_is_no_tag_is_not_asked_for),
         cmocka_unit_test(reg_18_a_repository_may_have_no_tags),
         cmocka_unit_test(reg_18_what_is_no_list_is_refused),
         cmocka_unit_test(reg_18_pages_in_circles_end),
@@ -263,6 +387,8 @@ int main(void)
         cmocka_unit_test(reg_17_a_subject_must_be_a_digest),
         cmocka_unit_test(reg_18_a_document_is_removed_by_its_name),
         cmocka_unit_test(reg_18_a_registry_that_removes_nothing_says_so),
+        cmocka_unit_test(reg_18_a_blob_is_removed_by_its_digest),
+        cmocka_unit_test(reg_18_a_registry_that_does_not_remove_a_blob_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,17 @@
 
 /* ---- documents ------------------------------------------------------------------------------ */
 
+static int put_untagged(struct registry *registry, const struct registry_put *put, bool *subject,
+                        struct error *err)
+{
+    struct registry_kept kept = { 0 };
+    int result = registry_put(registry, NULL, put, &kept, err);
+
+    assert_int_equal(kept.tags, 0);
+    *subject = kept.subject;
+    return result;
+}
+
 static int put_document(struct registry *registry, const char *name, bool only_missing,
                         bool *subject, struct error *err)
 {
@@ -14,7 +25,7 @@ static int put_document(struct registry *registry, const char *name, bool only_m
                                 .only_missing = only_missing };
 
     memset(err, 0, sizeof(*err));
-    return registry_put(registry, NULL, &put, subject, err);
+    return put_untagged(registry, &put, subject, err);
 }
 
 static void reg_15_a_document_goes_as_it_is(void **state)
@@ -134,6 +145,119 @@ static void a_document_that_is_too_large_or_has_no_room_is_refused_at_once(void 
     }
 }
 
+/* ---- with several tags ------------------------------------------------------------------------
+ */
+
+static const char *tag_names[12] = { "1.2.3", "1.2", "1", "latest", "d", "e",
+                                     "f",     "g",   "h", "i",      "j", "k" };
+
+/* A bit for each tag that the registry says it has. */
+static uint64_t must_put_tags(struct registry *registry, size_t count)
+{
+    const struct registry_put put = { .name = digest,
+                                      .digest = digest,
+                                      .media_type = MANIFEST,
+                                      .size = SIZE,
+                                      .file = file,
+                                      .tags = { count, tag_names } };
+    struct registry_kept kept;
+    struct error err;
+
+    if (registry_put(registry, NULL, &put, &kept, &err) < 0)
+        fail_msg("%s", err.text);
+    return kept.tags;
+}
+
+static void reg_15_several_tags_go_with_the_digest_and_those_confirmed_are_told(void **state)
+{
+    static const struct {
+        const char *headers;
+        uint64_t tags;
+    } answers[] = {
+        { "OCI-Tag: 1.2.3\r\nOCI-Tag: 1.2\r\noci-tag: 1\r\nOCI-Tag: latest\r\n", 15 },
+        { "OCI-Tag: latest, 1.2\r\n", 10 },
+        { "OCI-Tag: lates\r\nOCI-Tag: 1.2.3.4\r\nOCI-Tag: LATEST\r\n", 0 },
+        { "OCI-Tag: other\r\nOCI-Tag: 1\r\n", 4 },
+        { "OCI-Tag:\r\nOCI-Tag: ,,\r\n", 0 },
+        { NULL, 0 },
+    };
+    char at[200], target[400];
+
+    (void)state;
+    snprintf(at, sizeof(at), MANIFESTS "%s", digest);
+    snprintf(target, sizeof(target), "%s?tag=1.2.3&tag=1.2&tag=1&tag=latest", at);
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+
+        reply(server, at, 201, answers[i].headers);
+        assert_int_equal(must_put_tags(registry, 4), answers[i].tags);
+        assert_request(server, at, 0, "PUT", 0, SIZE);
+        assert_string_equal(server_seen(server, at, 0, "target"), target);
+        assert_int_equal(server_count(server, NULL), 1);
+    }
+}
+
+static void reg_15_no_more_tags_are_sent_than_registries_take(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    char at[200], headers[2000] = "";
+    const char *target;
+    size_t count = 0;
+
+    (void)state;
+    snprintf(at, sizeof(at), MANIFESTS "%s", digest);
+    for (size_t i = 0; i < COUNT_OF(tag_names); i++)
+        snprintf(headers + strlen(headers), sizeof(headers) - strlen(headers), "OCI-Tag: %s\r\n",
+                 tag_names[i]);
+    reply(server, at, 201, headers);
+    assert_int_equal(must_put_tags(registry, COUNT_OF(tag_names)), (1 << REGISTRY_TAGS) - 1);
+    target = server_seen(server, at, 0, "target");
+    for (const char *tag = target; (tag = strstr(tag, "tag=")) != NULL; tag++)
+        count++;
+    assert_int_equal(count, REGISTRY_TAGS);
+}
+
+static void reg_15_a_registry_that_takes_no_tags_along_gets_the_document_alone(void **state)
+{
+    static const int statuses[] = { 400, 405, 414 };
+    char at[200];
+
+    (void)state;
+    snprintf(at, sizeof(at), MANIFESTS "%s", digest);
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        TEST_CLIENT(SERVER_HTTP);
+
+        reply(server, at, statuses[i], NULL);
+        reply(server, at, 201, NULL);
+        assert_int_equal(must_put_tags(registry, 2), 0);
+        assert_string_equal(server_seen(server, at, 1, "target"), at);
+        assert_int_equal(server_count(server, NULL), 2);
+    }
+}
+
+static void reg_15_what_is_no_tag_never_becomes_a_part_of_the_address(void **state)
+{
+    TEST_CLIENT(SERVER_HTTP);
+    static const char *names[] = { "a&tag=b", "", "a/b", "a b", "-a" };
+    struct registry_kept kept;
+    struct error err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const struct registry_put put = { .name = digest,
+                                          .digest = digest,
+                                          .media_type = MANIFEST,
+                                          .size = SIZE,
+                                          .file = file,
+                                          .tags = { 1, &names[i] } };
+
+        assert_int_equal(registry_put(registry, NULL, &put, &kept, &err), -1);
+        assert_code(&err, ERROR_INVALID_ARGUMENT);
+        assert_says(err.text, "is no tag");
+    }
+    assert_int_equal(server_count(server, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +266,10 @@ int main(void)
         cmocka_unit_test(reg_2_a_registry_that_knows_no_head_is_sent_the_document),
         cmocka_unit_test(reg_15_a_document_that_is_refused_is_told_in_the_registrys_words),
         cmocka_unit_test(reg_15_a_registry_that_makes_something_else_of_it_is_not_believed),
+        cmocka_unit_test(reg_15_several_tags_go_with_the_digest_and_those_confirmed_are_told),
+        cmocka_unit_test(reg_15_no_more_tags_are_sent_than_registries_take),
+        cmocka_unit_test(reg_15_a_registry_that_takes_no_tags_along_gets_the_document_alone),
+        cmocka_unit_test(reg_15_what_is_no_tag_never_becomes_a_part_of_the_address),
         cmocka_unit_test(reg_12_a_busy_registry_is_given_it_again_when_it_says),
         cmocka_unit_test(a_document_that_is_too_large_or_has_no_room_is_refused_at_once),
     };
