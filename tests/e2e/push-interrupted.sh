@@ -81,7 +81,10 @@ has "it is said" "gantry-fetch, which asks registries, was killed by signal 9" "
 has "of what" "push $image" "$(<"$work/errors")"
 run_for 0 gantry version
 nothing_stays
-is "it is not the host's fault" well "$(gantry --format json registry explain "$proxy/three" | jq -r '.hosts[0].health.state')"
+case $(gantry --format json registry explain "$proxy/three" | jq -r ".hosts[0].health.state") in
+  well | unknown) ;; # as far as it had answered before
+  *) fail "the host is blamed" ;;
+esac
 goes_through three
 
 step "gantry-fetch is stopped, and the push is given up"
