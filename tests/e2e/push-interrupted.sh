@@ -82,8 +82,8 @@ has "of what" "push $image" "$(<"$work/errors")"
 run_for 0 gantry version
 nothing_stays
 case $(gantry --format json registry explain "$proxy/three" | jq -r ".hosts[0].health.state") in
-  well | unknown) ;; # as far as it had answered before
-  *) fail "the host is blamed" ;;
+    well | unknown) ;; # as far as it had answered before
+    *) fail "the host is blamed" ;;
 esac
 goes_through three
 
