@@ -7,6 +7,25 @@
 #include "actors/images/registry_options.h"
 #include "platform/scope.h"
 
+/* All that comes is one document, and there is something of it. */
+static int take_document(struct registry *registry, const struct registry_caller *caller,
+                         const char *what, const struct fetch_ask *ask,
+                         struct registry_document *out, struct error *err)
+{
+    CLEANUP(intake_drop) struct intake intake = { .what = what, .most = REGISTRY_DOCUMENT_MAX };
+    CLEANUP(exchange_drop)
+    struct exchange exchange = exchange_of(registry, caller, what);
+
+    exchange.data = on_document;
+    exchange.ctx = &intake;
+    if (converse(&exchange, ask, err) < 0)
+        return -1;
+    if (intake.used == 0)
+        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch says nothing", what);
+    intake_give(&intake, out);
+    return 0;
+}
+
 int registry_list(struct registry *registry, const struct registry_caller *caller,
                   const struct registry_list *list, struct registry_document *out,
                   struct error *err)
@@ -16,45 +35,25 @@ int registry_list(struct registry *registry, const struct registry_caller *calle
                                    .artifact_type = list->artifact_type,
                                    .after = list->after,
                                    SET(limit, list->limit) };
-    char what[WHAT_SIZE] = "";
-    CLEANUP(intake_drop) struct intake intake = { .what = what, .most = REGISTRY_DOCUMENT_MAX };
-    CLEANUP(exchange_drop)
-    struct exchange exchange = exchange_of(registry, caller, what);
+    char what[WHAT_SIZE];
 
     memset(out, 0, sizeof(*out));
-    exchange.data = on_document;
-    exchange.ctx = &intake;
     if (registry_list_check(list, err) < 0)
         return -1;
     snprintf(what, sizeof(what), "%s of %s", list->subject != NULL ? "referrers" : "tags",
              registry->repository);
-    if (converse(&exchange, &ask, err) < 0)
-        return -1;
-    if (intake.used == 0)
-        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch says nothing", what);
-    intake_give(&intake, out);
-    return 0;
+    return take_document(registry, caller, what, &ask, out, err);
 }
 
 int registry_certificates(struct registry *registry, const struct registry_caller *caller,
                           struct registry_document *out, struct error *err)
 {
     const struct fetch_ask ask = { .what = "certificates", .name = registry->host };
-    char what[WHAT_SIZE] = "";
-    CLEANUP(intake_drop) struct intake intake = { .what = what, .most = REGISTRY_DOCUMENT_MAX };
-    CLEANUP(exchange_drop)
-    struct exchange exchange = exchange_of(registry, caller, what);
+    char what[WHAT_SIZE];
 
     memset(out, 0, sizeof(*out));
-    exchange.data = on_document;
-    exchange.ctx = &intake;
     snprintf(what, sizeof(what), "certificates for %.280s", registry->host);
-    if (converse(&exchange, &ask, err) < 0)
-        return -1;
-    if (intake.used == 0)
-        return error_set(err, ERROR_INTERNAL, "%s: gantry-fetch says nothing", what);
-    intake_give(&intake, out);
-    return 0;
+    return take_document(registry, caller, what, &ask, out, err);
 }
 
 int registry_delete(struct registry *registry, const struct registry_caller *caller,

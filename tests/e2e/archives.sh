@@ -10,13 +10,6 @@ runs() { # IMAGE: is here, and is what it was
     run_for 7 gantry run --rm --pull never "$1" sh -c 'echo runs; exit 7'
     is "output of $1" runs "$out"
 }
-forget_all() {
-    local image
-    for image in $(gantry images --format json | jq -r '.[].name'); do run_for 0 gantry rmi -f "$image"; done
-    run_for 0 gantry gc
-    is "blobs" "" "$(find "$work/root/blobs" -type f)"
-    is "unfinished writings" "" "$(find "$work/root/ingests" -type f)"
-}
 
 busybox_image "$work/layout"
 original=$(jq -r '.manifests[0].digest' "$work/layout/index.json")

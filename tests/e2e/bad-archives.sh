@@ -3,14 +3,6 @@
 . "$(dirname "$0")/../helpers/lib.sh"
 command -v jq >/dev/null || skip "jq is not installed"
 
-forget_all() {
-    local image
-    for image in $(gantry images --format json | jq -r '.[].name'); do run_for 0 gantry rmi -f "$image"; done
-    run_for 0 gantry gc
-    is "blobs" "" "$(find "$work/root/blobs" -type f)"
-    is "unfinished writings" "" "$(find "$work/root/ingests" -type f)"
-}
-
 busybox_image "$work/layout"
 original=$(jq -r '.manifests[0].digest' "$work/layout/index.json")
 daemon_start

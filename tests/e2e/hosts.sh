@@ -300,15 +300,7 @@ for n in 1 2 3 4 5 6 7 8; do
 done
 image_add "$work/layout" many '{"Cmd": ["/file1"]}' "${layers[@]}"
 layout_push "$work/layout" many "$server" upstream/many
-cat >"$work/silent.py" <<'PYTHON'
-import socket, sys
-listener, kept = socket.create_server(("127.0.0.1", 0)), []
-print(listener.getsockname()[1], flush=True)
-while True:
-    kept.append(listener.accept()[0])
-    print("one", file=sys.stderr, flush=True)
-PYTHON
-/usr/bin/python3 "$work/silent.py" >"$work/silent.port" 2>"$work/silent.log" &
+/usr/bin/python3 "$source_folder/tests/helpers/silent_host.py" >"$work/silent.port" 2>"$work/silent.log" &
 wait_until "somebody listens and says nothing" grep -q . "$work/silent.port"
 silent=127.0.0.1:$(<"$work/silent.port")
 hosts_of "$server" <<TOML

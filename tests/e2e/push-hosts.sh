@@ -37,15 +37,7 @@ proxied() { # HOST LOG: sets $proxy to a host that hands on to it and tells what
 
 # ---- health ---------------------------------------------------------------------------------------------------
 step "a host that says nothing costs its time-out once, not once per blob"
-cat >"$work/silent.py" <<'PYTHON'
-import socket, sys
-listener, kept = socket.create_server(("127.0.0.1", 0)), []
-print(listener.getsockname()[1], flush=True)
-while True:
-    kept.append(listener.accept()[0])
-    print("one", file=sys.stderr, flush=True)
-PYTHON
-/usr/bin/python3 "$work/silent.py" >"$work/silent.port" 2>"$work/silent.log" &
+/usr/bin/python3 "$source_folder/tests/helpers/silent_host.py" >"$work/silent.port" 2>"$work/silent.log" &
 wait_until "somebody listens and says nothing" grep -q . "$work/silent.port"
 silent=127.0.0.1:$(<"$work/silent.port")
 connections() { grep -c one "$work/silent.log" || true; }

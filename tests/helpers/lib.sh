@@ -9,6 +9,7 @@
 #   daemon_stop, daemon_kill as asked by SIGTERM; as by accident (kill -9)
 #   gantry ARG...            the command line, talking to this daemon
 #   embedded ARG...          the same without a daemon
+#   forget_all               removes all images; then nothing of them may be left
 #   step WORDS               says what comes next
 #   run_for STATUS CMD...    runs CMD, checks its exit status; leaves stdout in $out, stderr in $errors
 #   is WHAT EXPECTED ACTUAL  equal, or the script fails
@@ -69,6 +70,14 @@ daemon_pid=
 gantry() { "$GANTRY_BIN/gantry" --host "ipc://$work/s/gantry.sock" "$@"; }
 
 embedded() { "$GANTRY_BIN/gantry" --embedded --root "$work/root" --state "$work/s" "$@"; }
+
+forget_all() {
+    local image
+    for image in $(gantry images --format json | jq -r '.[].name'); do run_for 0 gantry rmi -f "$image"; done
+    run_for 0 gantry gc
+    is "blobs" "" "$(find "$work/root/blobs" -type f)"
+    is "unfinished writings" "" "$(find "$work/root/ingests" -type f)"
+}
 
 daemon_start() {
     "$GANTRY_BIN/gantryd" --root "$work/root" --state "$work/s" --listen "ipc://$work/s/gantry.sock" "$@" \

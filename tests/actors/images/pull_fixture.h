@@ -78,6 +78,20 @@ UNUSED static struct layer_plan noise_layer(const char *path, size_t size,
     return (struct layer_plan){ .entries = entry, .entry_count = 1 };
 }
 
+/* Serves an image of one layer, mostly a file of noise, so that it is larger than what goes in one
+ * piece. */
+UNUSED static struct built_image *noisy_image(size_t size)
+{
+    struct layer_entry entry;
+    struct layer_plan layer = noise_layer("noise", size, &entry);
+    struct built_image *image =
+        image_build(&(struct image_plan){ .layers = &layer, .layer_count = 1 });
+
+    free((char *)(uintptr_t)entry.text);
+    image_serve(server, "app", "latest", image);
+    return image;
+}
+
 /* "/v2/app/blobs/sha256:..." in a buffer that the next call but three overwrites. */
 UNUSED static const char *blob_path(const struct built_blob *blob)
 {

@@ -25,18 +25,6 @@ static int set_up_ranges(void **state)
 
 #define RANGES_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_ranges, tear_down)
 
-static struct built_image *big_image(void)
-{
-    struct layer_entry entry;
-    struct layer_plan layer = noise_layer("noise", NOISE, &entry);
-    struct built_image *image =
-        image_build(&(struct image_plan){ .layers = &layer, .layer_count = 1 });
-
-    free((char *)(uintptr_t)entry.text);
-    image_serve(server, "app", "latest", image);
-    return image;
-}
-
 static struct server_reply slow_reply(const struct built_blob *layer, unsigned pause_ms)
 {
     return (struct server_reply){
@@ -44,9 +32,9 @@ static struct server_reply slow_reply(const struct built_blob *layer, unsigned p
     };
 }
 
-#define TEST_LAYER                                               \
-    CLEANUP(image_drop) struct built_image *image = big_image(); \
-    const struct built_blob *layer = &image->layers[0].packed;   \
+#define TEST_LAYER                                                      \
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE); \
+    const struct built_blob *layer = &image->layers[0].packed;          \
     struct server_reply first = slow_reply(layer, SLOW_MS), others = slow_reply(layer, 2)
 
 /* The reply to the first request, and the one to all others. */

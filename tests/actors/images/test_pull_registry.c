@@ -3,19 +3,6 @@
 
 #define NOISE 300000
 
-/* One layer, mostly a file of noise, so that it is larger than what goes in one piece. */
-static struct built_image *noisy_image(void)
-{
-    struct layer_entry entry;
-    struct layer_plan layer = noise_layer("noise", NOISE, &entry);
-    struct built_image *image =
-        image_build(&(struct image_plan){ .layers = &layer, .layer_count = 1 });
-
-    free((char *)(uintptr_t)entry.text);
-    image_serve(server, "app", "latest", image);
-    return image;
-}
-
 static struct server_reply reply_of(const struct built_blob *blob)
 {
     return (struct server_reply){ .body = blob->data, .size = blob->size, .ranges = true };
@@ -25,7 +12,7 @@ static struct server_reply reply_of(const struct built_blob *blob)
 
 static void reg_4_a_cut_connection_is_taken_up_where_it_broke(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply cut = reply_of(layer), rest = reply_of(layer);
     const struct images_pull_reply *reply;
@@ -45,7 +32,7 @@ static void reg_4_a_cut_connection_is_taken_up_where_it_broke(void **state)
 
 static void reg_4_a_registry_that_ignores_ranges_sends_it_again(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply cut = reply_of(layer), whole = reply_of(layer);
 
@@ -62,7 +49,7 @@ static void reg_4_a_registry_that_ignores_ranges_sends_it_again(void **state)
 /* 416: it knows fewer bytes than we have; what the unpacker has seen is void. */
 static void reg_4_a_registry_that_begins_anew_is_followed(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply cut = reply_of(layer), whole = reply_of(layer);
     const struct images_pull_reply *reply;
@@ -80,7 +67,7 @@ static void reg_4_a_registry_that_begins_anew_is_followed(void **state)
 
 static void a_registry_that_never_delivers_is_given_up_and_the_bytes_are_kept(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply cut = reply_of(layer), rest = reply_of(layer);
 
@@ -106,7 +93,7 @@ static void a_registry_that_never_delivers_is_given_up_and_the_bytes_are_kept(vo
 
 static void reg_6_kept_bytes_that_are_damaged_are_not_trusted(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply cut = reply_of(layer), rest = reply_of(layer);
     char command[500];
@@ -132,7 +119,7 @@ static void reg_6_kept_bytes_that_are_damaged_are_not_trusted(void **state)
 
 static void reg_4_a_download_goes_on_after_a_restart(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply cut = reply_of(layer), rest = reply_of(layer);
 
@@ -157,7 +144,7 @@ static void reg_4_a_download_goes_on_after_a_restart(void **state)
 
 static void a_registry_that_trickles_is_cut_off(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply slow = reply_of(layer);
 
@@ -176,7 +163,7 @@ static void a_registry_that_trickles_is_cut_off(void **state)
 
 static void answers_with(int status, enum error_code code, const char *says)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     enum error_code got;
 
@@ -202,7 +189,7 @@ static void reg_11_what_a_registry_answers_is_told(void **state)
 
 static void reg_12_a_registry_that_asks_for_patience_gets_it(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply rest = reply_of(layer);
 
@@ -217,7 +204,7 @@ static void reg_12_a_registry_that_asks_for_patience_gets_it(void **state)
 
 static void reg_12_a_registry_that_asks_for_too_much_patience_is_quoted(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
 
     (void)state;
@@ -231,7 +218,7 @@ static void reg_12_a_registry_that_asks_for_too_much_patience_is_quoted(void **s
 static void reg_3_a_redirect_is_followed(void **state)
 {
     CLEANUP(server_stop) struct registry_server *elsewhere = server_start(SERVER_HTTP);
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     struct server_reply whole = reply_of(layer);
     char headers[200];
@@ -248,7 +235,7 @@ static void reg_3_a_redirect_is_followed(void **state)
 
 static void reg_3_a_redirect_without_end_is_given_up(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     const struct built_blob *layer = &image->layers[0].packed;
     char headers[300];
 
@@ -276,7 +263,7 @@ static void a_registry_that_is_not_there_is_named(void **state)
 
 static void reg_10_a_password_is_sent_where_it_is_asked_for(void **state)
 {
-    CLEANUP(image_drop) struct built_image *image = noisy_image();
+    CLEANUP(image_drop) struct built_image *image = noisy_image(NOISE);
     struct server_reply index = { .body = image->index.data,
                                   .size = image->index.size,
                                   .wants = "Basic bWU6c2VjcmV0",
