@@ -1,64 +1,14 @@
-/* Indexes and manifests: those of real images, the ambiguous, the malformed and the enormous. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
+/* Indexes and manifests: those of real images, the ambiguous, the malformed and the enormous.
+   Which entry of an index is chosen: test_index_choice.c. */
 #include "protocol/oci/document.h"
-#include "protocol/oci/manifest.h"
+#include "tests/protocol/oci/manifest_fixture.h"
 
-#define D(c)  "sha256:" c c c c c c c c c c c c c c c c
-#define D1    D("1111")
-#define D2    D("2222")
-#define D3    D("3333")
-#define EMPTY "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
-#define LAYER "application/vnd.oci.image.layer.v1.tar+gzip"
-
-#define ENTRY(type, digest, more) \
-    "{\"mediaType\":\"" type "\",\"digest\":\"" digest "\",\"size\":7" more "}"
-#define PLATFORM(os, arch) ",\"platform\":{\"os\":\"" os "\",\"architecture\":\"" arch "\"}"
-#define INDEX(entries) \
-    "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX "\",\"manifests\":[" entries "]}"
+#define EMPTY  "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+#define LAYER  "application/vnd.oci.image.layer.v1.tar+gzip"
 #define CONFIG ENTRY(MEDIA_OCI_CONFIG, D1, "")
 #define MANIFEST(layers)                                                               \
     "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"config\":" CONFIG \
     ",\"layers\":[" layers "]}"
-
-struct fixture {
-    struct arena *arena;
-    struct oci_index index;
-    struct oci_manifest manifest;
-    struct index_choice choice;
-    struct error err;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-    fixture->arena = arena_new();
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-
-    arena_free(fixture->arena);
-    free(fixture);
-    return 0;
-}
-
-static int parse_index(struct fixture *f, const char *text, const char *asked)
-{
-    f->err = (struct error){ 0 };
-    return index_parse(text, strlen(text), asked, f->arena, &f->index, &f->err);
-}
 
 static int parse_manifest(struct fixture *f, const char *text, const char *asked)
 {
@@ -82,14 +32,6 @@ static void manifest_fails(struct fixture *f, const char *text, const char *word
 {
     assert_int_equal(parse_manifest(f, text, NULL), -1);
     says(f, ERROR_DATA_LOSS, words);
-}
-
-static int choose(struct fixture *f, const char *platform)
-{
-    struct platform wanted;
-
-    assert_int_equal(platform_parse(platform, &wanted, &f->err), 0);
-    return index_choose(&f->index, &wanted, f->arena, &f->choice, &f->err);
 }
 
 /* ---- manifests ------------------------------------------------------------------ */
@@ -289,126 +231,6 @@ static void img_12_annotations_are_texts_under_any_key(void **state)
                    "annotations is not");
 }
 
-/* ---- choosing ----------------------------------------------------------------------- */
-
-static void plt_3_the_entry_of_the_platform_is_chosen(void **state)
-{
-    struct fixture *f = *state;
-
-    assert_int_equal(
-        parse_index(
-            f,
-            INDEX(ENTRY(MEDIA_OCI_MANIFEST, D("aaaa"), PLATFORM("unknown", "unknown")) "," ENTRY(
-                MEDIA_OCI_MANIFEST, D1,
-                PLATFORM(
-                    "linux",
-                    "386")) "," ENTRY(MEDIA_OCI_MANIFEST, D2,
-                                      PLATFORM(
-                                          "linux",
-                                          "x86_64")) "," ENTRY(MEDIA_OCI_MANIFEST, D3,
-                                                               PLATFORM(
-                                                                   "linux",
-                                                                   "amd64")) "," ENTRY("application"
-                                                                                       "/x-odd",
-                                                                                       D("4444"),
-                                                                                       PLATFORM(
-                                                                                           "linux",
-                                                                                           "riscv6"
-                                                                                           "4")) "," ENTRY(MEDIA_OCI_MANIFEST,
-                                                                                                           D("5555"),
-                                                                                                           PLATFORM(
-                                                                                                               "windows",
-                                                                                                               "amd64"))),
-            MEDIA_OCI_INDEX),
-        0);
-    assert_int_equal(choose(f, "linux/amd64"), 0);
-    assert_string_equal(f->choice.entry->blob.digest, D2); /* the first of two equal ones */
-    assert_int_equal(f->choice.rank, 0);
-    assert_int_equal(choose(f, "linux/386"), 0);
-    assert_string_equal(f->choice.entry->blob.digest, D1);
-    assert_int_equal(choose(f, "linux/amd64/v3"), 0);
-    assert_string_equal(f->choice.entry->blob.digest, D2);
-    assert_int_equal(f->choice.unsure_count, 0);
-    assert_int_equal(choose(f, "linux/riscv64"), -1);
-    assert_int_equal(f->err.code, ERROR_NOT_FOUND);
-    assert_string_equal(f->err.text, "no variant for linux/riscv64 (has: linux/386, linux/amd64, "
-                                     "linux/riscv64, windows/amd64)");
-}
-
-static void plt_5_the_newest_windows_of_those_that_fit_is_chosen(void **state)
-{
-#define VERSION(version, features)                                                 \
-    ",\"platform\":{\"os\":\"windows\",\"architecture\":\"amd64\",\"os.version\":" \
-    "\"10.0." version "\",\"os.features\":[" features "]}"
-    static const char text[] =
-        INDEX(ENTRY(MEDIA_OCI_MANIFEST, D1, VERSION("20348.900", "")) "," ENTRY(
-            MEDIA_OCI_MANIFEST, D2,
-            VERSION("20348.2000", "")) "," ENTRY(MEDIA_OCI_MANIFEST, D3,
-                                                 VERSION("26100.1", "\"win32k\"")));
-    struct fixture *f = *state;
-
-    assert_int_equal(parse_index(f, text, NULL), 0);
-    assert_int_equal(choose(f, "windows(10.0.20348.1)/amd64"), 0);
-    assert_string_equal(f->choice.entry->blob.digest, D2);
-    assert_int_equal(choose(f, "windows(10.0.26100.1)/amd64"), 0);
-    assert_string_equal(f->choice.entry->blob.digest, D2);
-    assert_int_equal(choose(f, "windows(10.0.26100.1+win32k)/amd64"), 0);
-    assert_string_equal(f->choice.entry->blob.digest, D3);
-    assert_int_equal(choose(f, "windows/amd64"), 0);
-    assert_string_equal(f->choice.entry->blob.digest, D2);
-    assert_int_equal(choose(f, "windows(10.0.17763.1)/amd64"), -1);
-    assert_non_null(strstr(f->err.text, "windows(10.0.26100.1+win32k)/amd64"));
-}
-
-static void plt_4_entries_without_platform_are_looked_into(void **state)
-{
-    struct fixture *f = *state;
-
-    assert_int_equal(
-        parse_index(f,
-                    INDEX(ENTRY(MEDIA_OCI_MANIFEST, D1, "") "," ENTRY(
-                        "application/x-odd", D2,
-                        "") "," ENTRY(MEDIA_OCI_INDEX, D3,
-                                      ",\"platform\":{}") "," ENTRY(MEDIA_OCI_MANIFEST, D("4444"),
-                                                                    PLATFORM("linux", "arm64"))),
-                    NULL),
-        0);
-    assert_int_equal(choose(f, "linux/amd64"), 0);
-    assert_null(f->choice.entry);
-    assert_int_equal(f->choice.unsure_count, 2);
-    assert_string_equal(f->choice.unsure[0]->blob.digest, D1);
-    assert_string_equal(f->choice.unsure[1]->blob.digest, D3);
-    assert_int_equal(choose(f, "linux/arm64"), 0);
-    assert_string_equal(f->choice.entry->blob.digest, D("4444"));
-}
-
-static void plt_6_a_missing_variant_is_told_with_all_there_are(void **state)
-{
-    struct fixture *f = *state;
-    struct buffer text = { 0 };
-    char entry[400];
-
-    assert_int_equal(parse_index(f, INDEX(""), NULL), 0);
-    assert_int_equal(choose(f, "linux/arm/v6"), -1);
-    assert_string_equal(f->err.text, "no variant for linux/arm/v6 (has: none)");
-
-    buffer_add(&text, "{\"schemaVersion\":2,\"manifests\":[", 32);
-    for (int i = 0; i < 900; i++) {
-        int length = snprintf(entry, sizeof(entry),
-                              "%s{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":1,\"platform\":"
-                              "{\"os\":\"linux\",\"architecture\":\"a\\u001b%d\"}}",
-                              i ? "," : "", MEDIA_OCI_MANIFEST, D1, i);
-        buffer_add(&text, entry, (size_t)length);
-    }
-    buffer_add(&text, "]}", 3);
-    assert_int_equal(parse_index(f, text.data, NULL), 0);
-    assert_int_equal(choose(f, "linux/amd64"), -1);
-    assert_null(strchr(f->err.text, '\x1b'));
-    assert_non_null(strstr(f->err.text, "linux/a?0, linux/a?1, "));
-    assert_non_null(strstr(f->err.text, "...)"));
-    buffer_free(&text);
-}
-
 /* ---- the enormous, the broken ---------------------------------------------------------- */
 
 static struct buffer many(const char *before, const char *item, size_t count, const char *after)
@@ -577,7 +399,6 @@ static void a_document_nobody_named_says_what_it_is(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(img_11_an_oci_manifest_is_read_as_it_is),
         TEST(img_1_a_docker_manifest_is_read_too),
         TEST(img_8_other_artifacts_are_no_images),
@@ -587,10 +408,6 @@ int main(void)
         TEST(img_5_descriptors_say_what_is_wrong_and_where),
         TEST(img_5_embedded_content_must_be_the_blob),
         TEST(img_12_annotations_are_texts_under_any_key),
-        TEST(plt_3_the_entry_of_the_platform_is_chosen),
-        TEST(plt_5_the_newest_windows_of_those_that_fit_is_chosen),
-        TEST(plt_4_entries_without_platform_are_looked_into),
-        TEST(plt_6_a_missing_variant_is_told_with_all_there_are),
         TEST(a_thousand_layers_are_the_most),
         TEST(cve_2023_25153_a_manifest_over_4_mib_is_refused_unread),
         TEST(brackets_do_not_become_memory),
