@@ -417,8 +417,6 @@ static UNUSED int prepare(void)
     if (geteuid() != 0) {
         printf("skipped: needs root (mount namespaces, owners, trusted attributes)\n");
         return 77;
-#define TIMED_TEST(function) \
-    cmocka_unit_test_setup_teardown(function, place_make_in_memory, place_remove)
     }
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
         printf("skipped: this environment permits no mount namespaces: %s\n", strerror(errno));
@@ -437,5 +435,7 @@ static UNUSED void simple_tar(struct bytes *tar)
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, place_make, place_remove)
+#define TIMED_TEST(function) \
+    cmocka_unit_test_setup_teardown(function, place_make_in_memory, place_remove)
 
 #endif
