@@ -1,0 +1,213 @@
+/*
+ * root_mounts — see root_mounts.h.  A mount may lie on the one before it, so the folder is opened
+ * anew for each.
+ */
+#include "platform/linux/runtime/root_mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "platform/linux/runtime/rootfs_parts.h"
+
+#define TARGET_SIZE 40
+
+/* ---- overlays of many layers ------------------------------------------------- */
+
+/* What is mounted here is a file system as any other: no label, no mode of its own. */
+static const struct rootfs plain;
+
+/* mount(2) takes one page of options.  Layers lie side by side in the snapshots folder, so
+   from inside that folder their names are a few bytes each: a page holds hundreds. */
+static size_t common_folder(const char *lower)
+{
+    size_t common = 0;
+
+    for (const char *at = lower; lower[0] == '/' && at != NULL; at = strchr(at, ':')) {
+        size_t same = 0;
+
+        at += *at == ':';
+        if (at == lower) {
+            common = strcspn(lower, ":");
+            continue;
+        }
+        while (same < common && at[same] == lower[same])
+            same++;
+        common = same;
+    }
+    while (common > 0 && lower[common - 1] != '/')
+        common--;
+    return memchr(lower, '\\', common) != NULL ? 0 : common;
+}
+
+/* The value without the folder wherever a path begins with it. */
+static const char *shortened(const char *value, const char *folder, size_t length,
+                             struct arena *arena)
+{
+    char *copy = arena_str(arena, value), *to = copy;
+
+    for (const char *from = value; *from != '\0';) {
+        bool is_start = from == value || from[-1] == ':';
+
+        if (is_start && strncmp(from, folder, length) == 0)
+            from += length;
+        else
+            *to++ = *from++;
+    }
+    *to = '\0';
+    return copy;
+}
+
+static int layers_shorten(struct mount_options *options, struct arena *arena, struct error *err)
+{
+    const char *lower = mount_data(options, "lowerdir"), *folder;
+    size_t common = lower != NULL ? common_folder(lower) : 0;
+
+    if (common == 0)
+        return 0;
+    folder = arena_printf(arena, "%.*s", (int)common, lower);
+    for (size_t i = 0; i < options->data_count; i++)
+        if (options->data[i].value != NULL)
+            options->data[i].value = shortened(options->data[i].value, folder, common, arena);
+    return chdir(folder) < 0 ? error_sys(err, errno, "folder of layers %s", folder) : 0;
+}
+
+static int tree_attach(int tree, int target, const char *what, struct error *err)
+{
+    int status = tree < 0 ? -1 : mount_attach(tree, target);
+
+    if (tree >= 0 && status < 0)
+        error_sys(err, errno, "%s", what);
+    if (tree >= 0)
+        close(tree);
+    return status;
+}
+
+static int many_mount(struct mount_want *want, int target, const char *path, struct arena *arena,
+                      struct error *err)
+{
+    if (layers_shorten(&want->options, arena, err) < 0)
+        return -1;
+    if (file_system_mount_at(&plain, want, 0, path) == 0)
+        return 0;
+    if (errno != E2BIG)
+        return error_sys(err, errno, "overlay");
+    if (tree_attach(file_system_make(&plain, want, 0, err), target, "overlay", err) == 0)
+        return 0;
+    return error_wrap(err, "overlay of more layers than fit into a page of options "
+                           "(Linux 6.8 and later take them one by one)");
+}
+
+/* ---- one mount after the other ------------------------------------------------ */
+
+/* Where in the root file system: found inside it, whatever links an image has put there. */
+static int target_open(const char *folder, const char *target, struct error *err)
+{
+    struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+    int root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), found;
+
+    if (root < 0)
+        return error_sys(err, errno, "root file system's folder");
+    if (target == NULL || target[0] == '\0')
+        return root;
+    found = (int)syscall(SYS_openat2, root, target, &how, sizeof(how));
+    close(root);
+    return found < 0 ? error_sys(err, errno, "%s in the root file system", target) : found;
+}
+
+/* For mount(2). */
+static void target_path(int found, char path[TARGET_SIZE])
+{
+    snprintf(path, TARGET_SIZE, "/proc/self/fd/%d", found);
+}
+
+/* Words that ask a runtime for something of a container's mounts. */
+static int options_read(const struct mount *asked, struct mount_options *options,
+                        struct arena *arena, struct error *err)
+{
+    if (mount_options_read(&asked->options, options, arena, err) < 0)
+        return -1;
+    if (options->remount || options->copy_up || options->idmap)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "option %s is not for the mounts of a root file system",
+                         options->remount   ? "remount"
+                         : options->copy_up ? "tmpcopyup"
+                                            : "idmap");
+    return 0;
+}
+
+static int bind_mount(struct mount_want *want, int target, struct error *err)
+{
+    if (want->source == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "bind without a source");
+    return tree_attach(source_bind(want, err), target, want->source, err);
+}
+
+/* mount(2), and for who dislikes something fsopen(2), which says what. */
+static int new_mount(struct mount_want *want, int target, struct arena *arena, struct error *err)
+{
+    char path[TARGET_SIZE];
+
+    target_path(target, path);
+    if (file_system_mount_at(&plain, want, 0, path) == 0)
+        return 0;
+    if (errno == E2BIG && strcmp(want->type, "overlay") == 0)
+        return many_mount(want, target, path, arena, err);
+    return tree_attach(file_system_make(&plain, want, 0, err), target, want->type, err);
+}
+
+static int spread(const char *folder, const struct mount *asked, const struct mount_options *options,
+                  struct error *err)
+{
+    CLEANUP(fd_drop) int mounted = -1;
+
+    if (options->propagation_count == 0)
+        return 0;
+    mounted = target_open(folder, asked->target, err);
+    return mounted < 0 ? -1 : propagation_apply(mounted, options, err);
+}
+
+static int mount_at(const char *folder, const struct mount *asked, int target, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct mount_want want = { .type = asked->type, .source = asked->source, .tree = -1 };
+
+    if (options_read(asked, &want.options, arena, err) < 0)
+        return -1;
+    if (want.options.bind || strcmp(asked->type, "bind") == 0)
+        return bind_mount(&want, target, err);
+    if (new_mount(&want, target, arena, err) < 0)
+        return -1;
+    return spread(folder, asked, &want.options, err);
+}
+
+static int mount_one(const char *folder, const struct mount *asked, struct error *err)
+{
+    CLEANUP(fd_drop) int target = target_open(folder, asked->target, err);
+
+    if (target < 0 || mount_at(folder, asked, target, err) == 0)
+        return target < 0 ? -1 : 0;
+    return error_wrap(err, "mount %.60s", asked->source != NULL ? asked->source : asked->type);
+}
+
+int root_mounts_make(const char *folder, const struct list *mounts, struct error *err)
+{
+    const struct mount *items = mounts->items;
+    int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), status = 0;
+
+    if (home < 0)
+        return error_sys(err, errno, "current folder");
+    for (size_t i = 0; status == 0 && i < mounts->count; i++) {
+        status = mount_one(folder, &items[i], err);
+        if (fchdir(home) < 0 && status == 0)
+            status = error_sys(err, errno, "current folder");
+    }
+    close(home);
+    return status;
+}
