@@ -1,42 +1,121 @@
-/* Labels as edges: two prefixes, matched by hand. */
+/* Labels as edges: two prefixes and four kinds, matched by hand. */
 #include "actors/base/edge.h"
 
 #include <string.h>
 
-#define REF_CONTENT  "containerd.io/gc.ref.content"
-#define REF_SNAPSHOT "containerd.io/gc.ref.snapshot."
+#include "platform/scope.h"
+#include "protocol/json.h"
 
-/* Behind the prefix: nothing, or a suffix that only tells labels apart. */
-static bool is_content_ref(const char *key)
+#define REF  "containerd.io/gc.ref."
+#define BREF "containerd.io/gc.bref."
+
+/* What follows the word `kind`; NULL: the text begins with another word. */
+static const char *behind_kind(const char *text, const char *kind)
 {
-    size_t length = strlen(REF_CONTENT);
+    size_t length = strlen(kind);
 
-    return strncmp(key, REF_CONTENT, length) == 0 &&
-           (key[length] == '\0' || key[length] == '.' || key[length] == '/');
+    if (strncmp(text, kind, length) != 0 ||
+        (text[length] != '\0' && text[length] != '.' && text[length] != '/'))
+        return NULL;
+    return text + length;
 }
 
-static const char *snapshot_driver(const char *key, struct arena *arena)
+/* Behind the kind stands what only tells labels apart; but first a snapshot's driver. */
+static bool read_kind(const char *text, struct edge *edge, struct arena *arena)
 {
-    size_t length = strlen(REF_SNAPSHOT);
+    static const char *const kinds[] = { "content", "image", "container" };
+    const char *rest = behind_kind(text, "snapshot");
 
-    if (strncmp(key, REF_SNAPSHOT, length) != 0)
-        return NULL;
-    return arena_printf(arena, "%.*s", (int)strcspn(key + length, "/"), key + length);
+    edge->driver = "";
+    if (rest != NULL) {
+        size_t length = *rest == '.' ? strcspn(rest + 1, "/") : 0;
+
+        edge->kind = "snapshot";
+        edge->driver = length > 0 ? arena_printf(arena, "%.*s", (int)length, rest + 1) : "";
+        return length > 0;
+    }
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (behind_kind(text, kinds[i]) != NULL) {
+            edge->kind = kinds[i];
+            return edge->back || i < 2; /* nothing needs a container */
+        }
+    return false;
 }
 
 size_t labels_edges(const struct map *labels, struct edge **edges, struct arena *arena)
 {
     size_t count = 0;
 
-    *edges = arena_alloc(arena, labels->count * sizeof(**edges));
+    *edges = arena_alloc(arena, (labels->count + 1) * sizeof(**edges));
     for (size_t i = 0; i < labels->count; i++) {
         const struct map_entry *label = &labels->entries[i];
-        const char *driver;
+        struct edge *edge = &(*edges)[count];
+        bool ref = strncmp(label->key, REF, strlen(REF)) == 0;
 
-        if (is_content_ref(label->key))
-            (*edges)[count++] = (struct edge){ "content", "", label->value };
-        else if ((driver = snapshot_driver(label->key, arena)) != NULL && *driver != '\0')
-            (*edges)[count++] = (struct edge){ "snapshot", driver, label->value };
+        *edge = (struct edge){ .key = label->value,
+                               .back = strncmp(label->key, BREF, strlen(BREF)) == 0 };
+        if ((ref || edge->back) && *label->value != '\0' &&
+            read_kind(label->key + strlen(ref ? REF : BREF), edge, arena))
+            count++;
     }
     return count;
+}
+
+/* ---- in writes ---------------------------------------------------------------------------- */
+
+int edges_drop(struct write *write, const char *kind, const char *driver, const char *key,
+               struct error *err)
+{
+    if (db_run(write_db(write), err,
+               "DELETE FROM collector_edge WHERE namespace = ? AND kind = ? AND driver = ?"
+               " AND key = ? AND back = 0",
+               "ssss", write_namespace(write), kind, driver, key) < 0)
+        return -1;
+    return db_run(write_db(write), err,
+                  "DELETE FROM collector_edge WHERE namespace = ? AND to_kind = ?"
+                  " AND to_key = ? AND to_driver = ? AND back = 1",
+                  "ssss", write_namespace(write), kind, key, driver);
+}
+
+static int edge_add(struct write *write, const struct edge *from, const struct edge *to, bool back,
+                    struct error *err)
+{
+    return db_run(write_db(write), err,
+                  "INSERT OR IGNORE INTO collector_edge"
+                  " (namespace, kind, driver, key, to_kind, to_driver, to_key, back)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                  "sssssssi", write_namespace(write), from->kind, from->driver, from->key, to->kind,
+                  to->driver, to->key, (int64_t)back);
+}
+
+int edges_write(struct write *write, const char *kind, const char *driver, const char *key,
+                const struct map *labels, struct error *err)
+{
+    const struct edge self = { .kind = kind, .driver = driver, .key = key };
+    struct edge *edges;
+    size_t count = labels_edges(labels, &edges, write_arena(write));
+
+    if (edges_drop(write, kind, driver, key, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (edge_add(write, edges[i].back ? &edges[i] : &self, edges[i].back ? &self : &edges[i],
+                     edges[i].back, err) < 0)
+            return -1;
+    return 0;
+}
+
+int labels_expiry(const struct map *labels, int64_t *expires, struct error *err)
+{
+    const char *label = map_get(labels, LABEL_GC_EXPIRE);
+
+    *expires = 0;
+    if (label == NULL)
+        return 0;
+    if (time_parse(label, expires) == 0) {
+        *expires = *expires > 0 ? *expires : 1;
+        return 0;
+    }
+    error_set(err, ERROR_INVALID_ARGUMENT, "label %s: '%.60s' is no RFC 3339 time", LABEL_GC_EXPIRE,
+              label);
+    return error_hint(err, "as 2026-11-28T12:00:00Z");
 }

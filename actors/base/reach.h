@@ -1,14 +1,14 @@
 /*
  * reach — what is kept, and by what: the collector's condition, written once.
  *
- * Roots are images, containers' snapshots, what hangs on live leases, and what carries the
- * label containerd.io/gc.root.  From there edges lead on: labels of blobs and snapshots
- * (edge.h), and each snapshot to its parent.  What is not reached is garbage.
+ * Roots are images whose time (containerd.io/gc.expire) has not come, containers, what hangs on
+ * live leases, and blobs and snapshots with the label containerd.io/gc.root.  From there lead on:
+ * labels (edge.h), an image to its target, a container to its snapshot, a snapshot to its parent.
+ * What is not reached is garbage: blobs, snapshots, and images whose time has come.
  *
  * The collector asks for all garbage of a namespace at once; the owner of the thing asks
  * again for that one thing inside the write that removes it, so what was referenced in
- * between stays.  That second question is cheap: a thing that nothing points at directly
- * cannot be reached, and only for others the whole walk is made.
+ * between stays.  That second question goes backwards from the thing, to the first root.
  */
 #ifndef ACTORS_BASE_REACH_H
 #define ACTORS_BASE_REACH_H
@@ -19,7 +19,7 @@
 int is_reachable(struct db *db, const char *namespace, const char *kind, const char *driver,
                  const char *key, struct error *err);
 
-/* Rows kind, driver, key, size (0 for snapshots) of all garbage blobs and snapshots; of those behind
+/* Rows kind, driver, key, size (0 but for blobs) of all garbage; of what is behind
    `after` (kind, driver and key with a blank between them; "": all) in this order. */
 int garbage_open(struct db *db, struct query *rows, const char *namespace, const char *after,
                  struct error *err);
@@ -29,7 +29,8 @@ int garbage_open(struct db *db, struct query *rows, const char *namespace, const
 int roots_open(struct db *db, struct query *rows, const char *namespace, const char *kind,
                const char *driver, const char *key, bool flat, struct error *err);
 
-/* Rows kind, driver, key of what leads to a thing, be it garbage itself. */
+/* Rows kind, driver, key of what leads to a thing, be it garbage itself; and 1 where that is not
+   what a flat lease holds along: the way from there begins elsewhere. */
 int pointers_open(struct db *db, struct query *rows, const char *namespace, const char *kind,
                   const char *driver, const char *key, struct error *err);
 

@@ -203,7 +203,7 @@ int hold(struct write *write, const char *kind, const char *key, const char *dri
 
 void loosen(struct write *write)
 {
-    write->writer->has_loosened = true;
+    write->writer->loosened++;
 }
 
 #define FIELDS_MAX 16

@@ -10,6 +10,7 @@
 
 #define MERGE_MAX       256 /* writes in one transaction */
 #define CHECKPOINT_EACH 128 /* commits: all wait while their pages are copied, some 10 ms */
+#define TELL_EACH       25  /* writes: the collector counts in such steps */
 #define IDLE_MS         500 /* then what was relaxed goes to the disk */
 #define QUIET_MS        5000 /* then the log is folded back into the database, and begun anew */
 #define FOLD_EACH       64 /* commits: then that does not wait for so much quiet */
@@ -111,6 +112,16 @@ static void sync_relaxed(struct writer *writer, bool relaxed, bool has_changed)
     writer->has_relaxed = relaxed;
 }
 
+/* At once of what was let go of, and now and then of how much else was written. */
+static void tell_collector(struct writer *writer, size_t count)
+{
+    writer->mutations += (unsigned)count;
+    if (writer->loosened == 0 && writer->mutations < TELL_EACH)
+        return;
+    if (zstr_sendf(writer->collector, "%u %u", writer->loosened, writer->mutations) == 0)
+        writer->mutations = 0;
+}
+
 static void commit_all(struct writer *writer, struct write **writes, size_t count)
 {
     struct error err = { 0 }, ignored;
@@ -120,7 +131,8 @@ static void commit_all(struct writer *writer, struct write **writes, size_t coun
 
     if (result == 0)
         result = db_script(writer->db, "BEGIN IMMEDIATE", &err);
-    writer->has_events = writer->has_loosened = false;
+    writer->has_events = false;
+    writer->loosened = 0;
     for (size_t i = 0; i < count && result == 0; i++)
         result = write_run(writer, writes[i]) < 0 ? (err = writes[i]->err, -1) : 0;
     if (result == 0)
@@ -143,8 +155,8 @@ static void commit_all(struct writer *writer, struct write **writes, size_t coun
         tell_owner(writer, writes[i]);
     if (result == 0 && writer->has_events)
         zstr_send(writer->journal, "committed");
-    if (result == 0 && writer->has_loosened)
-        zstr_send(writer->collector, "loosened");
+    if (result == 0)
+        tell_collector(writer, count);
     writer->commits++;
 }
 

@@ -76,8 +76,9 @@ int emit(struct write *write, const char *topic, const char *id, struct error *e
 int emit_in(struct write *write, const char *namespace, const char *topic, const char *id, struct error *err, ...)
     __attribute__((sentinel));
 
-/* The thread.  After every commit with events it tells inproc://journal, after every one that
-   loosened something inproc://collector.due (PULL, if somebody has bound them). */
+/* The thread.  After every commit with events it tells inproc://journal; after every one that
+   loosened something, and after some writes, it tells inproc://collector.due how many loosened
+   something and how many there were, "1 3" (PULL, if somebody has bound them). */
 struct writer_config {
     const char *path;     /* of the database */
     const char *instance; /* goes into every event */

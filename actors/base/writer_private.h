@@ -37,7 +37,8 @@ struct writer {
     char boot[64];
     bool has_events;
     bool has_relaxed; /* commits that are not on disk, for all we know */
-    bool has_loosened;
+    unsigned loosened; /* by the writes of this commit */
+    unsigned mutations; /* writes that the collector has not been told of */
     unsigned commits;
     int result;
     struct error *err;

@@ -78,6 +78,7 @@ int list_job(struct job *job, const void *in, void *out, struct error *err)
 
 struct step {
     const char *kind, *driver, *key;
+    bool flat; /* what a flat lease holds here keeps the thing, too: no label is on the way */
     const struct step *toward; /* that it leads to; NULL: the thing itself */
     struct step *next;         /* that was found after it */
 };
@@ -99,9 +100,10 @@ static void found(struct walk *walk, const struct step *step)
     struct arena *arena = job_arena(walk->job);
     struct step *added = arena_alloc(arena, sizeof(*added));
 
-    if (zhashx_insert(walk->seen,
-                      arena_printf(arena, "%s %s %s", step->kind, step->driver, step->key),
-                      walk) < 0)
+    if (zhashx_insert(
+            walk->seen,
+            arena_printf(arena, "%s %s %d %s", step->kind, step->driver, step->flat, step->key),
+            walk) < 0)
         return;
     *added = *step;
     if (walk->last != NULL)
@@ -118,7 +120,7 @@ static int find_root(const struct walk *walk, const struct step *step, struct ke
     int result;
 
     if (roots_open(walk->db, &rows, job_namespace(walk->job), step->kind, step->driver, step->key,
-                   step->toward == NULL, err) < 0)
+                   step->flat, err) < 0)
         return -1;
     result = query_next(&rows, err);
     if (result == 1)
@@ -142,6 +144,7 @@ static int find_pointers(struct walk *walk, const struct step *step, struct erro
         found(walk, &(struct step){ .kind = query_str(&rows, 0, arena),
                                     .driver = query_str(&rows, 1, arena),
                                     .key = query_str(&rows, 2, arena),
+                                    .flat = step->flat && query_int(&rows, 3) == 0,
                                     .toward = step });
     return result;
 }
@@ -152,6 +155,8 @@ static void tell_way(const struct walk *walk, const struct keeper *root, const s
     struct keeper *way;
     size_t count = 1;
 
+    if (streq(root->kind, step->kind) && step->toward != NULL)
+        step = step->toward; /* an image or a container keeps by itself: it is the root */
     for (const struct step *at = step; at != NULL; at = at->toward)
         count++;
     way = arena_alloc(job_arena(walk->job), count * sizeof(*way));
@@ -172,7 +177,8 @@ static int explain_thing(struct job *job, struct db *db, struct kept_thing *thin
 
     found(&walk, &(struct step){ .kind = thing->kind,
                                  .driver = thing->driver != NULL ? thing->driver : "",
-                                 .key = thing->key });
+                                 .key = thing->key,
+                                 .flat = true });
     for (const struct step *step = walk.last; step != NULL; step = step->next) {
         if (job_check(job, err) < 0 || (result = find_root(&walk, step, &root, err)) < 0)
             return -1;

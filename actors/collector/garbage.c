@@ -1,10 +1,21 @@
-/* Reading garbage and sorting it: Kahn's algorithm, level by level. */
+/*
+ * Kahn's order: a thing is ready when nothing of the rest points at it.  When nothing is, all that
+ * is left hangs on rings of labels: one is broken by taking the next snapshot without children, or
+ * blob, out of turn; its owner's condition looks at the whole ring.
+ */
 #include "actors/collector/garbage.h"
 
 #include <czmq.h>
 
 #include "actors/base/reach.h"
 #include "platform/scope.h"
+
+static enum garbage_kind kind_of(const struct piece *piece)
+{
+    if (streq(piece->what.kind, "image"))
+        return GARBAGE_IMAGE;
+    return streq(piece->what.kind, "content") ? GARBAGE_CONTENT : GARBAGE_SNAPSHOT;
+}
 
 static char *name_of(const char *kind, const char *driver, const char *key, struct arena *arena)
 {
@@ -30,48 +41,46 @@ static int read_pieces(struct db *db, const char *namespace, struct garbage *gar
             garbage->pieces = grown;
         }
         garbage->pieces[garbage->count++] = (struct piece){
-            .kind = query_str(&rows, 0, arena),
-            .driver = query_str(&rows, 1, arena),
-            .key = query_str(&rows, 2, arena),
+            .what = { .kind = query_str(&rows, 0, arena),
+                      .driver = query_str(&rows, 1, arena),
+                      .key = query_str(&rows, 2, arena) },
             .size = (uint64_t)query_int(&rows, 3),
         };
     }
     return found;
 }
 
+/* ---- who points at whom ------------------------------------------------------------------- */
+
 static int open_targets(struct db *db, const char *namespace, const struct piece *piece,
                         struct query *rows, struct error *err)
 {
-    if (streq(piece->kind, "content"))
-        return db_query(db, rows, err,
-                        "SELECT kind, driver, key, 0 FROM content_edge"
-                        " WHERE namespace = ? AND digest = ?",
-                        "ss", namespace, piece->key);
     return db_query(db, rows, err,
-                    "SELECT kind, driver, key, 0 FROM snapshots_edge"
-                    " WHERE namespace = ?1 AND from_driver = ?2 AND from_key = ?3"
+                    "SELECT to_kind, to_driver, to_key, 0 FROM collector_edge"
+                    " WHERE namespace = ?1 AND kind = ?2 AND driver = ?3 AND key = ?4"
                     " UNION ALL SELECT 'snapshot', driver, parent, 1 FROM snapshots_snapshot"
-                    " WHERE namespace = ?1 AND driver = ?2 AND key = ?3 AND parent IS NOT NULL",
-                    "sss", namespace, piece->driver, piece->key);
+                    " WHERE ?2 = 'snapshot' AND namespace = ?1 AND driver = ?3 AND key = ?4"
+                    " AND parent IS NOT NULL"
+                    " UNION ALL SELECT 'content', '', digest, 0 FROM images_image"
+                    " WHERE ?2 = 'image' AND namespace = ?1 AND name = ?4",
+                    "ssss", namespace, piece->what.kind, piece->what.driver, piece->what.key);
 }
 
-static void add_target(struct garbage *garbage, struct piece *piece, size_t target,
-                       bool is_parent, struct arena *arena)
+static void add_target(struct piece *piece, struct piece *target, bool is_parent,
+                       struct arena *arena)
 {
-    size_t *grown;
+    struct target *added;
 
-    if (&garbage->pieces[target] == piece)
+    if (target == NULL || target == piece)
         return;
+    added = arena_alloc(arena, sizeof(*added));
+    *added = (struct target){ piece->targets, target };
+    piece->targets = added;
+    target->pointers++;
     if (is_parent) {
-        piece->parent = &garbage->pieces[target];
-        piece->parent->children++;
+        piece->parent = target;
+        target->children++;
     }
-    grown = arena_alloc(arena, (piece->target_count + 1) * sizeof(*grown));
-    if (piece->target_count > 0)
-        memcpy(grown, piece->targets, piece->target_count * sizeof(*grown));
-    grown[piece->target_count++] = target;
-    piece->targets = grown;
-    garbage->pieces[target].pointers++;
 }
 
 static int read_targets(struct db *db, const char *namespace, struct garbage *garbage,
@@ -84,18 +93,27 @@ static int read_targets(struct db *db, const char *namespace, struct garbage *ga
         if (open_targets(db, namespace, &garbage->pieces[i], &rows, err) < 0)
             return -1;
         while ((found = query_next(&rows, err)) == 1) {
-            const struct piece *target =
-                zhashx_lookup(index, name_of(query_text(&rows, 0), query_text(&rows, 1),
-                                             query_text(&rows, 2), arena));
+            const char *name =
+                name_of(query_text(&rows, 0), query_text(&rows, 1), query_text(&rows, 2), arena);
 
-            if (target != NULL)
-                add_target(garbage, &garbage->pieces[i], (size_t)(target - garbage->pieces),
-                           query_int(&rows, 3) != 0, arena);
+            add_target(&garbage->pieces[i], zhashx_lookup(index, name), query_int(&rows, 3) != 0,
+                       arena);
         }
         if (found < 0)
             return -1;
     }
     return 0;
+}
+
+/* ---- the order ---------------------------------------------------------------------------- */
+
+static void make_ready(struct garbage *garbage, struct piece *piece)
+{
+    struct piece **list = &garbage->ready[kind_of(piece)];
+
+    piece->is_taken = true;
+    piece->next = *list;
+    *list = piece;
 }
 
 int garbage_read(struct db *db, const char *namespace, struct garbage *garbage, struct arena *arena,
@@ -108,37 +126,67 @@ int garbage_read(struct db *db, const char *namespace, struct garbage *garbage, 
     if (read_pieces(db, namespace, garbage, arena, err) < 0)
         return -1;
     index = zhashx_new();
-    for (size_t i = 0; i < garbage->count; i++)
-        zhashx_insert(index,
-                      name_of(garbage->pieces[i].kind, garbage->pieces[i].driver,
-                              garbage->pieces[i].key, arena),
+    for (size_t i = 0; i < garbage->count; i++) {
+        const struct resource *what = &garbage->pieces[i].what;
+
+        zhashx_insert(index, name_of(what->kind, what->driver, what->key, arena),
                       &garbage->pieces[i]);
+    }
     result = read_targets(db, namespace, garbage, index, arena, err);
     zhashx_destroy(&index);
+    for (size_t i = 0; i < garbage->count; i++)
+        if (garbage->pieces[i].pointers == 0)
+            make_ready(garbage, &garbage->pieces[i]);
     return result;
 }
 
-size_t garbage_level(struct garbage *garbage, size_t *level)
+static void let_go(struct garbage *garbage, struct piece *piece)
 {
-    size_t count = 0, left = 0;
+    if (piece->parent != NULL)
+        piece->parent->children--;
+    for (struct target *target = piece->targets; target != NULL; target = target->next)
+        if (--target->piece->pointers == 0 && !target->piece->is_taken)
+            make_ready(garbage, target->piece);
+}
 
-    for (size_t i = 0; i < garbage->count; i++)
-        if (!garbage->pieces[i].is_taken && garbage->pieces[i].pointers == 0)
-            level[count++] = i;
-    /* Cycles: the owner's condition looks at the whole walk.  But a snapshot cannot go before its
-       children, and those form no cycle. */
-    for (size_t i = 0; count == 0 && i < garbage->count; i++)
-        if (!garbage->pieces[i].is_taken && garbage->pieces[i].children == 0)
-            level[left++] = i;
-    count += left;
-    for (size_t i = 0; i < count; i++) {
-        const struct piece *piece = &garbage->pieces[level[i]];
+/* False: nothing is left.  Children form no ring, so one without any can be found; looking goes on
+   where it stopped, and once more from the beginning for those whose children went meanwhile. */
+static bool break_ring(struct garbage *garbage)
+{
+    for (int round = 0; round < 2; round++, garbage->looked_at = 0)
+        for (; garbage->looked_at < garbage->count; garbage->looked_at++) {
+            struct piece *piece = &garbage->pieces[garbage->looked_at];
 
-        garbage->pieces[level[i]].is_taken = true;
-        if (piece->parent != NULL)
-            piece->parent->children--;
-        for (size_t t = 0; t < piece->target_count; t++)
-            garbage->pieces[piece->targets[t]].pointers--;
+            if (!piece->is_taken && piece->children == 0) {
+                make_ready(garbage, piece);
+                return true;
+            }
+        }
+    return false;
+}
+
+static struct piece **ready_list(struct garbage *garbage)
+{
+    for (int kind = 0; kind < GARBAGE_KINDS; kind++)
+        if (garbage->ready[kind] != NULL)
+            return &garbage->ready[kind];
+    return NULL;
+}
+
+size_t garbage_slice(struct garbage *garbage, struct resource *slice, size_t room)
+{
+    struct piece **list = ready_list(garbage);
+    size_t count = 0;
+
+    if (list == NULL && !break_ring(garbage))
+        return 0;
+    list = ready_list(garbage);
+    while (count < room && *list != NULL) {
+        struct piece *piece = *list;
+
+        *list = piece->next;
+        slice[count++] = piece->what;
+        let_go(garbage, piece);
     }
     return count;
 }

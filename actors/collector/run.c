@@ -1,7 +1,7 @@
 /*
- * The happy path, in every namespace: lapsed leases -> forgotten ingests -> mark -> sweep.
- * An owner that refuses (the thing is referenced again, or gone already) is right; what
- * fails otherwise is logged and found again by the next run.
+ * The happy path, in every namespace: lapsed leases -> forgotten ingests -> mark -> sweep, a slice
+ * at a time.  An owner passes over what is referenced again, or gone already; what fails
+ * otherwise is logged and found again by the next run.
  */
 #include "actors/collector/run.h"
 
@@ -9,81 +9,83 @@
 #include "actors/collector/garbage.h"
 #include "platform/scope.h"
 
-#define AT_ONCE        8 /* removals of one level: enough for the writer to merge */
+/*
+ * Removals in one write.  Others wait for a slice at most: a write of 32 takes about two
+ * milliseconds, and what comes meanwhile is committed with the next one.
+ */
+#define SLICE          32
 #define INGEST_KEPT_NS (24ll * 3600 * 1000000000) /* an ingest that nobody holds or writes */
 
 /* ---- sweeping ----------------------------------------------------------------------------- */
 
-static int remove_piece(struct job *job, const struct piece *piece, struct error *err)
+static int ask_owner(struct job *job, const struct resource *things, size_t count,
+                     struct sweep_reply *reply, struct error *err)
 {
-    const struct content_remove_request blob = { .digest = piece->key, SET(unreferenced, true) };
-    const struct snapshots_key_request snapshot = { .key = piece->key,
-                                                    .driver = piece->driver,
-                                                    SET(unreferenced, true) };
+    const struct sweep_request in = { .resources = { .items = (void *)(uintptr_t)things,
+                                                     .count = count } };
+    const struct op *op = streq(things->kind, "image")     ? &op_images_sweep
+                          : streq(things->kind, "content") ? &op_content_sweep
+                                                           : &op_snapshots_sweep;
 
-    if (streq(piece->kind, "content"))
-        return call(job, &op_content_remove, &blob, NULL, err);
-    return call(job, &op_snapshots_remove, &snapshot, NULL, err);
+    return call(job, op, &in, reply, err);
 }
 
-static bool is_fine(enum error_code code)
+static void count_removed(struct collector_run_reply *result, const char *kind,
+                          const struct sweep_reply *reply)
 {
-    return code == ERROR_NOT_FOUND || code == ERROR_FAILED_PRECONDITION;
+    if (streq(kind, "image"))
+        result->images += reply->removed;
+    else if (streq(kind, "content"))
+        result->content += reply->removed;
+    else
+        result->snapshots += reply->removed;
+    result->has_images = true;
+    result->bytes += reply->bytes;
 }
 
-/* A failure stays with its piece: one thing that will not go keeps no other. */
-static int sweep_job(struct job *job, const void *in, void *out, struct error *err)
+/* One thing that will not go keeps no other: what fails together is asked for one by one. */
+static int sweep_slice(struct job *job, const struct resource *things, size_t count,
+                       struct collector_run_reply *result, struct error *err)
 {
-    struct piece *piece = *(struct piece *const *)in;
+    struct sweep_reply reply = { 0 };
     struct error failed = { 0 };
 
-    (void)out;
     if (job_check(job, err) < 0)
         return -1;
-    if (remove_piece(job, piece, &failed) == 0)
-        piece->is_removed = true;
-    else if (!is_fine(failed.code))
-        piece->err = failed;
+    if (ask_owner(job, things, count, &reply, &failed) == 0) {
+        count_removed(result, things->kind, &reply);
+        return 0;
+    }
+    if (count == 1)
+        log_warn("collector", "%s %s: %s", things->kind, things->key, failed.text);
+    for (size_t i = 0; i < count && count > 1; i++)
+        if (sweep_slice(job, &things[i], 1, result, err) < 0)
+            return -1;
     return 0;
-}
-
-static void count(struct collector_run_reply *result, const struct piece *piece)
-{
-    if (piece->err.code != ERROR_NONE)
-        log_warn("collector", "%s %s: %s", piece->kind, piece->key, piece->err.text);
-    if (!piece->is_removed)
-        return;
-    if (streq(piece->kind, "content"))
-        result->content++;
-    else
-        result->snapshots++;
-    result->bytes += piece->size;
 }
 
 static int sweep(struct job *job, struct db *db, const char *namespace,
                  struct collector_run_reply *result, struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct resource slice[SLICE];
     struct garbage garbage;
-    struct piece **items;
-    size_t *level, found;
-    int outcome = 0;
+    size_t count;
 
     if (garbage_read(db, namespace, &garbage, arena, err) < 0)
         return -1;
-    level = arena_alloc(arena, garbage.count * sizeof(*level));
-    items = arena_alloc(arena, garbage.count * sizeof(*items));
-    while (outcome == 0 && (found = garbage_level(&garbage, level)) > 0) {
-        for (size_t i = 0; i < found; i++)
-            items[i] = &garbage.pieces[level[i]];
-        outcome = job_each(job, sweep_job, items, found, sizeof(*items), AT_ONCE, err);
-    }
-    for (size_t i = 0; i < garbage.count; i++)
-        count(result, &garbage.pieces[i]);
-    return outcome;
+    while ((count = garbage_slice(&garbage, slice, COUNT_OF(slice))) > 0)
+        if (sweep_slice(job, slice, count, result, err) < 0)
+            return -1;
+    return 0;
 }
 
 /* ---- what lapses ---------------------------------------------------------------------------- */
+
+static bool is_fine(enum error_code code)
+{
+    return code == ERROR_NOT_FOUND || code == ERROR_FAILED_PRECONDITION;
+}
 
 /* Texts of the first column, in the job's arena. */
 static int texts(struct job *job, struct db *db, struct strs *out, struct error *err,
@@ -185,6 +187,18 @@ static int collect_namespace(struct job *job, struct db *db, const char *namespa
     return sweep(job, db, namespace, result, err);
 }
 
+static int find_next_expiry(struct db *db, int64_t *expiry, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+
+    if (db_query(db, &query, err, "SELECT min(expires) FROM images_image WHERE expires > ?", "i",
+                 clock_now()) < 0 ||
+        query_next(&query, err) != 1)
+        return -1;
+    *expiry = query_int(&query, 0);
+    return 0;
+}
+
 int run_job(struct job *job, const void *in, void *out, struct error *err)
 {
     struct run *run = *(struct run *const *)in;
@@ -199,5 +213,5 @@ int run_job(struct job *job, const void *in, void *out, struct error *err)
     for (size_t i = 0; i < namespaces.count; i++)
         if (collect_namespace(job, db, namespaces.items[i], &run->result, err) < 0)
             return -1;
-    return 0;
+    return find_next_expiry(db, &run->next_expiry, err);
 }

@@ -9,6 +9,7 @@
 struct run {
     char database[PATH_SIZE];
     struct collector_run_reply result;
+    int64_t next_expiry; /* when the time of the next image comes; 0: there is none */
 };
 
 int run_job(struct job *job, const void *in, void *out, struct error *err);

@@ -6,7 +6,9 @@
  */
 #include "actors/containers/containers.h"
 
+#include "actors/base/collect.h"
 #include "actors/base/containers.h"
+#include "actors/base/edge.h"
 #include "actors/base/job.h"
 #include "actors/base/log.h"
 #include "actors/base/page.h"
@@ -84,7 +86,7 @@ static int insert(struct write *write, const void *in, void *out, struct error *
     buffer_free(&record);
     if (result < 0)
         return err->code == ERROR_ALREADY_EXISTS ? exists_already(write, info, err) : -1;
-    if (put_spec(write, info, err) < 0)
+    if (put_spec(write, info, err) < 0 || edges_write(write, "container", "", info->id, &info->labels, err) < 0)
         return -1;
     *(struct container_info *)out = *info;
     ((struct container_info *)out)->spec = NULL;
@@ -111,7 +113,8 @@ static int delete(struct write *write, const void *in, void *out, struct error *
         return error_set(err, ERROR_FAILED_PRECONDITION, "container %s is %s: stop it first, or force", want->id,
                          info->status);
     if (db_run(write_db(write), err, "DELETE FROM containers_container WHERE namespace = ? AND id = ?", "ss",
-               write_namespace(write), info->id) < 0)
+               write_namespace(write), info->id) < 0 ||
+        edges_drop(write, "container", "", info->id, err) < 0)
         return -1;
     loosen(write);
     return emit(write, "/containers/delete", info->id, err, "name", info->name, NULL);
@@ -155,8 +158,11 @@ static int update(struct write *write, const void *in, void *out, struct error *
         return err->code == ERROR_ALREADY_EXISTS
                    ? exists_already(write, info, err)
                    : -1;
-    if (want->spec != NULL && put_spec(write, info, err) < 0)
+    if ((want->spec != NULL && put_spec(write, info, err) < 0) ||
+        (want->labels.count > 0 && edges_write(write, "container", "", info->id, &info->labels, err) < 0))
         return -1;
+    if (want->labels.count > 0)
+        loosen(write); /* they may have kept something */
     return emit(write, "/containers/update", info->id, err, "name", info->name, NULL);
 }
 
@@ -335,7 +341,7 @@ static int remove_job(struct job *job, const void *in, void *out, struct error *
         return -1;
     job_relax(job, container_is_passing(&order->info));
     remove_files(job, &order->info, keep_snapshot);
-    return 0;
+    return want->has_sync && want->sync ? collect_job(job, NULL, NULL, err) : 0;
 }
 
 static void removal_waiter_drop(struct removal_waiter *waiter)

@@ -25,25 +25,6 @@ int blob_find(struct write *write, const char *namespace, const char *digest, ui
     return found;
 }
 
-static int edges_write(struct write *write, const char *digest, const struct map *labels,
-                       struct error *err)
-{
-    struct edge *edges;
-    size_t count = labels_edges(labels, &edges, write_arena(write));
-
-    if (db_run(write_db(write), err, "DELETE FROM content_edge WHERE namespace = ? AND digest = ?",
-               "ss", write_namespace(write), digest) < 0)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        if (db_run(write_db(write), err,
-                   "INSERT OR IGNORE INTO content_edge (namespace, digest, kind, driver, key) "
-                   "VALUES (?, ?, ?, ?, ?)",
-                   "sssss", write_namespace(write), digest, edges[i].kind, edges[i].driver,
-                   edges[i].key) < 0)
-            return -1;
-    return 0;
-}
-
 int blob_add(struct write *write, const char *digest, uint64_t size, const struct map *labels,
              struct error *err)
 {
@@ -59,7 +40,7 @@ int blob_add(struct write *write, const char *digest, uint64_t size, const struc
 
     buffer_free(&packed);
     snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)size);
-    if (result < 0 || edges_write(write, digest, labels, err) < 0 ||
+    if (result < 0 || edges_write(write, "content", "", digest, labels, err) < 0 ||
         hold(write, "content", digest, NULL, err) < 0)
         return -1;
     return emit(write, "/content/create", digest, err, "size", bytes, NULL);
@@ -103,7 +84,7 @@ static int label_write(struct write *write, const void *in_record, void *out_rec
                    write_namespace(write), in->digest);
     buffer_free(&packed);
     loosen(write);
-    return found < 0 ? -1 : edges_write(write, in->digest, &out->labels, err);
+    return found < 0 ? -1 : edges_write(write, "content", "", in->digest, &out->labels, err);
 }
 
 int on_content_label(void *self, struct request *request, struct error *err)
@@ -118,39 +99,45 @@ int on_content_label(void *self, struct request *request, struct error *err)
 
 /* ---- removing ---------------------------------------------------------------------------- */
 
-static int check_unreferenced(struct write *write, const char *digest, struct error *err)
+int blob_is_kept(struct write *write, const char *digest, struct error *err)
 {
-    int kept = is_reachable(write_db(write), write_namespace(write), "content", "", digest, err);
+    return is_reachable(write_db(write), write_namespace(write), "content", "", digest, err);
+}
 
-    if (kept == 1)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "content %s: is referenced", digest);
-    return kept;
+/* The row, its edges, and the event; NOT_FOUND.  `was_last`: no namespace has it any more. */
+int blob_forget(struct write *write, const char *digest, bool *was_last, struct error *err)
+{
+    uint64_t size;
+    int others;
+
+    if (db_run(write_db(write), err, "DELETE FROM content_blob WHERE namespace = ? AND digest = ?",
+               "ss", write_namespace(write), digest) < 0)
+        return -1;
+    if (db_changes(write_db(write)) == 0)
+        return error_set(err, ERROR_NOT_FOUND, "content %s: there is none in namespace %s", digest,
+                         write_namespace(write));
+    if (edges_drop(write, "content", "", digest, err) < 0 ||
+        (others = blob_find(write, NULL, digest, &size, err)) < 0)
+        return -1;
+    *was_last = others == 0;
+    return emit(write, "/content/delete", digest, err, NULL);
 }
 
 static int remove_write(struct write *write, const void *in_record, void *out, struct error *err)
 {
     const struct content_remove_request *in = in_record;
-    bool *was_last = write_ctx(write);
-    uint64_t size;
-    int others;
+    int kept = 0;
 
     (void)out;
-    if (in->has_unreferenced && in->unreferenced && check_unreferenced(write, in->digest, err) < 0)
+    if (in->has_unreferenced && in->unreferenced)
+        kept = blob_is_kept(write, in->digest, err);
+    if (kept == 1)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "content %s: is referenced", in->digest);
+    if (kept < 0 || blob_forget(write, in->digest, write_ctx(write), err) < 0)
         return -1;
-    if (db_run(write_db(write), err, "DELETE FROM content_blob WHERE namespace = ? AND digest = ?",
-               "ss", write_namespace(write), in->digest) < 0)
-        return -1;
-    if (db_changes(write_db(write)) == 0)
-        return error_set(err, ERROR_NOT_FOUND, "content %s: there is none in namespace %s",
-                         in->digest, write_namespace(write));
-    if (db_run(write_db(write), err, "DELETE FROM content_edge WHERE namespace = ? AND digest = ?",
-               "ss", write_namespace(write), in->digest) < 0 ||
-        (others = blob_find(write, NULL, in->digest, &size, err)) < 0)
-        return -1;
-    *was_last = others == 0;
     if (!in->has_unreferenced || !in->unreferenced) /* the collector has seen what it held */
         loosen(write);
-    return emit(write, "/content/delete", in->digest, err, NULL);
+    return 0;
 }
 
 /*

@@ -147,6 +147,7 @@ static const struct route routes[] = {
     { &op_content_abort, on_content_abort },   { &op_content_ingests, on_content_ingests },
     { &op_content_label, on_content_label },   { &op_content_remove, on_content_remove },
     { &op_content_read, on_content_read },     { &op_content_write, on_content_write },
+    { &op_content_sweep, on_content_sweep },
     { 0 },
 };
 const struct actor content_actor = { "content", routes, start, stop };

@@ -75,5 +75,10 @@ int blob_add(struct write *write, const char *digest, uint64_t size, const struc
 /* In a write.  1: the namespace has it, 0: not, -1. */
 int blob_find(struct write *write, const char *namespace, const char *digest, uint64_t *size,
               struct error *err);
+int blob_is_kept(struct write *write, const char *digest, struct error *err); /* 1, 0, -1 */
+int blob_forget(struct write *write, const char *digest, bool *was_last, struct error *err);
+
+/* sweep.c */
+int on_content_sweep(void *self, struct request *request, struct error *err);
 
 #endif

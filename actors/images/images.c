@@ -1,8 +1,11 @@
 /* Names: short operations, each one lookup or one write. */
 #include "actors/images/images.h"
 
+#include "actors/base/collect.h"
+#include "actors/base/edge.h"
 #include "actors/base/job.h"
 #include "actors/base/page.h"
+#include "actors/base/reach.h"
 #include "actors/base/writer.h"
 #include "actors/images/health.h"
 #include "actors/images/verify.h"
@@ -19,6 +22,8 @@ static const char *const steps[] = {
     " PRIMARY KEY (namespace, name)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX images_digest ON images_image (namespace, digest);"
     "CREATE INDEX images_id ON images_image (namespace, id);",
+    "ALTER TABLE images_image ADD COLUMN expires INTEGER;"
+    "CREATE INDEX images_expires ON images_image (expires) WHERE expires IS NOT NULL;",
     NULL,
 };
 
@@ -157,18 +162,24 @@ static int on_list(void *self, struct request *request, struct error *err)
 
 static int put_row(struct write *write, const struct image_info *info, const char *topic, struct error *err)
 {
-    struct buffer labels = db_labels(&info->labels);
-    int result = db_run(write_db(write), err,
-                        "INSERT INTO images_image (namespace, name, media_type, digest, size, labels, created, updated, id, "
-                        "total) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (namespace, name) DO UPDATE SET "
-                        "media_type = excluded.media_type, digest = excluded.digest, size = excluded.size, "
-                        "labels = excluded.labels, updated = excluded.updated, id = excluded.id, total = excluded.total",
-                        "ssssubiisu", write_namespace(write), info->name, info->target->media_type, info->target->digest,
-                        info->target->size, labels.data, labels.size, info->created, info->updated, info->id,
-                        info->has_size ? info->size : 0);
+    struct buffer labels;
+    int64_t expires;
+    int result;
 
+    if (labels_expiry(&info->labels, &expires, err) < 0)
+        return -1;
+    labels = db_labels(&info->labels);
+    result = db_run(write_db(write), err,
+                    "INSERT INTO images_image (namespace, name, media_type, digest, size, labels, created, updated, id, "
+                    "total, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0)) ON CONFLICT (namespace, name) DO "
+                    "UPDATE SET media_type = excluded.media_type, digest = excluded.digest, size = excluded.size, "
+                    "labels = excluded.labels, updated = excluded.updated, id = excluded.id, total = excluded.total, "
+                    "expires = excluded.expires",
+                    "ssssubiisui", write_namespace(write), info->name, info->target->media_type, info->target->digest,
+                    info->target->size, labels.data, labels.size, info->created, info->updated, info->id,
+                    info->has_size ? info->size : 0, expires);
     buffer_free(&labels);
-    if (result < 0)
+    if (result < 0 || edges_write(write, "image", "", info->name, &info->labels, err) < 0)
         return -1;
     loosen(write); /* a name that moves lets go of what it named */
     return emit(write, topic, info->name, err, "digest", info->target->digest, NULL);
@@ -324,7 +335,8 @@ static int remove_row(struct write *write, const void *in, void *out, struct err
     if (image_find(write_db(write), write_namespace(write), want->name, write_arena(write), &info, err) < 0 ||
         (!(want->has_force && want->force) && is_in_use(write, &info, err) < 0) ||
         db_run(write_db(write), err, "DELETE FROM images_image WHERE namespace = ? AND name = ?", "ss",
-               write_namespace(write), info.name) < 0)
+               write_namespace(write), info.name) < 0 ||
+        edges_drop(write, "image", "", info.name, err) < 0)
         return -1;
     *reply = (struct images_remove_reply){ .name = info.name, .digest = info.target->digest };
     if (!(want->has_sync && want->sync))
@@ -335,11 +347,9 @@ static int remove_row(struct write *write, const void *in, void *out, struct err
 /* Answered when what only this name kept is gone. */
 static int remove_job(struct job *job, const void *in, void *out, struct error *err)
 {
-    const struct nothing nothing = { 0 };
-
     if (job_write(job, remove_row, in, out, NULL, err) < 0)
         return -1;
-    return call(job, &op_collector_run, &nothing, NULL, err);
+    return collect_job(job, NULL, NULL, err);
 }
 
 static int on_remove(void *self, struct request *request, struct error *err)
@@ -350,6 +360,46 @@ static int on_remove(void *self, struct request *request, struct error *err)
     if (want->has_sync && want->sync)
         return request_run(request, remove_job, err);
     return request_write(request, remove_row, NULL, NULL, err);
+}
+
+/* ---- what has lapsed ------------------------------------------------------------------ */
+
+static int sweep_one(struct write *write, const char *name, struct sweep_reply *out, struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int found = db_query(write_db(write), &query, err, "SELECT digest FROM images_image WHERE namespace = ? AND name = ?",
+                         "ss", write_namespace(write), name) < 0 ? -1 : query_next(&query, err);
+    const char *digest = found == 1 ? query_str(&query, 0, write_arena(write)) : NULL;
+    int kept = found == 1 ? is_reachable(write_db(write), write_namespace(write), "image", "", name, err) : found;
+
+    if (found != 1 || kept != 0)
+        return found < 0 || kept < 0 ? -1 : 0;
+    query_done(&query);
+    if (db_run(write_db(write), err, "DELETE FROM images_image WHERE namespace = ? AND name = ?", "ss",
+               write_namespace(write), name) < 0 ||
+        edges_drop(write, "image", "", name, err) < 0)
+        return -1;
+    out->removed++;
+    return emit(write, "/images/delete", name, err, "digest", digest, NULL);
+}
+
+static int sweep(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct sweep_request *want = in;
+    const struct resource *resources = want->resources.items;
+
+    for (size_t i = 0; i < want->resources.count; i++)
+        if (sweep_one(write, resources[i].key, out, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int on_sweep(void *self, struct request *request, struct error *err)
+{
+    (void)self;
+    if (!request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED, "images.sweep is for the daemon itself");
+    return request_write(request, sweep, NULL, NULL, err);
 }
 
 /* ---- life ----------------------------------------------------------------------------- */
@@ -389,7 +439,7 @@ static const struct route routes[] = {
     { &op_images_hosts, on_images_hosts },
     { &op_images_host_enter, on_images_host_enter },
     { &op_images_host_leave, on_images_host_leave },
-    { &op_images_host_health, on_images_host_health },
+    { &op_images_host_health, on_images_host_health }, { &op_images_sweep, on_sweep },
     { 0 },
 };
 

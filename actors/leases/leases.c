@@ -3,6 +3,8 @@
  * timer stands at the next expiry, and everybody who asks for a lease compares the clock,
  * so it does not matter when exactly the row goes.
  */
+#include "actors/base/collect.h"
+#include "actors/base/edge.h"
 #include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/base/page.h"
@@ -14,8 +16,6 @@
 
 #define TTL_MS       (24 * 3600 * 1000ull) /* when not said otherwise */
 #define LOOK_MS_MAX  60000                 /* the clock may be set meanwhile */
-#define LABEL_EXPIRE "containerd.io/gc.expire"
-#define LABEL_FLAT   "containerd.io/gc.flat"
 
 static const char *const steps[] = {
     "CREATE TABLE leases_lease ("
@@ -56,7 +56,7 @@ static int create_write(struct write *write, const void *in_record, void *out_re
                     "INSERT INTO leases_lease (namespace, id, labels, flat, created, expires)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, iif(?6, ?7, NULL))",
                     "ssbiiii", write_namespace(write), out->id, packed.data, packed.size,
-                    (int64_t)(map_get(labels, LABEL_FLAT) != NULL), out->created,
+                    (int64_t)(map_get(labels, LABEL_GC_FLAT) != NULL), out->created,
                     (int64_t)out->has_expires, out->expires);
     buffer_free(&packed);
     if (result < 0 && err->code == ERROR_ALREADY_EXISTS)
@@ -77,14 +77,12 @@ static int create_after(void *self, struct request *request, void *ctx, void *ou
 static int expiry(const struct leases_create_request *in, struct lease_info *info,
                   struct error *err)
 {
-    const char *label = map_get(&in->labels, LABEL_EXPIRE);
     uint64_t ttl_ms = in->has_ttl_ms ? in->ttl_ms : TTL_MS;
 
-    info->has_expires = label != NULL || ttl_ms > 0;
-    if (label != NULL && time_parse(label, &info->expires) < 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "label %s: '%.60s' is no RFC 3339 time",
-                         LABEL_EXPIRE, label);
-    if (label != NULL)
+    if (labels_expiry(&in->labels, &info->expires, err) < 0)
+        return -1;
+    info->has_expires = info->expires != 0 || ttl_ms > 0;
+    if (info->expires != 0)
         return 0;
     if (ttl_ms > (uint64_t)(INT64_MAX - info->created) / 1000000)
         info->has_expires = false;
@@ -134,14 +132,6 @@ static int remove_write(struct write *write, const void *in_record, void *out, s
     if (!in->has_sync || !in->sync)
         loosen(write); /* else the job below asks the collector */
     return 0;
-}
-
-static int collect_job(struct job *job, const void *in, void *out, struct error *err)
-{
-    const struct nothing nothing = { 0 };
-
-    (void)in, (void)out;
-    return call(job, &op_collector_run, &nothing, NULL, err);
 }
 
 static int remove_after(void *self, struct request *request, void *ctx, void *out,

@@ -1,4 +1,5 @@
 /* Changing labels, and removing.  Removing is row first, then files, and those behind. */
+#include "actors/base/collect.h"
 #include "actors/base/edge.h"
 #include "actors/base/reach.h"
 #include "actors/snapshots/store.h"
@@ -69,15 +70,29 @@ static int look_for_children(struct write *write, const struct row *row, struct 
                      row->info.key, query_text(&query, 0));
 }
 
+int snapshot_is_kept(struct write *write, const struct row *row, struct error *err)
+{
+    return is_reachable(write_db(write), write_namespace(write), "snapshot", row->info.driver,
+                        row->info.key, err);
+}
+
 static int check_unreferenced(struct write *write, const struct row *row, struct error *err)
 {
-    int kept = is_reachable(write_db(write), write_namespace(write), "snapshot", row->info.driver,
-                            row->info.key, err);
+    int kept = snapshot_is_kept(write, row, err);
 
     if (kept == 1)
         return error_set(err, ERROR_FAILED_PRECONDITION, "snapshot %.200s: is referenced",
                          row->info.key);
     return kept;
+}
+
+int snapshot_remove(struct write *write, const struct row *row, struct freed *freed,
+                    struct error *err)
+{
+    if (look_for_children(write, row, err) < 0 || snapshot_drop(write, row, freed, err) < 0)
+        return -1;
+    return emit(write, "/snapshot/remove", row->info.key, err, "key", row->info.key, "snapshotter",
+                row->info.driver, NULL);
 }
 
 static int remove_write(struct write *write, const void *in_record, void *out, struct error *err)
@@ -91,25 +106,29 @@ static int remove_write(struct write *write, const void *in_record, void *out, s
     if (snapshot_find(write_db(write), write_namespace(write), removal->driver->calls->name,
                       in->key, &row, write_arena(write), err) < 0 ||
         (collects && check_unreferenced(write, &row, err) < 0) ||
-        look_for_children(write, &row, err) < 0 ||
-        snapshot_drop(write, &row, &removal->freed, err) < 0)
+        snapshot_remove(write, &row, &removal->freed, err) < 0)
         return -1;
-    if (!collects) /* the collector has seen what it held */
+    if (!collects && (!in->has_sync || !in->sync)) /* else the collector runs already, or is asked */
         loosen(write);
-    return emit(write, "/snapshot/remove", in->key, err, "key", in->key, "snapshotter",
-                row.info.driver, NULL);
+    return 0;
 }
 
 /* No row names them any more, and a number is never given out twice. */
 static int remove_after(void *self, struct request *request, void *ctx, void *out,
                         struct error *err)
 {
+    const struct snapshots_key_request *in = request_body(request);
     const struct removal *removal = ctx;
+    struct error failed = { 0 };
 
-    (void)request, (void)out;
+    (void)out;
     for (size_t i = 0; err == NULL && i < removal->freed.count; i++)
         layer_discard(self, removal->driver, removal->freed.numbers[i]);
-    return 0;
+    if (err != NULL || !in->has_sync || !in->sync)
+        return 0;
+    if (request_run(request, collect_job, &failed) < 0)
+        request_fail(request, &failed);
+    return 1;
 }
 
 int on_snapshot_remove(void *self, struct request *request, struct error *err)

@@ -53,23 +53,7 @@ int snapshot_find(struct db *db, const char *namespace, const char *driver, cons
 
 int snapshot_edges(struct write *write, const struct snapshot_info *info, struct error *err)
 {
-    struct edge *edges;
-    size_t count = labels_edges(&info->labels, &edges, write_arena(write));
-
-    if (db_run(
-            write_db(write), err,
-            "DELETE FROM snapshots_edge WHERE namespace = ? AND from_driver = ? AND from_key = ?",
-            "sss", write_namespace(write), info->driver, info->key) < 0)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        if (db_run(write_db(write), err,
-                   "INSERT OR IGNORE INTO snapshots_edge"
-                   " (namespace, from_driver, from_key, kind, driver, key)"
-                   " VALUES (?, ?, ?, ?, ?, ?)",
-                   "ssssss", write_namespace(write), info->driver, info->key, edges[i].kind,
-                   edges[i].driver, edges[i].key) < 0)
-            return -1;
-    return 0;
+    return edges_write(write, "snapshot", info->driver, info->key, &info->labels, err);
 }
 
 int snapshot_add(struct write *write, const struct snapshot_info *info, uint64_t number,
@@ -143,10 +127,7 @@ int snapshot_drop(struct write *write, const struct row *row, struct freed *free
     if (db_run(write_db(write), err,
                "DELETE FROM snapshots_snapshot WHERE namespace = ? AND driver = ? AND key = ?",
                "sss", write_namespace(write), row->info.driver, row->info.key) < 0 ||
-        db_run(
-            write_db(write), err,
-            "DELETE FROM snapshots_edge WHERE namespace = ? AND from_driver = ? AND from_key = ?",
-            "sss", write_namespace(write), row->info.driver, row->info.key) < 0)
+        edges_drop(write, "snapshot", row->info.driver, row->info.key, err) < 0)
         return -1;
     return layers_drop(write, row->number, freed, err);
 }

@@ -81,5 +81,13 @@ int on_snapshot_commit(void *self, struct request *request, struct error *err);
 int on_snapshot_update(void *self, struct request *request, struct error *err);
 int on_snapshot_remove(void *self, struct request *request, struct error *err);
 int snapshot_key_check(const char *what, const char *key, struct error *err);
+/* In a write.  1: something keeps it, 0, -1. */
+int snapshot_is_kept(struct write *write, const struct row *row, struct error *err);
+/* In a write: row and event, unless it has children. */
+int snapshot_remove(struct write *write, const struct row *row, struct freed *freed,
+                    struct error *err);
+
+/* sweep.c */
+int on_snapshot_sweep(void *self, struct request *request, struct error *err);
 
 #endif

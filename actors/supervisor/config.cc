@@ -1,5 +1,6 @@
 /* Reading TOML: the only C++ of the project, behind a C header. */
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -18,7 +19,7 @@ namespace
 
 const size_t FILE_MAX = 1 << 20; /* bytes */
 
-enum kind { TEXT, WORD, LIST, NUMBER, SIZE };
+enum kind { TEXT, WORD, LIST, NUMBER, SIZE, SHARE, TIME };
 
 struct setting {
     kind what;
@@ -86,6 +87,26 @@ const char *first_of(const value &value)
     return value.items.empty() ? "" : value.items.front().c_str();
 }
 
+/* 100ms, 1.5s, 2m, 1h: milliseconds; false when it is none of these. */
+bool time_of(const std::string &text, uint64_t &ms)
+{
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
+    char *end = nullptr;
+
+    if (text.empty() || text[0] < '0' || text[0] > '9' || text.size() > 20)
+        return false;
+    const double number = std::strtod(text.c_str(), &end);
+    for (const auto &unit : units)
+        if (std::strcmp(end, unit.unit) == 0) {
+            ms = static_cast<uint64_t>(number * unit.ms);
+            return true;
+        }
+    return false;
+}
+
 /* Makes the plain C members point to the values. */
 void holder::publish()
 {
@@ -101,6 +122,8 @@ void holder::publish()
 #define PUBLISH_LIST(member, key)                              member = publish_list(*this, values[key].items);
 #define PUBLISH_NUMBER(member, key)                            member = std::strtoull(first_of(values[key]), nullptr, 10);
 #define PUBLISH_SIZE(member, key)                              PUBLISH_NUMBER(member, key)
+#define PUBLISH_SHARE(member, key)                             member = std::strtod(first_of(values[key]), nullptr);
+#define PUBLISH_TIME(member, key)                              time_of(first_of(values[key]), member);
 #define SETTING(kind, member, key, fallback, least, most, doc) PUBLISH_##kind(member, key)
 #include "actors/supervisor/config.def"
 #undef SETTING
@@ -251,6 +274,10 @@ std::string expected(const setting &entry)
         return std::string("a number from ") + entry.least + " to " + entry.most;
     case SIZE:
         return std::string("a size from ") + entry.least + " to " + entry.most + " bytes, e.g. 64m";
+    case SHARE:
+        return std::string("a number from ") + entry.least + " to " + entry.most;
+    case TIME:
+        return "a time of at most an hour, e.g. 100ms or 2s";
     default:
         return "a text that is not empty";
     }
@@ -268,6 +295,22 @@ bool accept_number(const setting &entry, std::string &text)
     return true;
 }
 
+bool accept_share(const setting &entry, const std::string &text)
+{
+    char *end = nullptr;
+    const double share = std::strtod(text.c_str(), &end);
+
+    return !text.empty() && text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
+           share >= std::strtod(entry.least, nullptr) && share <= std::strtod(entry.most, nullptr);
+}
+
+bool accept_time(const setting &entry, const std::string &text)
+{
+    uint64_t ms = 0;
+
+    return time_of(text, ms) && ms <= std::strtoull(entry.most, nullptr, 10);
+}
+
 bool accept_text(const setting &entry, const std::string &text)
 {
     const demand *demand = find_demand(entry);
@@ -283,6 +326,21 @@ bool accept_text(const setting &entry, const std::string &text)
     return demand != nullptr ? demand->is_met(text) : !text.empty();
 }
 
+bool accept_one(const setting &entry, std::string &text)
+{
+    switch (entry.what) {
+    case NUMBER:
+    case SIZE:
+        return accept_number(entry, text);
+    case SHARE:
+        return accept_share(entry, text);
+    case TIME:
+        return accept_time(entry, text);
+    default:
+        return accept_text(entry, text);
+    }
+}
+
 bool accept(const setting &entry, std::vector<std::string> items, value &out)
 {
     if (entry.what != LIST && items.size() != 1)
@@ -290,8 +348,7 @@ bool accept(const setting &entry, std::vector<std::string> items, value &out)
     if (std::strcmp(entry.key, "listen") == 0 && items.empty())
         return false;
     for (auto &item : items)
-        if (!(entry.what == NUMBER || entry.what == SIZE ? accept_number(entry, item)
-                                                         : accept_text(entry, item)))
+        if (!accept_one(entry, item))
             return false;
     out.items = std::move(items);
     return true;
@@ -310,6 +367,14 @@ std::string refusal(const setting &entry, const std::vector<std::string> &items)
     return text + " expected " + expected(entry);
 }
 
+std::string share_text(double share)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%.6g", share);
+    return text;
+}
+
 /* The scalar or list behind a node, as texts; false when it is of another type than the setting's.
  */
 bool texts_of(const setting &entry, const toml::node &node, std::vector<std::string> &items)
@@ -318,6 +383,8 @@ bool texts_of(const setting &entry, const toml::node &node, std::vector<std::str
     const auto *text = node.as_string();
     const auto *array = node.as_array();
 
+    if (node.is_floating_point() && entry.what == SHARE)
+        return items.push_back(share_text(node.as_floating_point()->get())), true;
     if (number != nullptr && (entry.what == NUMBER || entry.what == SIZE))
         return items.push_back(std::to_string(number->get())), true;
     if (text != nullptr && entry.what != NUMBER)

@@ -46,6 +46,9 @@ struct config {
     uint64_t layer_size;
     uint64_t log_size;
     uint64_t log_files;
+    double gc_pause;
+    uint64_t gc_deletions, gc_mutations;
+    uint64_t gc_schedule_ms, gc_startup_ms;
 };
 
 typedef void config_warning(void *ctx, const char *text);

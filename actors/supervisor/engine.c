@@ -71,7 +71,7 @@ struct engine {
 
 static const struct db_schema *const schemas[] = {
     &namespaces_schema, &events_schema, &leases_schema, &content_schema, &snapshots_schema,
-    &images_schema, &containers_schema, &tasks_schema, NULL,
+    &images_schema, &containers_schema, &tasks_schema, &collector_schema, NULL,
 };
 
 /* ---- what the configuration means to each ---------------------------------------------- */
@@ -141,7 +141,14 @@ static void configure_services(struct engine *engine)
     engine->snapshots_config = (struct snapshots_config){
         .root = config->root, .database = engine->database, .default_driver = config->snapshotter
     };
-    engine->collector_config = (struct collector_config){ .database = engine->database };
+    engine->collector_config = (struct collector_config){
+        .database = engine->database,
+        .pause_threshold = config->gc_pause,
+        .deletion_threshold = config->gc_deletions,
+        .mutation_threshold = config->gc_mutations,
+        .schedule_delay_ms = config->gc_schedule_ms,
+        .startup_delay_ms = config->gc_startup_ms,
+    };
     engine->images_config = (struct images_config){
         .root = config->root,
         .database = engine->database,

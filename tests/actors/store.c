@@ -26,7 +26,7 @@
 static const struct db_schema *const schemas[] = {
     &namespaces_schema, &events_schema, &leases_schema,     &content_schema,
     &snapshots_schema,  &images_schema, &containers_schema, &tasks_schema,
-    NULL,
+    &collector_schema,  NULL,
 };
 
 struct running {
@@ -178,7 +178,12 @@ void store_start(struct store *store)
         content_new(&(struct content_config){ store->root, store->database, store->layer_size });
     running->snapshots =
         snapshots_new(&(struct snapshots_config){ store->root, store->database, NULL });
-    running->collector = collector_new(&(struct collector_config){ store->database });
+    running->collector = collector_new(&(struct collector_config){
+        .database = store->database,
+        .pause_threshold = store->pause_threshold,
+        .deletion_threshold = store->deletion_threshold,
+        .mutation_threshold = store->mutation_threshold,
+    });
     run(running, &namespaces_actor, running->namespaces);
     run(running, &events_actor, running->events);
     run(running, &leases_actor, running->leases);

@@ -23,6 +23,8 @@ struct store {
     unsigned with; /* of enum store_more */
     uint64_t keep_events;
     bool collects;                /* the collector runs, too */
+    double pause_threshold;       /* of the collector */
+    uint64_t deletion_threshold, mutation_threshold;
     uint64_t layer_size;          /* of one layer, uncompressed */
     unsigned ranges;              /* connections for a big layer */
     uint64_t range_size;          /* of its parts */

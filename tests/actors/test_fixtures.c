@@ -8,6 +8,7 @@
 
 #include "actors/base/containers.h"
 #include "actors/base/db.h"
+#include "actors/collector/collector.h"
 #include "actors/containers/containers.h"
 #include "actors/content/content.h"
 #include "actors/events/events.h"
@@ -21,7 +22,7 @@
 
 static const struct db_schema *const schemas[] = {
     &namespaces_schema, &events_schema, &leases_schema,     &content_schema, &snapshots_schema,
-    &images_schema,     &containers_schema, &tasks_schema, NULL,
+    &images_schema,     &containers_schema, &tasks_schema, &collector_schema, NULL,
 };
 
 struct fixture {

@@ -177,6 +177,37 @@ static void a_whole_file_is_taken_with_its_lines(void **state)
     is(f, "state", "/run/gantry", "default");
 }
 
+static void the_collectors_thresholds_are_written_as_containerds(void **state)
+{
+    static const char text[] = "[gc]\npause_threshold = 0.3\ndeletion_threshold = 7\n"
+                               "mutation_threshold = 0\nschedule_delay = \"1.5s\"\n"
+                               "startup_delay = \"2m\"\n";
+    static const char *const refused[] = {
+        "pause_threshold = 0.6",     "pause_threshold = \"0.5x\"", "pause_threshold = -0.1",
+        "schedule_delay = 100",      "schedule_delay = \"100\"",   "schedule_delay = \"2d\"",
+        "startup_delay = \"61m\"",   "startup_delay = \"-1s\"",    "deletion_threshold = -1",
+    };
+    struct fixture *f = *state;
+
+    assert_int_equal(load(f, ""), 0);
+    assert_true(f->config->gc_pause > 0.0199 && f->config->gc_pause < 0.0201);
+    assert_int_equal(f->config->gc_mutations, 100);
+    assert_int_equal(f->config->gc_startup_ms, 100);
+    if (load(f, text) < 0)
+        fail_msg("%s", f->err.text);
+    assert_true(f->config->gc_pause > 0.299 && f->config->gc_pause < 0.301);
+    assert_int_equal(f->config->gc_deletions, 7);
+    assert_int_equal(f->config->gc_mutations, 0);
+    assert_int_equal(f->config->gc_schedule_ms, 1500);
+    assert_int_equal(f->config->gc_startup_ms, 120000);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        char text_of[80];
+
+        snprintf(text_of, sizeof(text_of), "[gc]\n%s\n", refused[i]);
+        fails(f, text_of, 2, "expected a ");
+    }
+}
+
 static void an_unknown_key_is_a_warning_with_its_line(void **state)
 {
     struct fixture *f = *state;
@@ -348,6 +379,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(without_a_file_the_defaults_are_in_force),
         TEST(a_whole_file_is_taken_with_its_lines),
+        TEST(the_collectors_thresholds_are_written_as_containerds),
         TEST(an_unknown_key_is_a_warning_with_its_line),
         TEST(a_bad_value_names_file_line_and_what_was_expected),
         TEST(what_is_not_toml_names_the_line),

@@ -194,6 +194,7 @@ static int remove_container(struct cli *cli, const struct args *args, const char
     struct containers_remove_request want = { .id = name };
 
     want.force = want.has_force = args_flag(args, "force");
+    want.sync = want.has_sync = args_flag(args, "sync");
     if (cli_call(cli, &op_containers_remove, &want, NULL, err) < 0)
         return -1;
     puts(printable(name, cli->arena));

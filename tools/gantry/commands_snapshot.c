@@ -269,7 +269,8 @@ int command_snapshot_label(struct cli *cli, const struct args *args, struct erro
 static int remove_one(struct cli *cli, const struct args *args, const char *key, struct error *err)
 {
     const struct snapshots_key_request want = { .key = key,
-                                                .driver = args_text(args, "snapshotter") };
+                                                .driver = args_text(args, "snapshotter"),
+                                                SET(sync, args_flag(args, "sync")) };
 
     if (cli_call(cli, &op_snapshots_remove, &want, NULL, err) < 0)
         return -1;

@@ -255,6 +255,7 @@ static const struct option stop_options[] = {
 
 static const struct option rm_options[] = {
     FLAG('f', "force", "Kill it first when it runs"),
+    FLAG(0, "sync", "Wait until what only it kept is gone, too"),
     END,
 };
 
@@ -274,6 +275,12 @@ static const struct option check_options[] = {
 #define SNAPSHOTTER TEXT(0, "snapshotter", "NAME", "Of this driver instead of the default one")
 static const struct option snapshot_options[] = {
     SNAPSHOTTER,
+    END,
+};
+
+static const struct option snapshot_rm_options[] = {
+    SNAPSHOTTER,
+    FLAG(0, "sync", "Wait until what only they kept is gone, too"),
     END,
 };
 
@@ -440,7 +447,7 @@ const struct command commands[] = {
       .options = snapshot_options, .run = command_snapshot_mounts,
       .doc = "Print the commands that mount a snapshot on a folder" },
     { .name = "snapshot rm", .operands = "KEY...", .least = 1, .most = -1, .complete = COMPLETE_SNAPSHOTS,
-      .options = snapshot_options, .run = command_snapshot_rm, .doc = "Remove snapshots" },
+      .options = snapshot_rm_options, .run = command_snapshot_rm, .doc = "Remove snapshots" },
     { .name = "snapshot usage", .operands = "KEY...", .least = 1, .most = -1, .complete = COMPLETE_SNAPSHOTS,
       .options = snapshot_options, .run = command_snapshot_usage, .doc = "Show what snapshots take, without their parents" },
     { .name = "snapshot label", .operands = "KEY KEY=VALUE...", .least = 2, .most = -1, .complete = COMPLETE_SNAPSHOTS,

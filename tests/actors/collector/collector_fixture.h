@@ -19,6 +19,7 @@ UNUSED static int set_up(void **state)
     (void)state;
     store_open(&store);
     store_stop(&store);
+    store.with = WITH_IMAGES;
     store.collects = true;
     store_start(&store);
     return 0;

@@ -6,61 +6,98 @@
 
 /* ---- against a model ------------------------------------------------------------------------ */
 
-#define BLOBS     14
-#define SNAPSHOTS 10
-#define ALL       (BLOBS + SNAPSHOTS)
+#define BLOBS       12
+#define SNAPSHOTS   9
+#define IMAGES      5
+#define ALL         (BLOBS + SNAPSHOTS + IMAGES)
+#define FIRST_IMAGE (BLOBS + SNAPSHOTS)
 
 enum holder_kind { NOBODY, LIVE_LEASE, FLAT_LEASE, LAPSED_LEASE };
 
 struct thing {
-    bool exists, is_root, is_named; /* by an image or a container */
+    bool exists, is_root;
+    bool is_named; /* a blob: by an image, a snapshot: by a container; both besides those below */
+    bool refs_from_container; /* a container has a label gc.ref to it */
+    bool bref_to_container;   /* it has a label gc.bref.container to one that is there */
     enum holder_kind held;
-    bool edges[ALL]; /* labels */
+    bool refs[ALL];  /* its labels gc.ref */
+    bool brefs[ALL]; /* its labels gc.bref: the other keeps it */
     int parent;      /* of a snapshot; -1: none */
+    int target;      /* of an image: a blob; -1: something else */
+    bool has_lapsed; /* an image whose gc.expire has come */
 };
 
 static struct thing things[ALL];
 
+static bool is_blob(int i)
+{
+    return i < BLOBS;
+}
+
+static bool is_image(int i)
+{
+    return i >= FIRST_IMAGE;
+}
+
+static const char *kind_of(int i)
+{
+    return is_blob(i) ? "content" : is_image(i) ? "image" : "snapshot";
+}
+
+static const char *driver_of(int i)
+{
+    return is_blob(i) || is_image(i) ? "" : "overlay";
+}
+
 static char *key_of(int i, char key[80])
 {
-    if (i < BLOBS)
+    if (is_blob(i))
         snprintf(key, 80, "sha256:%064d", i);
+    else if (is_image(i))
+        snprintf(key, 80, "docker.io/library/i%d:latest", i);
     else
         snprintf(key, 80, "snapshot-%d", i - BLOBS);
     return key;
 }
 
-/* The model: forty lines that say the same as three hundred of SQL and C. */
-static void model_reach(int i, bool kept[ALL])
+/* The model: sixty lines that say the same as five hundred of SQL and C. */
+static void model_reach(int i, bool flat, bool kept[ALL][2])
 {
-    if (kept[i])
+    const struct thing *thing = &things[i];
+
+    if (kept[i][flat] || kept[i][false])
         return;
-    kept[i] = true;
-    if (!things[i].exists)
-        return; /* it points nowhere any more */
-    for (int to = 0; to < ALL; to++)
-        if (things[i].edges[to])
-            model_reach(to, kept);
-    if (things[i].parent >= 0)
-        model_reach(things[i].parent, kept);
+    kept[i][flat] = true;
+    if (thing->exists && thing->parent >= 0)
+        model_reach(thing->parent, flat, kept);
+    if (thing->exists && thing->target >= 0)
+        model_reach(thing->target, flat, kept);
+    for (int to = 0; to < ALL && !flat; to++) {
+        if (thing->exists && thing->refs[to]) /* what is gone points nowhere any more */
+            model_reach(to, false, kept);
+        if (things[to].exists && things[to].brefs[i])
+            model_reach(to, false, kept);
+    }
 }
 
 static void model_collect(void)
 {
-    bool kept[ALL] = { false };
+    bool kept[ALL][2] = { { false } };
 
-    for (int i = 0; i < ALL; i++)
-        if (things[i].is_named || things[i].held == LIVE_LEASE ||
-            (things[i].exists && things[i].is_root))
-            model_reach(i, kept);
+    for (int i = 0; i < ALL; i++) {
+        const struct thing *thing = &things[i];
+
+        if (thing->is_named || thing->held == LIVE_LEASE || thing->refs_from_container ||
+            (thing->exists && thing->bref_to_container) ||
+            (thing->exists && thing->is_root && !is_image(i)) ||
+            (thing->exists && is_image(i) && !thing->has_lapsed))
+            model_reach(i, false, kept);
+    }
     for (int i = 0; i < ALL; i++)
         if (things[i].held == FLAT_LEASE)
-            kept[i] = true;
-    for (int i = ALL - 1; i >= BLOBS; i--) /* children have higher numbers */
-        if (kept[i] && things[i].exists && things[i].parent >= 0)
-            kept[things[i].parent] = true; /* it cannot go before its child */
+            model_reach(i, true, kept);
     for (int i = 0; i < ALL; i++)
-        things[i].exists = things[i].exists && kept[i];
+        things[i].exists = things[i].exists && (kept[i][false] || kept[i][true]);
 }
 
 static int dice(int sides)
@@ -68,22 +105,33 @@ static int dice(int sides)
     return rand() % sides;
 }
 
+static void make(int i)
+{
+    struct thing *thing = &things[i];
+
+    *thing = (struct thing){ .exists = true, .is_root = dice(12) == 0, .parent = -1, .target = -1 };
+    for (int to = 0; to < ALL; to++) {
+        thing->refs[to] = dice(14) == 0;
+        thing->brefs[to] = dice(24) == 0;
+    }
+    thing->bref_to_container = dice(14) == 0;
+    thing->has_lapsed = is_image(i) && dice(3) > 0;
+    if (is_image(i))
+        thing->target = dice(BLOBS);
+    if (!is_blob(i) && !is_image(i) && i > BLOBS && dice(3) > 0)
+        thing->parent = BLOBS + dice(i - BLOBS);
+    if (thing->parent >= 0 && !things[thing->parent].exists)
+        thing->parent = -1;
+}
+
 static void scramble(void)
 {
     for (int i = 0; i < ALL; i++) {
-        struct thing *thing = &things[i];
-
-        if (!thing->exists && dice(2) == 0) {
-            *thing = (struct thing){ .exists = true, .is_root = dice(12) == 0, .parent = -1 };
-            for (int to = 0; to < ALL; to++)
-                thing->edges[to] = dice(12) == 0;
-            if (i > BLOBS && dice(3) > 0)
-                thing->parent = BLOBS + dice(i - BLOBS);
-            if (thing->parent >= 0 && !things[thing->parent].exists)
-                thing->parent = -1;
-        }
-        thing->is_named = dice(8) == 0;
-        thing->held = dice(6) == 0 ? LIVE_LEASE + (enum holder_kind)dice(3) : NOBODY;
+        if (!things[i].exists && dice(2) == 0)
+            make(i);
+        things[i].is_named = !is_image(i) && dice(9) == 0;
+        things[i].refs_from_container = dice(20) == 0;
+        things[i].held = dice(7) == 0 ? LIVE_LEASE + (enum holder_kind)dice(3) : NOBODY;
     }
 }
 
@@ -98,47 +146,70 @@ static void add(struct buffer *sql, const char *fmt, ...)
     buffer_add(sql, text, strlen(text));
 }
 
-static void write_edges(struct buffer *sql, int i)
+static void write_edge(struct buffer *sql, int from, int to, bool back)
 {
-    char from[80], to_key[80];
+    char key[80], to_key[80];
 
-    for (int to = 0; to < ALL; to++) {
-        const char *kind = to < BLOBS ? "content" : "snapshot",
-                   *driver = to < BLOBS ? "" : "overlay";
-
-        if (!things[i].edges[to])
-            continue;
-        if (i < BLOBS)
-            add(sql, "INSERT INTO content_edge VALUES ('default', '%s', '%s', '%s', '%s');",
-                key_of(i, from), kind, driver, key_of(to, to_key));
-        else
-            add(sql,
-                "INSERT INTO snapshots_edge VALUES ('default', 'overlay', '%s', '%s', '%s', '%s');",
-                key_of(i, from), kind, driver, key_of(to, to_key));
-    }
+    add(sql,
+        "INSERT OR IGNORE INTO collector_edge VALUES ('default', '%s', '%s', '%s', '%s', '%s', "
+        "'%s', %d);",
+        kind_of(from), driver_of(from), key_of(from, key), kind_of(to), driver_of(to),
+        key_of(to, to_key), back);
 }
 
-static void write_thing(struct buffer *sql, int i)
+static void write_edges(struct buffer *sql, int i)
+{
+    char key[80];
+
+    for (int to = 0; to < ALL; to++) {
+        if (things[i].refs[to])
+            write_edge(sql, i, to, false);
+        if (things[i].brefs[to])
+            write_edge(sql, to, i, true);
+    }
+    if (things[i].bref_to_container)
+        add(sql,
+            "INSERT INTO collector_edge VALUES ('default', 'container', '', 'keeper', '%s', '%s', "
+            "'%s', 1);",
+            kind_of(i), driver_of(i), key_of(i, key));
+}
+
+static void write_object(struct buffer *sql, int i)
 {
     const struct thing *thing = &things[i];
-    char key[80], parent[84] = "NULL", parent_key[80];
+    char key[80], parent[84] = "NULL", other[80];
 
     key_of(i, key);
     if (thing->parent >= 0)
-        snprintf(parent, sizeof(parent), "'%s'", key_of(thing->parent, parent_key));
-    if (thing->exists && i < BLOBS)
+        snprintf(parent, sizeof(parent), "'%s'", key_of(thing->parent, other));
+    if (is_blob(i))
         add(sql, "INSERT INTO content_blob VALUES ('default', '%s', 1, NULL, %d, 1, 1);", key,
             thing->is_root);
-    else if (thing->exists)
+    else if (is_image(i))
+        add(sql,
+            "INSERT INTO images_image (namespace, name, media_type, digest, size, created, "
+            "updated, expires)"
+            " VALUES ('default', '%s', 'm', '%s', 1, 1, 1, %s);",
+            key, key_of(thing->target, other), thing->has_lapsed ? "1" : "NULL");
+    else
         add(sql,
             "INSERT INTO snapshots_layer (id, driver, parent, apart, created) VALUES (%d, "
             "'overlay', NULL, 0, 1);"
             "INSERT INTO snapshots_snapshot VALUES ('default', 'overlay', '%s', 'committed', %d, "
             "%s, NULL, %d, 1, 1);",
             i + 1, key, i + 1, parent, thing->is_root);
+    write_edges(sql, i);
+}
+
+static void write_thing(struct buffer *sql, int i)
+{
+    const struct thing *thing = &things[i];
+    char key[80];
+
+    key_of(i, key);
     if (thing->exists)
-        write_edges(sql, i);
-    if (thing->is_named && i < BLOBS)
+        write_object(sql, i);
+    if (thing->is_named && is_blob(i))
         add(sql,
             "INSERT INTO images_image (namespace, name, media_type, digest, size, created, updated)"
             " VALUES ('default', 'image-%d', 'm', '%s', 1, 1, 1);",
@@ -149,22 +220,30 @@ static void write_thing(struct buffer *sql, int i)
             "record)"
             " VALUES ('default', 'c-%d', 'overlay', '%s', 1, 1, X'80');",
             i, key);
+    if (thing->refs_from_container)
+        add(sql,
+            "INSERT INTO collector_edge VALUES ('default', 'container', '', 'keeper', '%s', '%s', "
+            "'%s', 0);",
+            kind_of(i), driver_of(i), key);
     if (thing->held != NOBODY)
         add(sql,
             "INSERT INTO leases_lease VALUES ('default', 'lease-%d', NULL, %d, 1, %s);"
             "INSERT INTO leases_resource VALUES ('default', 'lease-%d', '%s', '%s', '%s');",
-            i, thing->held == FLAT_LEASE, thing->held == LAPSED_LEASE ? "1" : "NULL", i,
-            i < BLOBS ? "content" : "snapshot", i < BLOBS ? "" : "overlay", key);
+            i, thing->held == FLAT_LEASE, thing->held == LAPSED_LEASE ? "1" : "NULL", i, kind_of(i),
+            driver_of(i), key);
 }
 
 static void write_all(void)
 {
     struct buffer sql = { 0 };
 
-    add(&sql, "PRAGMA foreign_keys = ON; BEGIN;"
-              "DELETE FROM content_blob; DELETE FROM content_edge; DELETE FROM snapshots_snapshot;"
-              "DELETE FROM snapshots_layer; DELETE FROM snapshots_edge; DELETE FROM images_image;"
-              "DELETE FROM containers_container; DELETE FROM leases_lease;");
+    add(&sql,
+        "PRAGMA foreign_keys = ON; BEGIN;"
+        "DELETE FROM content_blob; DELETE FROM collector_edge; DELETE FROM snapshots_snapshot;"
+        "DELETE FROM snapshots_layer; DELETE FROM images_image;"
+        "DELETE FROM containers_container; DELETE FROM leases_lease;"
+        "INSERT INTO containers_container (namespace, id, created, updated, record)"
+        " VALUES ('default', 'keeper', 1, 1, X'80');");
     for (int i = 0; i < ALL; i++)
         write_thing(&sql, i);
     add(&sql, "COMMIT;");
@@ -175,11 +254,13 @@ static void write_all(void)
 
 static void compare(unsigned seed, int round)
 {
-    char key[80], sql[200];
+    char key[80], sql[240];
 
     for (int i = 0; i < ALL; i++) {
         snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s = '%s'",
-                 i < BLOBS ? "content_blob WHERE digest" : "snapshots_snapshot WHERE key",
+                 is_blob(i)    ? "content_blob WHERE digest"
+                 : is_image(i) ? "images_image WHERE name"
+                               : "snapshots_snapshot WHERE key",
                  key_of(i, key));
         if (store_number(&store, sql) != things[i].exists)
             fail_msg("seed %u, round %d: %s %s", seed, round, key,
@@ -215,7 +296,7 @@ static int thing_of(const char *key)
     return -1;
 }
 
-/* Whatever is listed is garbage; a snapshot may stay all the same, for its child. */
+/* Whatever is listed is garbage. */
 static void compare_list(unsigned seed, int round)
 {
     struct page_request in = { SET(limit, 3) };
@@ -231,7 +312,7 @@ static void compare_list(unsigned seed, int round)
         for (size_t i = 0; i < reply->garbage.count; i++) {
             int thing = thing_of(items[i].key);
 
-            if (things[thing].exists && thing < BLOBS)
+            if (things[thing].exists)
                 fail_msg("seed %u, round %d: %s is said to go", seed, round, items[i].key);
             snprintf(after, sizeof(after), "%s %s %s", items[i].kind,
                      items[i].driver != NULL ? items[i].driver : "", items[i].key);
@@ -245,12 +326,12 @@ static void compare_reasons(unsigned seed, int round)
 {
     char key[80];
 
-    for (int i = 0; i < ALL; i++) {
+    for (int i = 0; i < FIRST_IMAGE; i++) {
         int kept = is_said_to_be_kept(key_of(i, key));
 
         if (kept == 1 && !things[i].exists)
             fail_msg("seed %u, round %d: %s is said to be kept", seed, round, key);
-        if (kept != 1 && things[i].exists && i < BLOBS)
+        if (kept != 1 && things[i].exists)
             fail_msg("seed %u, round %d: nothing is said to keep %s", seed, round, key);
     }
     compare_list(seed, round);
@@ -264,7 +345,7 @@ static void random_references_agree_with_the_model(void **state)
     print_message("SEED=%u\n", seed);
     srand(seed);
     memset(things, 0, sizeof(things));
-    for (int round = 0; round < 25; round++) {
+    for (int round = 0; round < 40; round++) {
         scramble();
         write_all();
         model_collect();

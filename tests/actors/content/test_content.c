@@ -255,16 +255,16 @@ static void labels_that_are_edges_are_mirrored(void **state)
     write_at(ingest("x", NULL)->path, "hello");
     assert_int_equal(commit("x", HELLO), ERROR_NONE);
     assert_int_equal(peer_ask(&store.content, &op_content_label, &in, &answer), ERROR_NONE);
-    assert_int_equal(store_number(&store, "SELECT count(*) FROM content_edge"), 4);
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM collector_edge"), 4);
     assert_int_equal(store_number(&store,
-                                  "SELECT count(*) FROM content_edge WHERE driver = 'overlay'"
-                                  " AND key IN ('s1', 's2')"),
+                                  "SELECT count(*) FROM collector_edge WHERE to_driver = 'overlay'"
+                                  " AND to_key IN ('s1', 's2')"),
                      2);
     labels[0].value = "";
     assert_int_equal(peer_ask(&store.content, &op_content_label, &in, &answer), ERROR_NONE);
-    assert_int_equal(store_number(&store, "SELECT count(*) FROM content_edge"), 3);
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM collector_edge"), 3);
     assert_int_equal(remove_blob(HELLO), ERROR_NONE);
-    assert_int_equal(store_number(&store, "SELECT count(*) FROM content_edge"), 0);
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM collector_edge"), 0);
 }
 
 static void a_label_has_at_most_4096_bytes(void **state)
