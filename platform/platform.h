@@ -81,8 +81,10 @@ void file_close(int *file); /* for CLEANUP(); -1 is no file */
 
 /* All data of the file system that holds `path` (syncfs). */
 int fs_sync_all(const char *path, struct error *err);
-/* Bytes and files a tree takes, each hard-linked file once. */
-int fs_usage(const char *path, uint64_t *size, uint64_t *inodes, struct error *err);
+/* Bytes and files a tree takes, each hard-linked file once.  `below`: a tree whose files are not counted
+   again where they have stayed as they are; or NULL. */
+int fs_usage(const char *path, const char *below, uint64_t *size, uint64_t *inodes,
+             struct error *err);
 int fs_free_bytes(const char *path, uint64_t *available, struct error *err);
 
 /* An advisory lock that the system drops when the process dies.  The file then holds

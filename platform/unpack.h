@@ -77,6 +77,17 @@ int unpack_whole(const struct unpack_options *options, uint64_t bytes, struct un
    same folder, and no stitch after it. */
 int unpack_stitch(const char *folder, const char *const *lowers, size_t count, struct error *err);
 
+/*
+ * For drivers whose layers hold their parents' files: an unpacked fs/ becomes `whole`, which is the
+ * parent's files with the layer's on top; fs/ is used up.  `lower` is the parent's fs folder,
+ * which is copied; NULL: `whole` is there already, and holds what the parent has.  Waits.
+ * ABORTED: as unpack_stitch(), and nothing has changed but for what was deferred.
+ */
+int unpack_rebase(const char *folder, const char *lower, struct error *err);
+#define UNPACK_WHOLE_FOLDER "whole"
+/* Fills the empty fs/ of a layer folder with what `lower` has.  Waits. */
+int unpack_copy(const char *folder, const char *lower, struct error *err);
+
 /* Copies /etc/passwd and /etc/group of the merged lowers to <out_folder>/passwd and group (0600);
    what the image does not have is not there afterwards.  At most 1 MiB each.  Waits. */
 int unpack_users(const char *out_folder, const char *const *lowers, size_t count,

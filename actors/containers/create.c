@@ -4,6 +4,7 @@
  * make the folder goes on.  What is made on the way hangs on a lease until the record
  * names it; a folder without a record is removed by the next start.
  */
+#include "actors/base/defaults.h"
 #include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/base/users.h"
@@ -83,7 +84,9 @@ static int check_volumes(const struct making *making, const struct image_config 
 
 static int take_image(struct making *making, struct error *err)
 {
-    struct images_inspect_request which = { .name = making->want->image, .platform = making->want->platform };
+    struct images_inspect_request which = { .name = making->want->image,
+                                            .platform = making->want->platform,
+                                            .driver = making->info.driver };
     struct snapshots_key_request top = { .driver = making->info.driver };
     struct snapshot_info snapshot;
 
@@ -382,7 +385,7 @@ static int create_job(struct job *job, const void *in, void *out, struct error *
         .containers = containers,
         .want = want,
         .options = want->options != NULL ? want->options : &nothing_said,
-        .info = { .driver = want->driver != NULL ? want->driver : containers->config->default_driver },
+        .info = { .driver = want->driver },
     };
 
     int result = make(&making, out, err);
@@ -393,6 +396,10 @@ static int create_job(struct job *job, const void *in, void *out, struct error *
 
 int on_containers_create(void *self, struct request *request, struct error *err)
 {
-    (void)self;
+    const struct containers *containers = self;
+    struct containers_create_request *want = (void *)(uintptr_t)request_body(request);
+
+    want->driver = default_of(containers->db, request_namespace(request), DEFAULT_SNAPSHOTTER, want->driver,
+                              containers->config->default_driver, request_arena(request));
     return request_run(request, create_job, err);
 }

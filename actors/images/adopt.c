@@ -116,7 +116,7 @@ static int take_variant(struct adoption *adoption, const struct images_adopt_req
                         struct images_put_request *put, struct error *err)
 {
     const struct images *images = job_self(adoption->source.job);
-    const char *driver = want->driver != NULL ? want->driver : images->config->default_driver;
+    const char *driver = want->driver;
     bool no_unpack = want->has_no_unpack && want->no_unpack;
     struct platform platform;
     struct variant *variant = arena_alloc(job_arena(adoption->source.job), sizeof(*variant));
@@ -161,10 +161,10 @@ static int adopt(struct job *job, const void *in, void *out, struct error *err)
 
 int on_images_adopt(void *self, struct request *request, struct error *err)
 {
-    const struct images_adopt_request *in = request_body(request);
+    struct images_adopt_request *in = (void *)(uintptr_t)request_body(request);
     struct reference reference;
 
-    (void)self;
+    driver_settle(self, request, &in->driver);
     if (reference_parse(in->name, &reference, err) < 0 ||
         digest_require(in->target->digest, err) < 0 || labels_check(&in->labels, err) < 0)
         return -1;

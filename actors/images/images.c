@@ -2,6 +2,7 @@
 #include "actors/images/images.h"
 
 #include "actors/base/collect.h"
+#include "actors/base/defaults.h"
 #include "actors/base/edge.h"
 #include "actors/base/job.h"
 #include "actors/base/page.h"
@@ -107,6 +108,12 @@ static int find_by_id(struct db *db, const char *namespace, const char *text, st
     if (found == 1)
         return error_set(err, ERROR_INVALID_ARGUMENT, "several image ids begin with '%.80s': give more of it", text);
     return 0;
+}
+
+void driver_settle(const struct images *images, struct request *request, const char **driver)
+{
+    *driver = default_of(images->db, request_namespace(request), DEFAULT_SNAPSHOTTER, *driver,
+                         images->config->default_driver, request_arena(request));
 }
 
 int image_find(struct db *db, const char *namespace, const char *text, struct arena *arena,

@@ -49,6 +49,10 @@ struct images {
    operator wants none guessed (registries.short_names). */
 int reference_allow(const struct images *images, const char *text, struct error *err);
 
+/* Says in a request which snapshot driver is meant: the namespace's default or the daemon's, where the
+   request names none. */
+void driver_settle(const struct images *images, struct request *request, const char **driver);
+
 /* The image that `text` names: a reference, or the beginning of an id. */
 int image_find(struct db *db, const char *namespace, const char *text, struct arena *arena,
                struct image_info *info, struct error *err);

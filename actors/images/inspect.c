@@ -78,9 +78,9 @@ struct unpacking {
 static int unpack(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images *images = job_self(job);
-    const char *driver = images->config->default_driver;
     struct unpacking *unpacking = *(struct unpacking *const *)in;
     const struct images_inspect_request *want = unpacking->want;
+    const char *driver = want->driver;
     CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
     struct source source;
     struct variant variant;
@@ -115,7 +115,8 @@ static void unpacked(void *self, struct request *request, void *arg)
     buffer_free(&unpacking->packed);
 }
 
-static int snapshot_is_here(struct images *images, const char *namespace, const char *chain_id, struct error *err)
+static int snapshot_is_here(struct images *images, const char *namespace, const char *driver, const char *chain_id,
+                            struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
 
@@ -123,7 +124,7 @@ static int snapshot_is_here(struct images *images, const char *namespace, const 
         return 1;
     if (db_query(images->db, &query, err,
                  "SELECT 1 FROM snapshots_snapshot WHERE namespace = ? AND driver = ? AND key = ?", "sss", namespace,
-                 images->config->default_driver, chain_id) < 0)
+                 driver, chain_id) < 0)
         return -1;
     return query_next(&query, err);
 }
@@ -141,7 +142,7 @@ static int find_recent(struct images *images, struct request *request, struct im
     if (!recent_find(&images->recent, namespace, image->target->digest, want->platform, reply, request_arena(request)))
         return 0;
     reply->image = image;
-    return snapshot_is_here(images, namespace, reply->chain_id, err);
+    return snapshot_is_here(images, namespace, want->driver, reply->chain_id, err);
 }
 
 int on_images_inspect(void *self, struct request *request, struct error *err)
@@ -153,12 +154,15 @@ int on_images_inspect(void *self, struct request *request, struct error *err)
 int on_images_unpack(void *self, struct request *request, struct error *err)
 {
     struct unpacking *unpacking = arena_alloc(request_arena(request), sizeof(*unpacking)), **in;
+    struct images_inspect_request *want = (void *)(uintptr_t)request_body(request);
     struct images_inspect_reply reply;
-    int found = find_recent(self, request, &reply, err);
+    int found;
 
+    driver_settle(self, request, &want->driver);
+    found = find_recent(self, request, &reply, err);
     if (found != 0)
         return found < 0 ? -1 : request_reply(request, &reply);
-    unpacking->want = request_body(request);
+    unpacking->want = want;
     in = arena_alloc(request_arena(request), sizeof(struct unpacking *));
     *in = unpacking;
     request_on_end(request, unpacked, unpacking);

@@ -168,14 +168,14 @@ static const char *const *lowers_of(struct job *job, const struct work *works, s
 }
 
 static int unpack_again(struct job *job, struct work *work, const char *const *lowers,
-                        struct error *err)
+                        size_t lower_count, struct error *err)
 {
     struct content_stat_request stat = { .digest = work->layer->blob.digest };
     struct content_info info;
 
     if (call(job, &op_content_stat, &stat, &info, err) < 0)
         return -1;
-    return unpack_present(job, work, info.path, lowers, work->index, err);
+    return unpack_present(job, work, info.path, lowers, lower_count, err);
 }
 
 static int stitch(struct job *job, struct work *works, size_t index, struct error *err)
@@ -193,7 +193,7 @@ static int stitch(struct job *job, struct work *works, size_t index, struct erro
         return 0;
     if (err->code != ERROR_ABORTED)
         return error_wrap(err, "layer %.19s", work->layer->blob.digest);
-    return unpack_again(job, work, lowers, err);
+    return unpack_again(job, work, lowers, index, err);
 }
 
 /* ---- users ---------------------------------------------------------------------------------- */
@@ -216,6 +216,8 @@ static int keep_users(struct job *job, const struct work *works, size_t count, s
     job_new_id(id);
     snprintf(name, sizeof(name), "/users.%s", id);
     lowers = lowers_of(job, works, count, err);
+    if (top->whole)
+        count = 1;
     if (lowers == NULL || work_folder(top, name, made, err) < 0 ||
         fs_folder_make(made, 0700, err) < 0)
         return -1;
@@ -247,20 +249,86 @@ static int commit(struct job *job, const struct work *works, size_t index, struc
     return error_wrap(err, "layer %.19s", work->layer->blob.digest);
 }
 
+/* ---- whole trees -------------------------------------------------------------------------- */
+
+/* Of a driver whose layers hold their parents' files: so the next lower one is all lowers. */
+static int rebase_once(struct job *job, const struct work *works, size_t index, struct error *err)
+{
+    const struct work *work = &works[index];
+    struct snapshots_rebase_request want = {
+        .key = work->key,
+        .driver = work->driver,
+        .parent = index > 0 ? works[index - 1].layer->chain_id : NULL,
+        .name = work->layer->chain_id,
+    };
+
+    return call(job, &op_snapshots_rebase, &want, NULL, err);
+}
+
+static int rebase(struct job *job, struct work *works, size_t index, struct error *err)
+{
+    struct work *work = &works[index];
+    const char *lower[1];
+    char path[PATH_SIZE];
+
+    work_report(job, "rebase", work, work->layer->blob.size);
+    if (rebase_once(job, works, index, err) == 0)
+        return 0;
+    if (err->code == ERROR_ABORTED && index > 0) {
+        if (work_folder(&works[index - 1], "/fs", path, err) < 0)
+            return -1;
+        lower[0] = path;
+        if (unpack_again(job, work, lower, 1, err) == 0 &&
+            rebase_once(job, works, index, err) == 0)
+            return 0;
+    }
+    return error_wrap(err, "layer %.19s", work->layer->blob.digest);
+}
+
+/* Those that nobody has come to yet do not know. */
+static bool is_whole(const struct work *works, size_t count)
+{
+    bool whole = false;
+
+    for (size_t i = 0; i < count; i++)
+        whole = whole || works[i].whole;
+    return whole;
+}
+
+/* Each stands on the one before it, which has to be committed then. */
+static int commit_whole(struct job *job, struct work *works, size_t last, struct error *err)
+{
+    for (size_t i = 0; i < last; i++) {
+        char folder[PATH_SIZE];
+
+        if (!works[i].unpacked)
+            continue;
+        if (rebase(job, works, i, err) < 0 || work_folder(&works[i], "", folder, err) < 0 ||
+            fs_sync_all(folder, err) < 0 || commit(job, works, i, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- in chain order ------------------------------------------------------------------------ */
+
 /* Stitches, syncs and commits, in chain order, as many as are here without a gap. */
 static int commit_all(struct job *job, struct work *works, size_t count, struct error *err)
 {
     char folder[PATH_SIZE];
     size_t last, made = 0;
+    bool whole = is_whole(works, count);
 
     for (last = 0; last < count && (!works[last].unpack || works[last].unpacked); last++) {
         made += works[last].unpacked;
-        if (works[last].unpacked && stitch(job, works, last, err) < 0)
+        if (works[last].unpacked && !whole && stitch(job, works, last, err) < 0)
             return -1;
     }
+    if (whole && commit_whole(job, works, last, err) < 0)
+        return -1;
     if (last == count && keep_users(job, works, count, err) < 0)
         return -1;
-    if (made == 0)
+    if (made == 0 || whole)
         return 0;
     if (path_format(folder, err, "%s/snapshots", works->config->root) < 0 ||
         fs_sync_all(folder, err) < 0)

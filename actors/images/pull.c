@@ -120,9 +120,8 @@ static int bring(struct source *source, const struct images_pull_request *want,
 
 static int pull(struct job *job, const void *in, void *out, struct error *err)
 {
-    const struct images *images = job_self(job);
     const struct images_pull_request *want = in;
-    const char *driver = want->driver != NULL ? want->driver : images->config->default_driver;
+    const char *driver = want->driver;
     CLEANUP(lease_drop) struct held_lease lease = { .job = NULL };
     struct source source = { .job = job,
                              .driver = want->has_no_unpack && want->no_unpack ? NULL : driver };
@@ -145,9 +144,10 @@ static int pull(struct job *job, const void *in, void *out, struct error *err)
 
 int on_images_pull(void *self, struct request *request, struct error *err)
 {
-    const struct images_pull_request *in = request_body(request);
+    struct images_pull_request *in = (void *)(uintptr_t)request_body(request);
 
     if (reference_allow(self, in->reference, err) < 0)
         return -1;
+    driver_settle(self, request, &in->driver);
     return request_run(request, pull, err);
 }

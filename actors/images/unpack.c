@@ -12,6 +12,7 @@ int snapshot_know(struct job *job, struct work *work, struct error *err)
     if (call(job, &op_snapshots_stat, &want, &info, err) < 0)
         return -1;
     work->number = info.has_layer ? info.layer : 0;
+    work->whole = info.has_whole && info.whole;
     return 0;
 }
 
@@ -35,6 +36,7 @@ int snapshot_prepare(struct job *job, struct work *work, struct error *err)
         return snapshot_know(job, work, err);
     }
     work->number = place.has_layer ? place.layer : 0;
+    work->whole = place.has_whole && place.whole;
     work->prepared = true;
     return 0;
 }

@@ -22,6 +22,7 @@ struct work {
     size_t index;
     bool unpack;     /* its snapshot is wanted and not here */
     bool prepared;   /* there is a place to unpack it */
+    bool whole;      /* it has to be rebased before it is committed */
     bool unpacked;   /* ... and it is full */
     char key[200];   /* of the snapshot it is unpacked in */
     uint64_t number; /* of the snapshot's layer; also when it was here already */

@@ -18,7 +18,7 @@ static int update_write(struct write *write, const void *in_record, void *out_re
     struct row row;
     int result;
 
-    if (snapshot_find(write_db(write), write_namespace(write), driver->calls->name, in->key, &row,
+    if (snapshot_find(write_db(write), write_namespace(write), driver->name, in->key, &row,
                       write_arena(write), err) < 0)
         return -1;
     *out = row.info;
@@ -39,7 +39,7 @@ static int update_write(struct write *write, const void *in_record, void *out_re
 int on_snapshot_update(void *self, struct request *request, struct error *err)
 {
     const struct snapshots_update_request *in = request_body(request);
-    const struct driver *driver = snapshot_driver(self, in->driver, err);
+    const struct driver *driver = driver_wanted(self, request, in->driver, err);
 
     if (driver == NULL || labels_check(&in->labels, err) < 0)
         return -1;
@@ -103,7 +103,7 @@ static int remove_write(struct write *write, const void *in_record, void *out, s
     struct row row;
 
     (void)out;
-    if (snapshot_find(write_db(write), write_namespace(write), removal->driver->calls->name,
+    if (snapshot_find(write_db(write), write_namespace(write), removal->driver->name,
                       in->key, &row, write_arena(write), err) < 0 ||
         (collects && check_unreferenced(write, &row, err) < 0) ||
         snapshot_remove(write, &row, &removal->freed, err) < 0)
@@ -136,7 +136,7 @@ int on_snapshot_remove(void *self, struct request *request, struct error *err)
     const struct snapshots_key_request *in = request_body(request);
     struct removal *removal = arena_alloc(request_arena(request), sizeof(*removal));
 
-    removal->driver = snapshot_driver(self, in->driver, err);
+    removal->driver = driver_wanted(self, request, in->driver, err);
     if (removal->driver == NULL)
         return -1;
     return request_write(request, remove_write, remove_after, removal, err);

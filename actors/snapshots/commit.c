@@ -1,7 +1,7 @@
 /*
  * Commit: an active snapshot becomes one that others stand on.
  *
- * The happy path is data on the disk -> measured -> row.  The layer stays where it is,
+ * The happy path is data on the disk -> measured -> the driver's part -> row.  The layer stays where it is,
  * only its name and kind change, so a crash before the row leaves the active snapshot as
  * it was.
  */
@@ -14,7 +14,7 @@
 struct commit {
     const struct driver *driver;
     const struct snapshots_commit_request *in;
-    uint64_t number;
+    uint64_t number, parent;
     uint64_t size, inodes;
 };
 
@@ -70,7 +70,7 @@ static int commit_write(struct write *write, const void *in_record, void *out_re
     struct row row, parent = { 0 };
     struct freed none = { 0 };
 
-    if (snapshot_find(write_db(write), write_namespace(write), commit->driver->calls->name, in->key,
+    if (snapshot_find(write_db(write), write_namespace(write), commit->driver->name, in->key,
                       &row, write_arena(write), err) < 0)
         return -1;
     if (!streq(row.info.kind, "active"))
@@ -103,7 +103,8 @@ static void tidy(const struct commit *commit)
 {
     struct error failed = { 0 };
 
-    if (commit->driver->calls->commit(commit->driver->state, commit->number, &failed) < 0)
+    if (commit->driver->calls->tidy != NULL &&
+        commit->driver->calls->tidy(commit->driver->state, commit->number, &failed) < 0)
         log_warn("snapshots", "commit layer %llu: %s", (unsigned long long)commit->number,
                  failed.text);
 }
@@ -128,11 +129,29 @@ static int commit_job(struct job *job, const void *plan, void *out, struct error
         calls->sync(commit.driver->state, commit.number, err) < 0)
         return -1;
     if ((!in->has_size || !in->has_inodes) &&
-        calls->usage(commit.driver->state, commit.number, &commit.size, &commit.inodes, err) < 0)
+        calls->usage(commit.driver->state, commit.number, commit.parent, &commit.size,
+                     &commit.inodes, err) < 0)
+        return -1;
+    if (calls->commit != NULL &&
+        calls->commit(commit.driver->state, commit.number, in->name, err) < 0)
         return -1;
     if (job_check(job, err) < 0 || job_write(job, commit_write, in, out, &commit, err) < 0)
         return -1;
     tidy(&commit);
+    return 0;
+}
+
+/* 0 where it is told with the commit: then the size is, too. */
+static int find_parent(struct snapshots *snapshots, struct request *request, struct commit *commit,
+                       struct error *err)
+{
+    const uint64_t *parents;
+    size_t count;
+
+    if (layer_parents(snapshots->db, commit->number, &parents, &count, request_arena(request),
+                      err) < 0)
+        return -1;
+    commit->parent = count > 0 ? parents[0] : 0;
     return 0;
 }
 
@@ -146,17 +165,20 @@ int on_snapshot_commit(void *self, struct request *request, struct error *err)
     if (in->has_synced && in->synced && !request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED,
                          "snapshots.commit: synced is said inside the daemon only");
-    commit->driver = snapshot_driver(snapshots, in->driver, err);
+    commit->driver = driver_wanted(snapshots, request, in->driver, err);
     if (commit->driver == NULL || snapshot_key_check("name", in->name, err) < 0 ||
         labels_check(&in->labels, err) < 0 ||
-        snapshot_find(snapshots->db, request_namespace(request), commit->driver->calls->name,
+        snapshot_find(snapshots->db, request_namespace(request), commit->driver->name,
                       in->key, &row, request_arena(request), err) < 0)
         return -1;
     commit->in = in;
     commit->number = row.number;
     commit->size = in->size;
     commit->inodes = in->inodes;
-    if (in->has_synced && in->synced && in->has_size && in->has_inodes)
+    if (find_parent(snapshots, request, commit, err) < 0)
+        return -1;
+    if (in->has_synced && in->synced && in->has_size && in->has_inodes &&
+        commit->driver->calls->commit == NULL && !commit->driver->calls->waits)
         return request_write(request, commit_write, commit_after, commit, err);
     return request_run_on(request, commit_job, commit, err);
 }

@@ -2,10 +2,11 @@
  * New snapshots, to write to (prepare) or to look at (view).
  *
  * The happy path is number -> folder -> row -> mounts; a crash leaves a folder without a
- * row, which goes at the next start.  A target that somebody has committed already is
- * not made again: the namespace gets rows for it and for what it stands on, and the
- * caller hears already_exists.
+ * row, which goes at the next start.  With a driver that copies, or asks another program, a
+ * job does that.  A target that somebody has committed already is not made again: the namespace
+ * gets rows for it and for what it stands on, and the caller hears already_exists.
  */
+#include "actors/base/job.h"
 #include "actors/snapshots/store.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -13,13 +14,13 @@
 #define KEY_MAX 1024
 
 struct plan {
-    const struct driver *driver;
-    const char *kind;
-    uint64_t number;   /* 0: no folder was made, the target is there */
-    uint64_t parent;   /* number of the layer below; 0: none */
+    struct seen seen;  /* what it will be */
+    const struct snapshots_prepare_request *in;
+    const char *namespace;
+    uint64_t number;   /* of the layer that was made; 0: none, the target is there */
+    bool is_backed;    /* the driver had the target, and `number` stands for it */
     bool was_taken;    /* the target has a row here now */
     bool has_vanished; /* the target was there when the handler looked, and is not now */
-    struct row row;
 };
 
 int snapshot_key_check(const char *what, const char *key, struct error *err)
@@ -88,7 +89,7 @@ static int chain_adopt(struct write *write, const char *driver, uint64_t number,
 static int target_take(struct write *write, const char *target, struct plan *plan,
                        struct error *err)
 {
-    const char *driver = plan->driver->calls->name;
+    const char *driver = plan->seen.driver->name;
     struct row row;
     uint64_t number;
     int found = snapshot_read(write_db(write), write_namespace(write), driver, target, &row,
@@ -110,13 +111,19 @@ static int target_take(struct write *write, const char *target, struct plan *pla
 
 /* ---- the row -------------------------------------------------------------------------------- */
 
-static int layer_add(struct write *write, const struct plan *plan, bool apart, struct error *err)
+static uint64_t parent_of(const struct plan *plan)
+{
+    return plan->seen.parent_count > 0 ? plan->seen.parents[0] : 0;
+}
+
+static int layer_add(struct write *write, const struct plan *plan, const char *chain,
+                     struct error *err)
 {
     return db_run(write_db(write), err,
-                  "INSERT INTO snapshots_layer (id, driver, parent, apart, created)"
-                  " VALUES (?, ?, nullif(?, 0), ?, ?)",
-                  "usuii", plan->number, plan->driver->calls->name, plan->parent, (int64_t)apart,
-                  clock_now());
+                  "INSERT INTO snapshots_layer (id, driver, parent, apart, created, chain)"
+                  " VALUES (?, ?, nullif(?, 0), ?, ?, ?)",
+                  "usuiis", plan->number, plan->seen.driver->name, parent_of(plan),
+                  (int64_t)plan->seen.row.apart, clock_now(), chain);
 }
 
 /* It may have gone, or another may have its name, since the handler looked. */
@@ -127,19 +134,34 @@ static int parent_check(struct write *write, const char *parent, const struct pl
 
     if (parent == NULL)
         return 0;
-    if (snapshot_find(write_db(write), write_namespace(write), plan->driver->calls->name, parent,
+    if (snapshot_find(write_db(write), write_namespace(write), plan->seen.driver->name, parent,
                       &row, write_arena(write), err) < 0)
         return error_wrap(err, "parent");
-    if (row.number != plan->parent)
+    if (row.number != parent_of(plan))
         return error_set(err, ERROR_ABORTED, "parent %.200s: has changed meanwhile", parent);
     return 0;
+}
+
+/* The driver has had the target all along: it is committed, and may serve other namespaces. */
+static int backed_add(struct write *write, struct plan *plan, struct error *err)
+{
+    struct snapshot_info info = plan->seen.row.info;
+
+    info.key = plan->in->target;
+    info.kind = "committed";
+    plan->was_taken = true;
+    if (layer_add(write, plan, plan->in->target, err) < 0 ||
+        snapshot_add(write, &info, plan->number, err) < 0)
+        return -1;
+    return emit(write, "/snapshot/commit", plan->in->key, err, "key", plan->in->key, "name",
+                info.key, "snapshotter", info.driver, NULL);
 }
 
 static int prepare_write(struct write *write, const void *in_record, void *out, struct error *err)
 {
     const struct snapshots_prepare_request *in = in_record;
     struct plan *plan = write_ctx(write);
-    struct snapshot_info *info = &plan->row.info;
+    struct snapshot_info *info = &plan->seen.row.info;
 
     (void)out;
     plan->was_taken = plan->has_vanished = false;
@@ -148,22 +170,62 @@ static int prepare_write(struct write *write, const void *in_record, void *out, 
     plan->has_vanished = !plan->was_taken && plan->number == 0;
     if (plan->was_taken || plan->has_vanished)
         return 0;
-    if (parent_check(write, in->parent, plan, err) < 0 ||
-        layer_add(write, plan, in->has_apart && in->apart, err) < 0 ||
-        snapshot_add(write, info, plan->number, err) < 0)
+    if (parent_check(write, in->parent, plan, err) < 0)
+        return -1;
+    if (plan->is_backed)
+        return backed_add(write, plan, err);
+    if (layer_add(write, plan, NULL, err) < 0 || snapshot_add(write, info, plan->number, err) < 0)
         return -1;
     return emit(write, "/snapshot/prepare", in->key, err, "key", in->key, "parent", in->parent,
                 "snapshotter", info->driver, NULL);
 }
 
+/* ---- the place -------------------------------------------------------------------------------- */
+
+/* ALREADY_EXISTS of a driver is no failure. */
+static int place_make(struct plan *plan, uint64_t number, struct error *err)
+{
+    const struct driver *driver = plan->seen.driver;
+    const struct layer_new layer = {
+        .number = number,
+        .parent = parent_of(plan),
+        .read_only = streq(plan->seen.row.info.kind, "view"),
+        .apart = plan->seen.row.apart,
+        .namespace = plan->namespace,
+        .key = plan->in->key,
+        .target = plan->in->target,
+        .labels = &plan->in->labels,
+    };
+
+    plan->number = plan->seen.row.number = number;
+    if (driver->calls->prepare(driver->state, &layer, err) == 0)
+        return 0;
+    plan->is_backed = err->code == ERROR_ALREADY_EXISTS && layer.target != NULL;
+    return plan->is_backed ? 0 : -1;
+}
+
+static bool is_of_no_use(const struct plan *plan, const struct error *err)
+{
+    return plan->number != 0 && (err != NULL || (plan->was_taken && !plan->is_backed));
+}
+
+/* What the caller has to know: the mounts; or that there is nothing to do. */
+static int answer(const struct plan *plan, struct snapshots_mounts_reply *out, struct arena *arena,
+                  struct error *err)
+{
+    if (plan->was_taken)
+        return error_set(err, ERROR_ALREADY_EXISTS, "snapshot %.200s: is there already",
+                         plan->in->target);
+    return snapshot_mounts_of(&plan->seen, out, arena, err);
+}
+
+/* ---- at once ---------------------------------------------------------------------------------- */
+
 static int make_place(struct snapshots *snapshots, struct plan *plan, struct error *err)
 {
-    const struct driver *driver = plan->driver;
-
-    plan->number = plan->row.number = ++snapshots->last_number;
-    if (driver->calls->prepare(driver->state, plan->number, plan->parent, err) == 0)
+    if (place_make(plan, ++snapshots->last_number, err) == 0)
         return 0;
-    layer_discard(snapshots, driver, plan->number); /* what there is of it */
+    layer_discard(snapshots, plan->seen.driver, plan->number); /* what there is of it */
     return -1;
 }
 
@@ -176,19 +238,6 @@ static int begin_again(struct snapshots *snapshots, struct request *request, str
     if (make_place(snapshots, plan, err) < 0)
         return -1;
     return request_write(request, prepare_write, prepare_after, plan, err);
-}
-
-/* What the caller has to know: the mounts; or that there is nothing to do. */
-static int answer(struct snapshots *snapshots, struct request *request, struct plan *plan,
-                  struct snapshots_mounts_reply *out, struct error *err)
-{
-    const struct snapshots_prepare_request *in = request_body(request);
-
-    if (plan->was_taken)
-        return error_set(err, ERROR_ALREADY_EXISTS, "snapshot %.200s: is there already",
-                         in->target);
-    return snapshot_mounts_of(plan->driver, snapshots->db, &plan->row, out, request_arena(request),
-                              err);
 }
 
 static int prepare_after(void *self, struct request *request, void *ctx, void *out,
@@ -204,39 +253,78 @@ static int prepare_after(void *self, struct request *request, void *ctx, void *o
         request_fail(request, &failed);
         return 1;
     }
-    if ((err != NULL || plan->was_taken) && plan->number != 0)
-        layer_discard(snapshots, plan->driver, plan->number);
-    if (err != NULL || answer(snapshots, request, plan, out, &failed) == 0)
+    if (is_of_no_use(plan, err))
+        layer_discard(snapshots, plan->seen.driver, plan->number);
+    if (err != NULL || answer(plan, out, request_arena(request), &failed) == 0)
         return 0;
     request_fail(request, &failed);
     return 1;
 }
 
+/* ---- in a job: the driver takes its time ------------------------------------------------------- */
+
+struct slow_plan {
+    struct plan plan;
+    uint64_t number; /* for the layer that may have to be made */
+    bool is_there;   /* the target, it seems */
+};
+
+static int prepare_slowly(struct job *job, struct slow_plan *slow, struct error *err)
+{
+    struct plan *plan = &slow->plan;
+
+    if ((!slow->is_there && place_make(plan, slow->number, err) < 0) || job_check(job, err) < 0 ||
+        job_write(job, prepare_write, plan->in, NULL, plan, err) < 0)
+        return -1;
+    if (!plan->has_vanished)
+        return 0;
+    if (place_make(plan, slow->number, err) < 0)
+        return -1;
+    return job_write(job, prepare_write, plan->in, NULL, plan, err);
+}
+
+static int prepare_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    struct slow_plan slow = *(const struct slow_plan *)in;
+    int result = prepare_slowly(job, &slow, err);
+
+    if (is_of_no_use(&slow.plan, result < 0 ? err : NULL))
+        layer_discard_here(job_self(job), slow.plan.seen.driver, slow.plan.number);
+    return result < 0 ? -1 : answer(&slow.plan, out, job_arena(job), err);
+}
+
 /* ---- the handlers --------------------------------------------------------------------------- */
 
-static int find_parent(struct snapshots *snapshots, struct request *request, struct plan *plan,
-                       struct error *err)
+/* The parent, and all below it. */
+static int find_parents(struct snapshots *snapshots, struct request *request, struct plan *plan,
+                        struct error *err)
 {
-    const struct snapshots_prepare_request *in = request_body(request);
-    const uint64_t *parents;
+    const struct driver *driver = plan->seen.driver;
+    struct arena *arena = request_arena(request);
+    const uint64_t *below;
+    uint64_t *parents;
     size_t count;
     struct row row;
 
-    if (in->parent == NULL)
+    if (plan->in->parent == NULL)
         return 0;
-    if (snapshot_find(snapshots->db, request_namespace(request), plan->driver->calls->name,
-                      in->parent, &row, request_arena(request), err) < 0)
+    if (snapshot_find(snapshots->db, plan->namespace, driver->name, plan->in->parent, &row, arena,
+                      err) < 0)
         return error_wrap(err, "parent");
     if (!streq(row.info.kind, "committed"))
         return error_set(err, ERROR_INVALID_ARGUMENT, "parent %.200s: is %s, not committed",
-                         in->parent, row.info.kind);
-    plan->parent = row.number;
-    if (layer_parents(snapshots->db, row.number, &parents, &count, request_arena(request), err) < 0)
+                         plan->in->parent, row.info.kind);
+    if (layer_parents(snapshots->db, row.number, &below, &count, arena, err) < 0)
         return -1;
-    if (count + 1 > plan->driver->calls->parents_max)
+    if (count + 1 > driver->calls->parents_max)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "parent %.200s: %zu layers, %s takes %zu",
-                         in->parent, count + 1, plan->driver->calls->name,
-                         plan->driver->calls->parents_max);
+                         plan->in->parent, count + 1, driver->name, driver->calls->parents_max);
+    parents = arena_alloc(arena, (count + 1) * sizeof(*parents));
+    parents[0] = row.number;
+    if (count > 0)
+        memcpy(parents + 1, below, count * sizeof(*parents));
+    plan->seen.parents = parents;
+    plan->seen.parent_count = count + 1;
     return 0;
 }
 
@@ -244,8 +332,8 @@ static int find_parent(struct snapshots *snapshots, struct request *request, str
 static bool target_is_there(struct snapshots *snapshots, struct request *request,
                             const struct plan *plan)
 {
-    const struct snapshots_prepare_request *in = request_body(request);
-    const char *driver = plan->driver->calls->name;
+    const struct snapshots_prepare_request *in = plan->in;
+    const char *driver = plan->seen.driver->name;
     struct error ignored;
     struct row row;
     uint64_t number;
@@ -270,30 +358,42 @@ static int check(const struct snapshots_prepare_request *in, struct error *err)
     return 0;
 }
 
+static struct row row_wanted(const struct plan *plan, const char *kind)
+{
+    int64_t now = clock_now();
+
+    return (struct row){
+        .info = {
+            .key = plan->in->key,
+            .driver = plan->seen.driver->name,
+            .kind = kind,
+            .parent = plan->in->parent,
+            .labels = plan->in->labels,
+            .created = now,
+            .updated = now,
+        },
+        .apart = plan->in->has_apart && plan->in->apart,
+    };
+}
+
 static int begin(struct snapshots *snapshots, struct request *request, const char *kind,
                  struct error *err)
 {
-    const struct snapshots_prepare_request *in = request_body(request);
-    struct plan *plan = arena_alloc(request_arena(request), sizeof(*plan));
+    struct slow_plan *slow = arena_alloc(request_arena(request), sizeof(*slow));
+    struct plan *plan = &slow->plan;
 
-    plan->kind = kind;
-    plan->driver = snapshot_driver(snapshots, in->driver, err);
-    if (plan->driver == NULL || check(in, err) < 0 ||
-        find_parent(snapshots, request, plan, err) < 0)
+    *plan = (struct plan){ .in = request_body(request), .namespace = request_namespace(request) };
+    plan->seen.driver = driver_wanted(snapshots, request, plan->in->driver, err);
+    if (plan->seen.driver == NULL || check(plan->in, err) < 0 ||
+        find_parents(snapshots, request, plan, err) < 0)
         return -1;
-    plan->row = (struct row){
-        .info = {
-            .key = in->key,
-            .driver = plan->driver->calls->name,
-            .kind = kind,
-            .parent = in->parent,
-            .labels = in->labels,
-            .created = clock_now(),
-        },
-        .apart = in->has_apart && in->apart,
-    };
-    plan->row.info.updated = plan->row.info.created;
-    if (!target_is_there(snapshots, request, plan) && make_place(snapshots, plan, err) < 0)
+    plan->seen.row = row_wanted(plan, kind);
+    slow->is_there = target_is_there(snapshots, request, plan);
+    if (driver_is_slow(plan->seen.driver)) {
+        slow->number = ++snapshots->last_number;
+        return request_run_on(request, prepare_job, slow, err);
+    }
+    if (!slow->is_there && make_place(snapshots, plan, err) < 0)
         return -1;
     return request_write(request, prepare_write, prepare_after, plan, err);
 }

@@ -55,8 +55,7 @@ static int recover_folder(void *ctx, uint64_t number, struct error *err)
     if (number > snapshots->last_number)
         snapshots->last_number = number;
     if (db_query(snapshots->db, &query, err,
-                 "SELECT 1 FROM snapshots_layer WHERE id = ? AND driver = ?", "us", number,
-                 recovery->driver->calls->name) < 0 ||
+                 "SELECT 1 FROM snapshots_layer WHERE id = ?", "u", number) < 0 ||
         (found = query_next(&query, err)) < 0)
         return -1;
     if (found == 1)
@@ -66,9 +65,16 @@ static int recover_folder(void *ctx, uint64_t number, struct error *err)
     return 0;
 }
 
-static void recover_row(struct snapshots *snapshots, const struct driver *driver, struct query *row)
+static void recover_row(const struct driver *driver, struct query *row)
 {
     uint64_t number = (uint64_t)query_int(row, 0);
+    static const struct map no_labels;
+    const struct layer_new layer = { .number = number,
+                                     .parent = (uint64_t)query_int(row, 4),
+                                     .read_only = streq(query_text(row, 1), "view"),
+                                     .namespace = query_text(row, 3),
+                                     .key = query_text(row, 2),
+                                     .labels = &no_labels };
     struct error err = { 0 };
     char path[PATH_SIZE];
 
@@ -78,9 +84,8 @@ static void recover_row(struct snapshots *snapshots, const struct driver *driver
              (unsigned long long)number, query_text(row, 1), query_text(row, 2),
              query_text(row, 3));
     if (!streq(query_text(row, 1), "committed") &&
-        driver->calls->prepare(driver->state, number, (uint64_t)query_int(row, 4), &err) < 0)
+        driver->calls->prepare(driver->state, &layer, &err) < 0)
         log_warn("snapshots", "layer %llu: %s", (unsigned long long)number, err.text);
-    (void)snapshots;
 }
 
 static int recover_rows(struct snapshots *snapshots, const struct driver *driver, struct error *err)
@@ -91,10 +96,10 @@ static int recover_rows(struct snapshots *snapshots, const struct driver *driver
     if (db_query(snapshots->db, &row, err,
                  "SELECT l.id, s.kind, s.key, s.namespace, l.parent FROM snapshots_layer l"
                  " JOIN snapshots_snapshot s ON s.layer = l.id WHERE l.driver = ? GROUP BY l.id",
-                 "s", driver->calls->name) < 0)
+                 "s", driver->name) < 0)
         return -1;
     while ((found = query_next(&row, err)) == 1)
-        recover_row(snapshots, driver, &row);
+        recover_row(driver, &row);
     return found;
 }
 
@@ -119,6 +124,7 @@ static int open_driver(struct snapshots *snapshots, const struct snapshotter *ca
     char folder[PATH_SIZE];
 
     driver->calls = calls;
+    driver->name = calls->name;
     if (path_format(folder, err, "%s/snapshots", snapshots->root) < 0 ||
         calls->open(folder, &driver->state, err) < 0)
         return error_wrap(err, "snapshot driver %s", calls->name);
@@ -142,7 +148,9 @@ static int start(void *self, struct loop *loop, struct error *err)
     if (snapshots->default_driver[0] == '\0')
         snprintf(snapshots->default_driver, sizeof(snapshots->default_driver), "%s",
                  snapshotters[0]->name);
-    return snapshot_driver(snapshots, NULL, err) != NULL ? 0 : -1;
+    if (driver_find(snapshots, snapshots->default_driver, err) != NULL)
+        return 0;
+    return error_wrap(err, "the default snapshotter of the configuration");
 }
 
 static void stop(void *self)
@@ -179,6 +187,7 @@ void snapshots_free(struct snapshots **snapshots)
 static const struct route routes[] = {
     { &op_snapshots_prepare, on_snapshot_prepare }, { &op_snapshots_view, on_snapshot_view },
     { &op_snapshots_commit, on_snapshot_commit },   { &op_snapshots_mounts, on_snapshot_mounts },
+    { &op_snapshots_rebase, on_snapshot_rebase },
     { &op_snapshots_stat, on_snapshot_stat },       { &op_snapshots_usage, on_snapshot_usage },
     { &op_snapshots_list, on_snapshot_list },       { &op_snapshots_update, on_snapshot_update },
     { &op_snapshots_remove, on_snapshot_remove },   { &op_snapshots_sweep, on_snapshot_sweep },

@@ -10,9 +10,16 @@
 #define DRIVERS_MAX 8
 
 struct driver {
+    const char *name;
     const struct snapshotter *calls;
     void *state;
 };
+
+/* Preparing takes time: it is a job's. */
+static inline bool driver_is_slow(const struct driver *driver)
+{
+    return driver->calls->whole || driver->calls->waits;
+}
 
 struct snapshots {
     char root[PATH_SIZE];
@@ -25,11 +32,16 @@ struct snapshots {
     uint64_t last_number; /* of a layer; never given out twice */
 };
 
-/* driver.c.  NULL name: the default one.  NULL: INVALID_ARGUMENT, there is no such driver. */
-const struct driver *snapshot_driver(const struct snapshots *snapshots, const char *name,
-                                     struct error *err);
+/* driver.c.  NULL: INVALID_ARGUMENT, there is no such driver. */
+const struct driver *driver_find(const struct snapshots *snapshots, const char *name,
+                                 struct error *err);
+/* The one that is asked for; with NULL the namespace's default, or the daemon's. */
+const struct driver *driver_wanted(const struct snapshots *snapshots, struct request *request,
+                                   const char *asked, struct error *err);
 /* Out of the way and removed behind; a failure is logged, the next start tries again. */
 void layer_discard(struct snapshots *snapshots, const struct driver *driver, uint64_t number);
+/* The same, in a job of a slow driver. */
+void layer_discard_here(struct snapshots *snapshots, const struct driver *driver, uint64_t number);
 
 /* row.c: rows, in writes and outside of them (`db` says which). */
 struct row {
@@ -67,8 +79,14 @@ int layer_parents(struct db *db, uint64_t number, const uint64_t **parents, size
                   struct arena *arena, struct error *err);
 
 /* read.c */
-int snapshot_mounts_of(const struct driver *driver, struct db *db, const struct row *row,
-                       struct snapshots_mounts_reply *out, struct arena *arena, struct error *err);
+struct seen { /* a snapshot, and what it stands on */
+    const struct driver *driver;
+    struct row row;
+    const uint64_t *parents; /* nearest first */
+    size_t parent_count;
+};
+int snapshot_mounts_of(const struct seen *seen, struct snapshots_mounts_reply *out,
+                       struct arena *arena, struct error *err);
 int on_snapshot_mounts(void *self, struct request *request, struct error *err);
 int on_snapshot_stat(void *self, struct request *request, struct error *err);
 int on_snapshot_usage(void *self, struct request *request, struct error *err);
@@ -78,6 +96,7 @@ int on_snapshot_list(void *self, struct request *request, struct error *err);
 int on_snapshot_prepare(void *self, struct request *request, struct error *err);
 int on_snapshot_view(void *self, struct request *request, struct error *err);
 int on_snapshot_commit(void *self, struct request *request, struct error *err);
+int on_snapshot_rebase(void *self, struct request *request, struct error *err);
 int on_snapshot_update(void *self, struct request *request, struct error *err);
 int on_snapshot_remove(void *self, struct request *request, struct error *err);
 int snapshot_key_check(const char *what, const char *key, struct error *err);

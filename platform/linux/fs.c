@@ -447,7 +447,48 @@ int fs_free_bytes(const char *path, uint64_t *available, struct error *err)
     return 0;
 }
 
-static int usage_inside(int fd, uint64_t *size, uint64_t *inodes)
+/* What a copy of a file has, too; times of change are its own. */
+static bool is_as_below(const struct stat *st, const struct stat *below)
+{
+    return st->st_mode == below->st_mode && st->st_uid == below->st_uid &&
+           st->st_gid == below->st_gid && st->st_rdev == below->st_rdev &&
+           (S_ISDIR(st->st_mode) || st->st_size == below->st_size) &&
+           st->st_mtim.tv_sec == below->st_mtim.tv_sec &&
+           st->st_mtim.tv_nsec == below->st_mtim.tv_nsec;
+}
+
+struct measured {
+    uint64_t size, inodes;
+};
+
+static int measure_inside(int fd, int below, struct measured *sum);
+
+static int measure_entry(int folder, int below, const char *name, struct measured *sum)
+{
+    CLEANUP(file_close) int inner_below = -1;
+    struct stat st, other;
+    int inner;
+
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -1;
+    if (below < 0 || fstatat(below, name, &other, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !is_as_below(&st, &other)) {
+        /* A hard-linked file is counted in parts, so that all its names make one. */
+        sum->size +=
+            (uint64_t)st.st_blocks * 512 / (S_ISDIR(st.st_mode) ? 1 : (uint64_t)st.st_nlink);
+        sum->inodes++;
+    }
+    if (!S_ISDIR(st.st_mode))
+        return 0;
+    inner = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (inner < 0)
+        return -1;
+    if (below >= 0)
+        inner_below = openat(below, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return measure_inside(inner, inner_below, sum);
+}
+
+static int measure_inside(int fd, int below, struct measured *sum)
 {
     CLEANUP(folder_close) DIR *folder = fdopendir(fd);
     struct dirent *entry;
@@ -456,36 +497,27 @@ static int usage_inside(int fd, uint64_t *size, uint64_t *inodes)
         close(fd);
         return -1;
     }
-    while ((entry = readdir(folder)) != NULL) {
-        struct stat st;
-        int inner;
-
-        if (is_dot(entry->d_name))
-            continue;
-        if (fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    while ((entry = readdir(folder)) != NULL)
+        if (!is_dot(entry->d_name) && measure_entry(fd, below, entry->d_name, sum) < 0)
             return -1;
-        /* A hard-linked file is counted in parts, so that all its names make one. */
-        *size += (uint64_t)st.st_blocks * 512 / (S_ISDIR(st.st_mode) ? 1 : (uint64_t)st.st_nlink);
-        *inodes += 1;
-        if (!S_ISDIR(st.st_mode))
-            continue;
-        inner =
-            openat(dirfd(folder), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (inner < 0 || usage_inside(inner, size, inodes) < 0)
-            return -1;
-    }
     return 0;
 }
 
-int fs_usage(const char *path, uint64_t *size, uint64_t *inodes, struct error *err)
+int fs_usage(const char *path, const char *below, uint64_t *size, uint64_t *inodes,
+             struct error *err)
 {
+    CLEANUP(file_close) int below_fd = -1;
+    struct measured sum = { 0 };
     int fd;
 
     HOOK("usage", err);
-    *size = *inodes = 0;
+    if (below != NULL)
+        below_fd = open(below, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || usage_inside(fd, size, inodes) < 0)
+    if ((below != NULL && below_fd < 0) || fd < 0 || measure_inside(fd, below_fd, &sum) < 0)
         return error_sys(err, errno, "measure %s", path);
+    *size = sum.size;
+    *inodes = sum.inodes;
     return 0;
 }
 

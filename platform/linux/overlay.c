@@ -1,5 +1,13 @@
-/* See overlay.h.  Options follow Documentation/filesystems/overlayfs.rst of the kernel. */
-#include "platform/linux/overlay.h"
+/*
+ * overlay — layers as folders, put on top of each other by the kernel's overlay.
+ *
+ *      <root>/snapshots/<number>/fs      what the layer holds; the upper of an active one
+ *      <root>/snapshots/<number>/work    the kernel's own, beside an upper
+ *
+ * Paths in mounts are absolute; who mounts more layers than a page of options holds
+ * changes into the common folder first, which is why the numbers are all that differs.
+ * Options follow Documentation/filesystems/overlayfs.rst of the kernel.
+ */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +20,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "platform/linux/drivers.h"
+#include "platform/linux/layer_home.h"
 #include "platform/scope.h"
 
 #define PARENTS_MAX 500 /* OVL_MAX_STACK */
@@ -75,7 +85,7 @@ static void overlay_close(void **state)
 static int place(const struct overlay *overlay, uint64_t number, const char *below,
                  char path[PATH_SIZE], struct error *err)
 {
-    return path_format(path, err, "%s/%llu%s", overlay->folder, (unsigned long long)number, below);
+    return layer_place(overlay->folder, number, below, path, err);
 }
 
 static int overlay_folder(void *state, uint64_t number, char path[PATH_SIZE], struct error *err)
@@ -101,8 +111,9 @@ static int look_like(const struct overlay *overlay, uint64_t parent, const char 
     return 0;
 }
 
-static int overlay_prepare(void *state, uint64_t number, uint64_t parent, struct error *err)
+static int overlay_prepare(void *state, const struct layer_new *layer, struct error *err)
 {
+    uint64_t number = layer->number;
     char path[PATH_SIZE];
 
     if (place(state, number, "", path, err) < 0 || fs_remove_tree(path, err) < 0 ||
@@ -110,10 +121,10 @@ static int overlay_prepare(void *state, uint64_t number, uint64_t parent, struct
         fs_folder_make(path, 0700, err) < 0 || place(state, number, "/fs", path, err) < 0 ||
         fs_folder_make(path, 0755, err) < 0)
         return -1;
-    return parent != 0 ? look_like(state, parent, path, err) : 0;
+    return layer->parent != 0 ? look_like(state, layer->parent, path, err) : 0;
 }
 
-static int overlay_commit(void *state, uint64_t number, struct error *err)
+static int overlay_tidy(void *state, uint64_t number, struct error *err)
 {
     char path[PATH_SIZE];
 
@@ -124,35 +135,17 @@ static int overlay_commit(void *state, uint64_t number, struct error *err)
 
 static int overlay_remove(void *state, uint64_t number, const char *away, struct error *err)
 {
-    char path[PATH_SIZE];
+    const struct overlay *overlay = state;
 
-    if (place(state, number, "", path, err) < 0)
-        return -1;
-    return fs_exists(path) ? fs_rename(path, away, err) : 0;
-}
-
-struct visit {
-    int (*each)(void *ctx, uint64_t number, struct error *err);
-    void *ctx;
-};
-
-static int visit_one(void *ctx, const char *name, struct error *err)
-{
-    const struct visit *visit = ctx;
-    size_t length = strlen(name);
-
-    if (length == 0 || length > 18 || strspn(name, "0123456789") != length || name[0] == '0')
-        return 0; /* not made here */
-    return visit->each(visit->ctx, strtoull(name, NULL, 10), err);
+    return layer_put_away(overlay->folder, number, away, err);
 }
 
 static int overlay_each(void *state, int (*each)(void *ctx, uint64_t number, struct error *err),
                         void *ctx, struct error *err)
 {
     const struct overlay *overlay = state;
-    struct visit visit = { each, ctx };
 
-    return fs_folder_each(overlay->folder, visit_one, &visit, err);
+    return layer_each(overlay->folder, each, ctx, err);
 }
 
 static int overlay_sync(void *state, uint64_t number, struct error *err)
@@ -162,39 +155,27 @@ static int overlay_sync(void *state, uint64_t number, struct error *err)
     return place(state, number, "/fs", path, err) < 0 ? -1 : fs_sync_all(path, err);
 }
 
-static int overlay_usage(void *state, uint64_t number, uint64_t *size, uint64_t *inodes,
-                         struct error *err)
+static int overlay_usage(void *state, uint64_t number, uint64_t parent, uint64_t *size,
+                         uint64_t *inodes, struct error *err)
 {
     char path[PATH_SIZE];
 
-    return place(state, number, "/fs", path, err) < 0 ? -1 : fs_usage(path, size, inodes, err);
+    (void)parent;
+    if (place(state, number, "/fs", path, err) < 0)
+        return -1;
+    return fs_usage(path, NULL, size, inodes, err);
 }
 
 /* ---- mounts ---------------------------------------------------------------------------- */
-
-static void add_mount(struct list *mounts, const struct mount *mount, struct arena *arena)
-{
-    struct mount *items = arena_alloc(arena, (mounts->count + 1) * sizeof(*items));
-
-    if (mounts->count > 0)
-        memcpy(items, mounts->items, mounts->count * sizeof(*items));
-    items[mounts->count++] = *mount;
-    mounts->items = items;
-}
 
 static int add_bind(struct overlay *overlay, uint64_t number, bool read_only, struct list *mounts,
                     struct arena *arena, struct error *err)
 {
     char path[PATH_SIZE];
-    const char **options = arena_alloc(arena, 2 * sizeof(*options));
-    struct mount mount = { .type = "bind", .options = { 2, options } };
 
     if (place(overlay, number, "/fs", path, err) < 0)
         return -1;
-    options[0] = "rbind";
-    options[1] = read_only ? "ro" : "rw";
-    mount.source = arena_str(arena, path);
-    add_mount(mounts, &mount, arena);
+    layer_add_bind(mounts, path, read_only, arena);
     return 0;
 }
 
@@ -281,7 +262,7 @@ static int add_overlay(struct overlay *overlay, const struct layer_stack *stack,
     if (lower_option(overlay, stack, &options[count++], arena, err) < 0)
         return -1;
     mount.options = (struct strs){ count, options };
-    add_mount(mounts, &mount, arena);
+    layer_add_mount(mounts, &mount, arena);
     return 0;
 }
 
@@ -326,7 +307,7 @@ const struct snapshotter overlay_snapshotter = {
     .prepare = overlay_prepare,
     .mounts = overlay_mounts,
     .folder = overlay_folder,
-    .commit = overlay_commit,
+    .tidy = overlay_tidy,
     .remove = overlay_remove,
     .each_layer = overlay_each,
     .sync = overlay_sync,

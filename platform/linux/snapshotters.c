@@ -1,4 +1,5 @@
 /* The snapshot drivers that Linux has. */
-#include "platform/linux/overlay.h"
+#include "platform/linux/drivers.h"
 
-const struct snapshotter *const snapshotters[] = { &overlay_snapshotter, NULL };
+const struct snapshotter *const snapshotters[] = { &overlay_snapshotter, &native_snapshotter,
+                                                   &btrfs_snapshotter, NULL };

@@ -313,6 +313,16 @@ int unpack_stitch(const char *folder, const char *const *lowers, size_t count, s
     return root_inherit(lowers[0], root, err);
 }
 
+int unpack_rebase(const char *folder, const char *lower, struct error *err)
+{
+    return helper_run("rebase", folder, &lower, lower != NULL, err);
+}
+
+int unpack_copy(const char *folder, const char *lower, struct error *err)
+{
+    return helper_run("copy", folder, &lower, 1, err);
+}
+
 int unpack_users(const char *out_folder, const char *const *lowers, size_t count, struct error *err)
 {
     if (count == 0)

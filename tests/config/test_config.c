@@ -247,7 +247,6 @@ static void a_bad_value_names_file_line_and_what_was_expected(void **state)
     fails(f, "listen = [\"ipc://relative\"]\n", 1, "ipc:///PATH");
     fails(f, "listen = [\"ipc:///ok\", \"\"]\n", 1, "ipc:///PATH");
     fails(f, "group = \"a b\"\n", 1, "name of a group");
-    fails(f, "snapshotter = \"aufs\"\n", 1, "snapshotter is 'aufs', expected one of: overlay");
     fails(f, "runtime = \"\"\n", 1, "a text that is not empty");
     fails(f, "[runtimes]\n\nrunc = 5\n", 3, "runtimes.runc: expected the path of a program");
     fails(f, "[runtimes]\nrunc = \"\"\n", 2, "runtimes.runc");

@@ -18,7 +18,7 @@ static const char *const allowed[] = {
     "read", "pread64", "write", "pwrite64", "writev", "lseek", "close", "ftruncate",
     "copy_file_range", "poll", "ppoll",
     /* names, all of them relative to folders that are open */
-    "openat", "openat2", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "readlinkat",
+    "openat", "openat2", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "readlinkat", "renameat", "renameat2",
     "fchdir", "getdents64", "newfstatat", "fstat", "fstatfs", "statx", "fcntl", "dup",
     /* attributes */
     "fchown", "fchownat", "fchmod", "fchmodat", "utimensat", "fsetxattr", "fgetxattr",

@@ -92,7 +92,7 @@ static int lower_mount(const char *option, size_t count, int at, struct error *e
    folder and parents go. */
 static int root_make(const char *folder, int *root, struct error *err)
 {
-    int tree = open_tree(AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int tree = open_tree(AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
     if (tree < 0)
         return error_sys(err, errno, "open %s", folder);

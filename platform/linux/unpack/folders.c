@@ -123,18 +123,29 @@ int folder_keep(struct tree *tree, int fd, const char *path, size_t length, stru
     return 0;
 }
 
-void folders_forget_below(struct tree *tree, const char *path)
+static bool is_inside(const struct folder *slot, const char *path, size_t length)
+{
+    return slot->length > length && memcmp(slot->path, path, length) == 0 &&
+           (length == 0 || slot->path[length] == '/');
+}
+
+void folders_forget_inside(struct tree *tree, const char *path)
 {
     size_t length = strlen(path);
 
     tree->last.id = 0;
-    for (size_t i = 0; i < FOLDERS; i++) {
-        struct folder *slot = &tree->folders[i];
+    for (size_t i = 0; i < FOLDERS; i++)
+        if (tree->folders[i].fd >= 0 && is_inside(&tree->folders[i], path, length))
+            folder_forget(&tree->folders[i]);
+}
 
-        if (slot->fd >= 0 && slot->length >= length && memcmp(slot->path, path, length) == 0 &&
-            (slot->path[length] == '/' || slot->path[length] == '\0'))
-            folder_forget(slot);
-    }
+void folders_forget_below(struct tree *tree, const char *path)
+{
+    struct folder *slot = folder_cached(tree, path, strlen(path));
+
+    folders_forget_inside(tree, path);
+    if (slot != NULL && slot != &tree->top)
+        folder_forget(slot);
 }
 
 int tree_folder(struct tree *tree, const char *path, struct folder **folder, struct error *err)

@@ -13,7 +13,8 @@ int folder_keep(struct tree *tree, int fd, const char *path, size_t length, stru
 int folder_release(struct folder *folder, struct error *err);
 /* Closes it only. */
 void folder_forget(struct folder *folder);
-/* The folder with this path is removed, with all in it. */
+/* The folder with this path is removed, with all in it; or all in it is. */
 void folders_forget_below(struct tree *tree, const char *path);
+void folders_forget_inside(struct tree *tree, const char *path);
 
 #endif

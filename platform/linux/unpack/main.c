@@ -1,7 +1,7 @@
 /*
  * gantry-unpack — reads what strangers made, so that nobody else has to.
  *
- * Three modes; all of them first give up what they do not need (confine.h), then
+ * Five modes; all of them first give up what they do not need (confine.h), then
  * work in one folder, and say what came of it in a line (protocol.h).
  */
 #include <errno.h>
@@ -20,6 +20,7 @@
 #include "platform/linux/unpack/decompress.h"
 #include "platform/linux/unpack/deferred.h"
 #include "platform/linux/unpack/layer.h"
+#include "platform/linux/unpack/merge.h"
 #include "platform/linux/unpack/misbehave.h"
 #include "platform/linux/unpack/protocol.h"
 #include "platform/linux/unpack/report.h"
@@ -29,6 +30,7 @@
 #include "platform/linux/unpack/tree.h"
 #include "platform/linux/unpack/users.h"
 #include "platform/linux/yielding.h"
+#include "platform/scope.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 /* The leak checker starts a process and traces this one: not here. */
@@ -166,6 +168,72 @@ static int run_stitch(const struct options *options, struct error *err)
     return 0;
 }
 
+/* ---- whole trees ----------------------------------------------------------------------- */
+
+static int open_tree_folder(int folder, const char *name, struct tree *tree, int lower,
+                            struct error *err)
+{
+    int fd = open_inside(folder, name, O_RDONLY | O_DIRECTORY);
+
+    if (fd < 0)
+        return error_sys(err, errno, "open %s", name);
+    return tree_open(tree, fd, lower, false, err);
+}
+
+/* The parent's files; what a try before this one has left there goes. */
+static int whole_make(const struct confined *confined, struct tree *whole, struct error *err)
+{
+    if (mkdirat(confined->folder, UNPACK_WHOLE, 0755) < 0 && errno != EEXIST)
+        return error_sys(err, errno, "make " UNPACK_WHOLE);
+    if (open_tree_folder(confined->folder, UNPACK_WHOLE, whole, -1, err) < 0 ||
+        tree_empty(whole, err) < 0)
+        return -1;
+    return merge(whole, confined->lower, MERGE_COPY, err);
+}
+
+/* First what the layer has to know of its parents, which may fail with nothing done. */
+static int run_rebase(const struct options *options, struct error *err)
+{
+    static struct tree layer, whole;
+    struct confined confined;
+    int lower;
+
+    if (confine_lock(options->folder, &confined, err) < 0 ||
+        confine_all(options, &confined, err) < 0)
+        return -1;
+    lower = options->lower_count > 0
+                ? confined.lower
+                : open_inside(confined.folder, UNPACK_WHOLE, O_RDONLY | O_DIRECTORY);
+    if (lower < 0)
+        return error_sys(err, errno, "open " UNPACK_WHOLE);
+    if (open_tree_folder(confined.folder, "fs", &layer, lower, err) < 0 ||
+        stitch(&layer, confined.folder, err) < 0 || deferred_remove(confined.folder, err) < 0)
+        return -1;
+    if ((options->lower_count > 0
+             ? whole_make(&confined, &whole, err)
+             : open_tree_folder(confined.folder, UNPACK_WHOLE, &whole, -1, err)) < 0 ||
+        tree_close(&layer, err) < 0 || /* its folders have their times */
+        (lower = open_inside(confined.folder, "fs", O_RDONLY | O_DIRECTORY)) < 0 ||
+        merge(&whole, lower, MERGE_LAYER, err) < 0 || tree_close(&whole, err) < 0)
+        return -1;
+    report_line("ok");
+    return 0;
+}
+
+static int run_copy(const struct options *options, struct error *err)
+{
+    static struct tree tree;
+    struct confined confined;
+
+    if (confine_lock(options->folder, &confined, err) < 0 ||
+        confine_all(options, &confined, err) < 0 ||
+        open_tree_folder(confined.folder, "fs", &tree, -1, err) < 0 ||
+        merge(&tree, confined.lower, MERGE_COPY, err) < 0 || tree_close(&tree, err) < 0)
+        return -1;
+    report_line("ok");
+    return 0;
+}
+
 static int run_users(const struct options *options, struct error *err)
 {
     struct confined confined;
@@ -184,6 +252,7 @@ static int usage(struct error *err)
     return error_set(err, ERROR_INVALID_ARGUMENT,
                      "usage: gantry-unpack apply [--base] [--max-bytes N] [--max-entries N] BLOB "
                      "LAYER_FOLDER none|gzip|zstd|auto [LOWER...] | stitch LAYER_FOLDER LOWER... | "
+                     "rebase LAYER_FOLDER [LOWER] | copy LAYER_FOLDER LOWER | "
                      "users OUT_FOLDER LOWER...");
 }
 
@@ -222,28 +291,40 @@ static size_t count(char **at)
     return have;
 }
 
+static const struct mode {
+    const char *name;
+    size_t least, most; /* words behind the options */
+    int (*run)(const struct options *options, struct error *err);
+} modes[] = {
+    { "apply", 3, SIZE_MAX, apply },  { "stitch", 2, SIZE_MAX, run_stitch },
+    { "rebase", 1, 2, run_rebase },   { "copy", 2, 2, run_copy },
+    { "users", 2, SIZE_MAX, run_users },
+};
+
+static const struct mode *mode_find(const char *name, size_t words)
+{
+    for (size_t i = 0; i < COUNT_OF(modes); i++)
+        if (strcmp(modes[i].name, name) == 0)
+            return words >= modes[i].least && words <= modes[i].most ? &modes[i] : NULL;
+    return NULL;
+}
+
 static int run(char **arguments, struct error *err)
 {
     struct options options = { 0 };
     char **at = count(arguments) < 2 ? NULL : flags_read(arguments + 2, &options);
-    bool is_apply = at != NULL && strcmp(arguments[1], "apply") == 0;
+    const struct mode *mode = at != NULL ? mode_find(arguments[1], count(at)) : NULL;
 
-    if (at == NULL || count(at) < (is_apply ? 3 : 2))
+    if (mode == NULL)
         return usage(err);
-    if (is_apply)
+    if (mode->run == apply)
         options.blob = *at++;
     options.folder = *at++;
-    if (is_apply)
+    if (mode->run == apply)
         options.compression = *at++;
     options.lowers = at;
     options.lower_count = count(at);
-    if (is_apply)
-        return apply(&options, err);
-    if (strcmp(arguments[1], "stitch") == 0)
-        return run_stitch(&options, err);
-    if (strcmp(arguments[1], "users") == 0)
-        return run_users(&options, err);
-    return usage(err);
+    return mode->run(&options, err);
 }
 
 int main(int argc, char **argv)

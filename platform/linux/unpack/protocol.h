@@ -4,6 +4,8 @@
  *      gantry-unpack apply [--base] [--max-bytes N] [--max-entries N]
  *                          BLOB LAYER_FOLDER none|gzip|zstd|auto [LOWER_FS ...]
  *      gantry-unpack stitch LAYER_FOLDER LOWER_FS ...
+ *      gantry-unpack rebase LAYER_FOLDER [LOWER_FS]
+ *      gantry-unpack copy LAYER_FOLDER LOWER_FS
  *      gantry-unpack users OUT_FOLDER LOWER_FS ...
  *
  *      to it:    allow N     bytes 0 .. N-1 of the blob are on disk
@@ -11,7 +13,7 @@
  *                (EOF before end: discard)
  *      from it:  progress UNCOMPRESSED_BYTES ENTRIES
  *                done DIFF_ID SIZE INODES UNCOMPRESSED_BYTES DEFERRED     apply
- *                ok                                                       stitch, users
+ *                ok                                                       all others
  *                error CODE TEXT
  */
 #ifndef UNPACK_PROTOCOL_H
@@ -23,6 +25,9 @@
 #define UNPACK_DEFERRED "deferred"
 /* In the layer folder: held (flock) while somebody writes to it. */
 #define UNPACK_LOCK "lock"
+
+/* In the layer folder: the parent's files, on which fs/ is put. */
+#define UNPACK_WHOLE "whole"
 
 /* On a folder that the layer does not name: its attributes are the parents' business. */
 #define UNPACK_XATTR_IMPLIED "trusted.gantry.implied"

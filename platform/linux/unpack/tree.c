@@ -230,6 +230,19 @@ int tree_remove(struct tree *tree, struct folder *parent, const char *name, stru
     return 0;
 }
 
+int tree_folder_empty(struct tree *tree, struct folder *folder, struct error *err)
+{
+    char path[PATH_MAX];
+    int fd = open_inside(folder->fd, ".", O_RDONLY | O_DIRECTORY);
+
+    if (fd < 0)
+        return error_sys(err, errno, "open folder %s", folder->path);
+    folder->touched = true;
+    memcpy(path, folder->path, folder->length + 1);
+    folders_forget_inside(tree, path);
+    return empty(tree, fd, err);
+}
+
 int tree_empty(struct tree *tree, struct error *err)
 {
     int fd = open_inside(tree->top.fd, ".", O_RDONLY | O_DIRECTORY);

@@ -86,6 +86,8 @@ int tree_folder_enter(struct tree *tree, struct folder *parent, const char *name
 
 /* Removes what is there, a folder with all in it. */
 int tree_remove(struct tree *tree, struct folder *parent, const char *name, struct error *err);
+/* Removes all that is in an open folder, which stays. */
+int tree_folder_empty(struct tree *tree, struct folder *folder, struct error *err);
 /* Counts a thing that was made, or is removed (st_nlink <= 1). */
 int tree_count(struct tree *tree, mode_t type, uint64_t size, struct error *err);
 void tree_discount(struct tree *tree, const struct stat *st);

@@ -1,0 +1,42 @@
+/*
+ * native — every layer is a copy of its parent, with its own changes in it.
+ *
+ * Works on every file system, and costs its size again for each layer but where the file system shares
+ * the bytes of copies (xfs, btrfs).
+ */
+#include "platform/linux/drivers.h"
+#include "platform/linux/whole.h"
+
+static int check(const char *folder, struct error *err)
+{
+    (void)folder, (void)err;
+    return 0;
+}
+
+static int make(const char *path, struct error *err)
+{
+    return fs_folder_make(path, 0755, err);
+}
+
+static const struct whole_kind kind = { check, make, NULL, fs_remove_tree };
+
+static int native_open(const char *folder, void **state, struct error *err)
+{
+    return whole_open(&kind, folder, state, err);
+}
+
+const struct snapshotter native_snapshotter = {
+    .name = "native",
+    .parents_max = WHOLE_PARENTS_MAX,
+    .whole = true,
+    .open = native_open,
+    .close = whole_close,
+    .prepare = whole_prepare,
+    .mounts = whole_mounts,
+    .folder = whole_folder,
+    .remove = whole_remove,
+    .each_layer = whole_each,
+    .rebase = whole_rebase,
+    .sync = whole_sync,
+    .usage = whole_usage,
+};

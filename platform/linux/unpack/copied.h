@@ -1,0 +1,19 @@
+/* copied — under which name a file with several names was copied first: the others become links. */
+#ifndef UNPACK_COPIED_H
+#define UNPACK_COPIED_H
+
+#include <sys/types.h>
+
+#include "protocol/error.h"
+
+/* By value; zero is empty. */
+struct copied {
+    void *names; /* tsearch(3) */
+};
+
+/* The path in the new tree; NULL: it is the first. */
+const char *copied_find(const struct copied *copied, ino_t inode);
+int copied_add(struct copied *copied, ino_t inode, const char *path, struct error *err);
+void copied_free(struct copied *copied);
+
+#endif

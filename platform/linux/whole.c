@@ -1,0 +1,167 @@
+/* See whole.h. */
+#include "platform/linux/whole.h"
+
+#include <stdlib.h>
+
+#include "platform/linux/layer_home.h"
+#include "platform/scope.h"
+#include "platform/unpack.h"
+
+struct whole {
+    const struct whole_kind *kind;
+    char folder[PATH_SIZE];
+};
+
+int whole_open(const struct whole_kind *kind, const char *folder, void **state, struct error *err)
+{
+    struct whole *whole = calloc(1, sizeof(*whole));
+
+    if (whole == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
+    whole->kind = kind;
+    if (path_format(whole->folder, err, "%s", folder) < 0 ||
+        fs_folder_make_all(folder, 0700, err) < 0) {
+        free(whole);
+        return -1;
+    }
+    *state = whole;
+    return 0;
+}
+
+void whole_close(void **state)
+{
+    free(*state);
+    *state = NULL;
+}
+
+static int place(const struct whole *whole, uint64_t number, const char *below,
+                 char path[PATH_SIZE], struct error *err)
+{
+    return layer_place(whole->folder, number, below, path, err);
+}
+
+int whole_folder(void *state, uint64_t number, char path[PATH_SIZE], struct error *err)
+{
+    return place(state, number, "/fs", path, err);
+}
+
+/* ---- making and removing ---------------------------------------------------------------- */
+
+static int drop_trees(const struct whole *whole, uint64_t number, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (place(whole, number, "/fs", path, err) < 0 || whole->kind->drop(path, err) < 0 ||
+        place(whole, number, "/" UNPACK_WHOLE_FOLDER, path, err) < 0)
+        return -1;
+    return whole->kind->drop(path, err);
+}
+
+static int make_home(const struct whole *whole, uint64_t number, char home[PATH_SIZE],
+                     struct error *err)
+{
+    if (place(whole, number, "", home, err) < 0)
+        return -1;
+    if (fs_exists(home) &&
+        (drop_trees(whole, number, err) < 0 || fs_remove_tree(home, err) < 0))
+        return -1;
+    return fs_folder_make(home, 0700, err);
+}
+
+int whole_prepare(void *state, const struct layer_new *layer, struct error *err)
+{
+    const struct whole *whole = state;
+    bool has_parent = layer->parent != 0 && !layer->read_only; /* a view is its parent's tree */
+    char home[PATH_SIZE], fs[PATH_SIZE], parent[PATH_SIZE];
+
+    if (whole->kind->check(whole->folder, err) < 0 ||
+        make_home(whole, layer->number, home, err) < 0 ||
+        place(whole, layer->number, "/fs", fs, err) < 0 ||
+        place(whole, layer->parent, "/fs", parent, err) < 0)
+        return -1;
+    if (has_parent && whole->kind->clone != NULL)
+        return whole->kind->clone(parent, fs, err);
+    if (whole->kind->make(fs, err) < 0)
+        return -1;
+    return has_parent ? unpack_copy(home, parent, err) : 0;
+}
+
+int whole_remove(void *state, uint64_t number, const char *away, struct error *err)
+{
+    const struct whole *whole = state;
+
+    if (whole->kind->clone != NULL && drop_trees(whole, number, err) < 0)
+        return -1; /* else the caller removes them, behind */
+    return layer_put_away(whole->folder, number, away, err);
+}
+
+int whole_each(void *state, int (*each)(void *ctx, uint64_t number, struct error *err), void *ctx,
+               struct error *err)
+{
+    const struct whole *whole = state;
+
+    return layer_each(whole->folder, each, ctx, err);
+}
+
+/* ---- on top of the parent --------------------------------------------------------------- */
+
+static int merge(const struct whole *whole, const char *home, const char *parent, const char *tree,
+                 struct error *err)
+{
+    if (whole->kind->clone == NULL)
+        return unpack_rebase(home, parent, err);
+    if (whole->kind->drop(tree, err) < 0 || whole->kind->clone(parent, tree, err) < 0)
+        return -1;
+    return unpack_rebase(home, NULL, err);
+}
+
+int whole_rebase(void *state, const struct layer_new *layer, struct error *err)
+{
+    const struct whole *whole = state;
+    char home[PATH_SIZE], fs[PATH_SIZE], parent[PATH_SIZE], tree[PATH_SIZE];
+
+    if (layer->parent == 0)
+        return 0;
+    if (place(whole, layer->number, "", home, err) < 0 ||
+        place(whole, layer->number, "/fs", fs, err) < 0 ||
+        place(whole, layer->number, "/" UNPACK_WHOLE_FOLDER, tree, err) < 0 ||
+        place(whole, layer->parent, "/fs", parent, err) < 0)
+        return -1;
+    if (merge(whole, home, parent, tree, err) < 0 || whole->kind->drop(fs, err) < 0)
+        return -1;
+    return fs_rename(tree, fs, err);
+}
+
+/* ---- asking ----------------------------------------------------------------------------- */
+
+int whole_mounts(void *state, const struct layer_stack *stack, struct list *mounts,
+                 struct arena *arena, struct error *err)
+{
+    bool is_parent = stack->read_only && stack->parent_count > 0;
+    char path[PATH_SIZE];
+
+    if (stack->parent_count > WHOLE_PARENTS_MAX)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%zu layers, at most %d go",
+                         stack->parent_count, WHOLE_PARENTS_MAX);
+    if (place(state, is_parent ? stack->parents[0] : stack->number, "/fs", path, err) < 0)
+        return -1;
+    layer_add_bind(mounts, path, stack->read_only, arena);
+    return 0;
+}
+
+int whole_sync(void *state, uint64_t number, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    return place(state, number, "/fs", path, err) < 0 ? -1 : fs_sync_all(path, err);
+}
+
+int whole_usage(void *state, uint64_t number, uint64_t parent, uint64_t *size, uint64_t *inodes,
+                struct error *err)
+{
+    char path[PATH_SIZE], below[PATH_SIZE];
+
+    if (place(state, number, "/fs", path, err) < 0 || place(state, parent, "/fs", below, err) < 0)
+        return -1;
+    return fs_usage(path, parent != 0 ? below : NULL, size, inodes, err);
+}
