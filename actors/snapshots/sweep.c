@@ -34,7 +34,8 @@ static int sweep_write(struct write *write, const void *in_record, void *out, st
     struct sweep *sweep = write_ctx(write);
 
     for (size_t i = 0; i < in->resources.count; i++)
-        if (sweep_one(write, &resources[i], &sweep->freed[i], out, err) < 0)
+        if (sweep->drivers[i] != NULL &&
+            sweep_one(write, &resources[i], &sweep->freed[i], out, err) < 0)
             return -1;
     return 0;
 }
@@ -56,6 +57,7 @@ int on_snapshot_sweep(void *self, struct request *request, struct error *err)
     const struct sweep_request *in = request_body(request);
     const struct resource *resources = in->resources.items;
     size_t count = in->resources.count;
+    struct error gone; /* a plugin that the configuration has no more: its snapshots wait for it */
     struct sweep *sweep = arena_alloc(request_arena(request), sizeof(*sweep));
 
     if (!request_is_inside(request))
@@ -63,7 +65,6 @@ int on_snapshot_sweep(void *self, struct request *request, struct error *err)
     sweep->drivers = arena_alloc(request_arena(request), count * sizeof(*sweep->drivers));
     sweep->freed = arena_alloc(request_arena(request), count * sizeof(*sweep->freed));
     for (size_t i = 0; i < count; i++)
-        if ((sweep->drivers[i] = snapshot_driver(self, resources[i].driver, err)) == NULL)
-            return -1;
+        sweep->drivers[i] = driver_wanted(self, request, resources[i].driver, &gone);
     return request_write(request, sweep_write, sweep_after, sweep, err);
 }
