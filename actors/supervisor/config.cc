@@ -1,4 +1,4 @@
-/* Reading TOML: the only C++ of the project, behind a C header. */
+/* Reading TOML: this, config_plugins and hosts_file are the only C++ of the project, behind C headers. */
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "actors/base/toml.hpp"
+#include "actors/supervisor/config_plugins.hpp"
 
 extern "C" {
 #include "actors/supervisor/config.h"
@@ -50,6 +51,7 @@ struct holder : config {
     std::map<std::string, value> named; /* runtimes: name to path */
     std::vector<std::vector<const char *>> lists;
     std::vector<config_runtime> runtime_list;
+    plugin_list plugin_entries;
     std::vector<struct shown> shown;
 
     void publish();
@@ -131,6 +133,7 @@ void holder::publish()
         runtime_list.push_back({ entry.first.c_str(), first_of(entry.second) });
     runtime_list.push_back({ nullptr, nullptr });
     runtimes = runtime_list.data();
+    plugins = plugin_entries.publish();
     show();
 }
 
@@ -150,6 +153,9 @@ void holder::show()
         shown.push_back({ entry.key, join(values[entry.key].items), values[entry.key].origin });
     for (const auto &entry : named)
         shown.push_back({ "runtimes." + entry.first, first_of(entry.second), entry.second.origin });
+    for (const auto &entry : plugin_entries.entries)
+        shown.push_back({ "proxy_plugins." + entry.first,
+                          entry.second.type + " " + entry.second.address, entry.second.origin });
 }
 
 const setting *find_setting(const std::string &key)
@@ -428,15 +434,37 @@ struct reading {
         return 0;
     }
 
+    void say(const std::string &text) const
+    {
+        if (warn != nullptr)
+            warn(ctx, text.c_str());
+    }
+
+    int take_plugins(const toml::node &node)
+    {
+        plugin_list &list = config.plugin_entries;
+
+        list.place = [this](const toml::node &of) { return place(of); };
+        list.warn = [this](const std::string &text) { say(text); };
+        return list.take(node, { "overlay", "native", "btrfs" }, err);
+    }
+
+    /* Of containerd's file: what is read here is the same in all of them. */
+    void take_version(const toml::node &node)
+    {
+        const auto *number = node.as_integer();
+
+        if (number == nullptr || number->get() < 1 || number->get() > 4)
+            say(place(node) + ": version is none from 1 to 4: the file is read all the same");
+    }
+
     int take_value(const std::string &key, const toml::node &node)
     {
         const setting *entry = find_setting(key);
         std::vector<std::string> items;
 
         if (entry == nullptr) {
-            if (warn != nullptr)
-                warn(ctx,
-                     (place(node) + ": there is no setting " + key + ": it is ignored").c_str());
+            say(place(node) + ": there is no setting " + key + ": it is ignored");
             return 0;
         }
         if (!texts_of(*entry, node, items) || !accept(*entry, items, config.values[key]))
@@ -451,9 +479,13 @@ struct reading {
         for (auto &&[key, node] : table) {
             std::string name = prefix + std::string(key.str());
             const auto *inner = node.as_table();
-            int result;
+            int result = 0;
 
-            if (inner != nullptr && name == "runtimes")
+            if (name == "proxy_plugins")
+                result = take_plugins(node);
+            else if (name == "version")
+                take_version(node);
+            else if (inner != nullptr && name == "runtimes")
                 result = take_runtimes(*inner);
             else if (inner != nullptr)
                 result = take_table(*inner, name + ".");

@@ -22,6 +22,23 @@ struct config_runtime {
     const char *path;
 };
 
+/* A text with a name: of a plugin's exports. */
+struct config_pair {
+    const char *key;
+    const char *value;
+};
+
+/* Of [proxy_plugins]. */
+struct config_plugin {
+    const char *name;
+    const char *type;                  /* snapshot; another where there is a problem */
+    const char *address;               /* path of its socket */
+    const char *platform;              /* NULL: this machine's */
+    const struct config_pair *exports; /* ends with a NULL key */
+    const char *const *capabilities;   /* ends with NULL */
+    const char *problem;               /* why it is left out; NULL: it is not */
+};
+
 struct config {
     const char *root;
     const char *state;
@@ -32,6 +49,8 @@ struct config {
     const char *runtime;
     const struct config_runtime *runtimes; /* ends with a NULL name */
     const char *snapshotter;
+    const struct config_plugin *plugins; /* ends with a NULL name */
+    uint64_t plugin_s;
     const char *const *plain_http; /* registry hosts; ends with NULL */
     const char *short_names;       /* "docker.io" or "refuse" */
     const char *const *hosts;      /* folders, several with : between; ends with NULL */
