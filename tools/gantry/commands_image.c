@@ -40,10 +40,9 @@ static int image_is_here(struct cli *cli, const char *reference, const char *pla
     return cli_call(cli, &op_images_get, &get, &image, err);
 }
 
-int pull_by_policy(struct cli *cli, const char *reference, const char *platform, const char *policy,
+int pull_by_policy(struct cli *cli, const struct images_pull_request *want, const char *policy,
                    bool quiet, struct error *err)
 {
-    struct images_pull_request want = { .reference = reference, .platform = platform };
     struct images_pull_reply reply;
     bool always = policy != NULL && strcmp(policy, "always") == 0;
     bool never = policy != NULL && strcmp(policy, "never") == 0;
@@ -52,7 +51,7 @@ int pull_by_policy(struct cli *cli, const char *reference, const char *platform,
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "--pull is always, missing or never, not '%.40s'", policy);
     if (!always) {
-        if (image_is_here(cli, reference, platform, err) == 0)
+        if (image_is_here(cli, want->reference, want->platform, err) == 0)
             return 0;
         if (err->code != ERROR_NOT_FOUND)
             return -1;
@@ -61,8 +60,8 @@ int pull_by_policy(struct cli *cli, const char *reference, const char *platform,
     }
     if (!quiet)
         fprintf(stderr, "%s %s\n", always ? "Pulling" : "Not here yet, pulling",
-                printable(reference, cli->arena));
-    return pull_image(cli, &want, quiet, &reply, err) < 0 ? -1 : 1;
+                printable(want->reference, cli->arena));
+    return pull_image(cli, want, quiet, &reply, err) < 0 ? -1 : 1;
 }
 
 static void say_pulled(const struct images_pull_reply *reply, struct arena *arena)
@@ -78,7 +77,8 @@ int command_pull(struct cli *cli, const struct args *args, struct error *err)
 {
     bool quiet = args_flag(args, "quiet");
     struct images_pull_request want = { .reference = args->operands.items[0],
-                                        .platform = args_text(args, "platform") };
+                                        .platform = args_text(args, "platform"),
+                                        .driver = args_text(args, "snapshotter") };
     struct images_pull_reply reply;
     struct at_registry who;
 

@@ -73,6 +73,9 @@ static int create_pulled(struct cli *cli, const struct args *args,
 {
     const char *policy = args_text(args, "pull");
     bool ask_first = want->platform != NULL || (policy != NULL && strcmp(policy, "missing") != 0);
+    struct images_pull_request pull = { .reference = want->image,
+                                        .platform = want->platform,
+                                        .driver = want->driver };
     struct error failed = { 0 };
     int pulled;
 
@@ -82,7 +85,7 @@ static int create_pulled(struct cli *cli, const struct args *args,
         if (failed.code != ERROR_NOT_FOUND)
             return *err = failed, -1;
     }
-    pulled = pull_by_policy(cli, want->image, want->platform, policy, args_flag(args, "quiet"), err);
+    pulled = pull_by_policy(cli, &pull, policy, args_flag(args, "quiet"), err);
     if (pulled < 0)
         return -1;
     if (!ask_first && pulled == 0)

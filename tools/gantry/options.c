@@ -356,6 +356,7 @@ int options_of_args(const struct args *args, struct containers_create_request *r
         (struct containers_create_request){ .image = args->operands.items[0], .options = options };
     request->platform = args_text(args, "platform");
     request->runtime = args_text(args, "runtime");
+    request->driver = args_text(args, "snapshotter");
     request->labels = options_map(&labels, arena);
     optional_flag(args, "rm", &request->remove, &request->has_remove);
     command_line(args, options, arena);

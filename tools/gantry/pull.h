@@ -8,7 +8,7 @@ int pull_image(struct cli *cli, const struct images_pull_request *request, bool 
                struct images_pull_reply *reply, struct error *err);
 
 /* What --pull says: always, missing (also NULL) or never.  1: pulled, 0: it was here. */
-int pull_by_policy(struct cli *cli, const char *reference, const char *platform, const char *policy,
+int pull_by_policy(struct cli *cli, const struct images_pull_request *want, const char *policy,
                    bool quiet, struct error *err);
 
 #endif

@@ -78,6 +78,8 @@ const struct option global_options[] = {
     TEXT(0, "stop-timeout", "SECONDS", "How long stop waits before it kills"),                    \
     TEXT(0, "platform", "OS/ARCH", "Of the image; the host's when absent"),                       \
     TEXT(0, "runtime", "NAME", "native (our own engine), runc, crun or a path"),                         \
+    TEXT(0, "snapshotter", "overlay|native|btrfs",                                                 \
+         "Driver of its root file system; the namespace's or the daemon's default"),              \
     TEXT(0, "pull", "always|missing|never", "When to pull the image; missing when absent"),       \
     TEXT(0, "cidfile", "FILE", "Write the id to this file, which must not exist"),                \
     FLAG('q', "quiet", "Show no progress of a pull"),                                             \
@@ -100,6 +102,10 @@ static const struct option run_options[] = {
     END,
 };
 
+#define UNPACK_FOR                                                                                \
+    TEXT(0, "snapshotter", "overlay|native|btrfs",                                                \
+         "Driver to unpack for; the namespace's or the daemon's default")
+
 static const struct option save_options[] = {
     TEXT('o', "output", "FILE|DIR", "Write there instead of to standard output; a folder ends in /"),
     TEXT(0, "platform", "OS/ARCH", "Only this variant; all that are here when absent"),
@@ -111,6 +117,7 @@ static const struct option load_options[] = {
     TEXT(0, "name", "IMAGE", "Name of images that have none there; a tag that one has is put behind it"),
     FLAG('q', "quiet", "Print the names alone"),
     FLAG(0, "no-unpack", "Only bring the blobs here"),
+    UNPACK_FOR,
     END,
 };
 
@@ -118,6 +125,7 @@ static const struct option import_options[] = {
     EACH('c', "change", "INSTRUCTION", "Change its config by a Dockerfile's line, e.g. 'CMD [\"sh\"]'"),
     TEXT('m', "message", "TEXT", "For its history"),
     TEXT(0, "platform", "OS/ARCH", "What it runs on; this machine's when absent"),
+    UNPACK_FOR,
     END,
 };
 
@@ -155,6 +163,7 @@ static const struct option pull_options[] = {
     FLAG(0, "all-platforms", "Every variant, to save them for example; only the one that runs here is unpacked"),
     FLAG('q', "quiet", "Print the name alone, no progress"),
     FLAG(0, "no-unpack", "Only download"),
+    UNPACK_FOR,
     TEXT(0, "username", "NAME", "For the registry, instead of who is logged in there"),
     FLAG(0, "password-stdin", "Read the password from standard input"),
     END,
@@ -272,7 +281,8 @@ static const struct option check_options[] = {
     END,
 };
 
-#define SNAPSHOTTER TEXT(0, "snapshotter", "NAME", "Of this driver instead of the default one")
+#define SNAPSHOTTER \
+    TEXT(0, "snapshotter", "overlay|native|btrfs", "Of this driver instead of the default one")
 static const struct option snapshot_options[] = {
     SNAPSHOTTER,
     END,

@@ -114,7 +114,9 @@ int command_import(struct cli *cli, const struct args *args, struct error *err)
 {
     const char *name = args->operands.count > 1 ? args->operands.items[1] : NULL;
     CLEANUP(import_drop)
-    struct import import = { .load = { .cli = cli, .quiet = true } };
+    struct import import = {
+        .load = { .cli = cli, .quiet = true, .driver = args_text(args, "snapshotter") }
+    };
     const char *wanted = args_text(args, "platform");
     struct platform platform = platform_of(machine_os(), machine_arch(), machine_variant(), NULL);
     struct sent manifest;

@@ -162,6 +162,7 @@ int load_adopt(struct load *load, const char *name, const struct descriptor *tar
 {
     struct images_adopt_request want = { .name = name,
                                          .target = target,
+                                         .driver = load->driver,
                                          SET(no_unpack, load->no_unpack) };
     struct image_info image;
 
@@ -270,6 +271,7 @@ int command_load(struct cli *cli, const struct args *args, struct error *err)
         .from = path != NULL && strcmp(path, "-") != 0 ? path : "standard input",
         .name = args_text(args, "name"),
         .no_unpack = args_flag(args, "no-unpack"),
+        .driver = args_text(args, "snapshotter"),
         .quiet = args_flag(args, "quiet"),
     };
 

@@ -19,6 +19,7 @@ struct load {
     struct cli *cli;
     const char *from; /* as people know it */
     const char *name; /* of what has none of its own; may be NULL */
+    const char *driver; /* to unpack for; NULL: the default one */
     bool no_unpack, quiet;
     struct bin index, docker; /* index.json and manifest.json; data NULL: not there */
     struct bin layout;        /* oci-layout */
