@@ -4,10 +4,10 @@
 
 prefix=$work/usr/local
 cmake --install "$(dirname "$GANTRY_BIN")" --prefix "$prefix" >"$work/install.log"
-for file in bin/gantryd bin/gantry bin/gantry-oci libexec/gantry/gantry-shim libexec/gantry/gantry-unpack \
+for file in bin/gantryd bin/gantry bin/gantry-oci libexec/gantry/gantry-shim libexec/gantry/gantry-unpack libexec/gantry/gantry-pack \
     libexec/gantry/gantry-fetch share/man/man1/gantry.1 share/man/man8/gantry-oci.8 share/man/man8/gantry-fetch.8 \
     share/bash-completion/completions/gantry-oci \
-    share/man/man8/gantryd.8 share/man/man8/gantry-shim.8 share/man/man8/gantry-unpack.8 \
+    share/man/man8/gantryd.8 share/man/man8/gantry-shim.8 share/man/man8/gantry-unpack.8 share/man/man8/gantry-pack.8 \
     share/bash-completion/completions/gantry lib/systemd/system/gantryd.service; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
 done

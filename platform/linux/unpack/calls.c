@@ -22,7 +22,7 @@ static const char *const allowed[] = {
     "fchdir", "getdents64", "newfstatat", "fstat", "fstatfs", "statx", "fcntl", "dup",
     /* attributes */
     "fchown", "fchownat", "fchmod", "fchmodat", "utimensat", "fsetxattr", "fgetxattr",
-    "flistxattr", "fremovexattr", "lsetxattr", "lgetxattr",
+    "flistxattr", "fremovexattr", "lsetxattr", "lgetxattr", "llistxattr",
     /* memory, threads that are there, time, the end */
     "brk", "munmap", "mremap", "madvise", "futex", "sched_yield", "rseq", "set_robust_list",
     "rt_sigreturn", "rt_sigprocmask", "restart_syscall", "getrandom", "clock_gettime",

@@ -1,0 +1,281 @@
+/* place — see place.h. */
+#include "platform/linux/pack/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "platform/linux/mounts_text.h"
+#include "platform/linux/pack/upper.h"
+#include "platform/linux/runtime/root_mounts.h"
+#include "platform/scope.h"
+
+#define FLAGS (MS_NODEV | MS_NOSUID | MS_NOEXEC)
+#define HARM  (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME)
+
+/* ---- an empty root --------------------------------------------------------------------------- */
+
+/* In the place of a folder that nobody's layers lie in. */
+static const char *const bases[] = { "/sys", "/mnt", "/tmp" };
+
+static int base_make(const char **base, struct error *err)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return error_sys(err, errno, "make a mount namespace");
+    for (size_t i = 0; i < COUNT_OF(bases); i++) {
+        *base = bases[i];
+        if (mount("gantry-pack", *base, "tmpfs", FLAGS, "mode=0700,size=64k") == 0)
+            return 0;
+    }
+    return error_sys(err, errno, "mount an empty root");
+}
+
+static int restrict_all(bool writing, struct error *err)
+{
+    struct mount_attr attr = { .attr_set = HARM | (writing ? 0 : MOUNT_ATTR_RDONLY),
+                               .attr_clr = MOUNT_ATTR__ATIME };
+
+    if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+        return error_sys(err, errno, "restrict the mounts");
+    return 0;
+}
+
+static int base_enter(const char *base, bool writing, struct error *err)
+{
+    if (chdir(base) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+        chdir("/") < 0)
+        return error_sys(err, errno, "enter the root");
+    return restrict_all(writing, err);
+}
+
+/* *there: false where there is nothing to mount. */
+static int tree_mount(const char *base, const char *name, const struct list *mounts, bool *there,
+                      struct error *err)
+{
+    char path[PATH_MAX];
+
+    *there = mounts->count > 0;
+    if (!*there)
+        return 0;
+    snprintf(path, sizeof(path), "%s/%s", base, name);
+    if (mkdir(path, 0700) < 0)
+        return error_sys(err, errno, "make a folder for the mounts");
+    return root_mounts_make(path, mounts, err);
+}
+
+static int folder_open(const char *path, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        error_sys(err, errno, "open %s", path);
+    return fd;
+}
+
+/* ---- two trees ------------------------------------------------------------------------------- */
+
+static int upper_mount(const char *base, const char *upper, struct error *err)
+{
+    static const char *const options[] = { "bind", "ro" };
+    const struct mount mount = { .type = "bind",
+                                 .source = upper,
+                                 .options = { 2, (const char **)options } };
+    const struct list mounts = { 1, (void *)(uintptr_t)&mount };
+    bool there;
+
+    return tree_mount(base, "after", &mounts, &there, err);
+}
+
+int place_pair(const char *before, const char *after, struct pair *pair, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct list below, above, reading;
+    const char *base, *upper;
+    bool has_before, has_after = true;
+
+    if (mounts_from_text(before, &below, arena, err) < 0 ||
+        mounts_from_text(after, &above, arena, err) < 0 || base_make(&base, err) < 0)
+        return -1;
+    upper = upper_find(&below, &above, arena);
+    mounts_for_reading(&below, &reading, arena);
+    if (tree_mount(base, "before", &reading, &has_before, err) < 0)
+        return -1;
+    mounts_for_reading(&above, &reading, arena);
+    if (upper != NULL ? upper_mount(base, upper, err) < 0
+                      : tree_mount(base, "after", &reading, &has_after, err) < 0)
+        return -1;
+    if (!has_after)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "there is nothing to compare");
+    if (base_enter(base, false, err) < 0)
+        return -1;
+    pair->is_upper = upper != NULL;
+    pair->before = has_before ? folder_open("/before", err) : -1;
+    pair->after = folder_open("/after", err);
+    return (has_before && pair->before < 0) || pair->after < 0 ? -1 : 0;
+}
+
+/* ---- one root -------------------------------------------------------------------------------- */
+
+static int root_of_process(const char *pid, bool writing, int *root, struct error *err)
+{
+    char path[64];
+    int mounts;
+
+    snprintf(path, sizeof(path), "/proc/%lu/ns/mnt", strtoul(pid, NULL, 10));
+    mounts = open(path, O_RDONLY | O_CLOEXEC);
+    if (mounts < 0)
+        return errno == ENOENT
+                   ? error_set(err, ERROR_FAILED_PRECONDITION, "process %s has ended", pid)
+                   : error_sys(err, errno, "open %s", path);
+    if (setns(mounts, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return error_sys(err, errno, "copy the mounts of process %s", pid);
+    close(mounts);
+    if (restrict_all(writing, err) < 0)
+        return -1;
+    *root = folder_open("/", err);
+    return *root < 0 ? -1 : 0;
+}
+
+int place_root(const char *root_text, bool writing, int *root, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct list mounts, reading;
+    const char *base;
+    bool there;
+
+    if (strncmp(root_text, "pid ", 4) == 0)
+        return root_of_process(root_text + 4, writing, root, err);
+    if (mounts_from_text(root_text, &mounts, arena, err) < 0 || base_make(&base, err) < 0)
+        return -1;
+    mounts_for_reading(&mounts, &reading, arena);
+    if (tree_mount(base, "root", writing ? &mounts : &reading, &there, err) < 0)
+        return -1;
+    if (!there)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "there is no root file system");
+    if (base_enter(base, writing, err) < 0)
+        return -1;
+    *root = folder_open("/root", err);
+    return *root < 0 ? -1 : 0;
+}
+
+/* ---- names -------------------------------------------------------------------------------------
+ */
+
+int open_within(int fd, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+    };
+
+    return (int)syscall(SYS_openat2, fd, *path != '\0' ? path : ".", &how, sizeof(how));
+}
+
+#define LINKS 40 /* as the kernel */
+
+struct resolving {
+    int root;
+    unsigned links;
+    char *at; /* where it has come to */
+    size_t length;
+    char todo[PATH_MAX];
+};
+
+static int step_down(struct resolving *resolving, const char *name, size_t length,
+                     struct error *err)
+{
+    if (resolving->length + 1 + length >= PATH_MAX || length > NAME_MAX)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.60s...: the path is too long", name);
+    if (resolving->length > 0)
+        resolving->at[resolving->length++] = '/';
+    memcpy(resolving->at + resolving->length, name, length);
+    resolving->length += length;
+    resolving->at[resolving->length] = '\0';
+    return 0;
+}
+
+static void step_up(struct resolving *resolving)
+{
+    while (resolving->length > 0 && resolving->at[--resolving->length] != '/')
+        ;
+    resolving->at[resolving->length] = '\0';
+}
+
+/* The link's text takes the place of its name, before what was left. */
+static int link_follow(struct resolving *resolving, int fd, const char *rest, struct error *err)
+{
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(fd, "", target, sizeof(target) - 1);
+    size_t left = strlen(rest);
+
+    if (length < 0)
+        return error_sys(err, errno, "read the link %s", resolving->at);
+    if (++resolving->links > LINKS || (size_t)length + 1 + left >= sizeof(resolving->todo))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "/%.200s: too many links, or too long ones",
+                         resolving->at);
+    step_up(resolving);
+    if (target[0] == '/')
+        resolving->at[resolving->length = 0] = '\0';
+    memmove(resolving->todo + length + 1, rest, left + 1);
+    memcpy(resolving->todo, target, (size_t)length);
+    resolving->todo[length] = '/';
+    return 1;
+}
+
+/* 1: resolving->todo is another one now. */
+static int step(struct resolving *resolving, const char *name, size_t length, bool follow,
+                struct error *err)
+{
+    struct stat st;
+    int fd, result = 0;
+
+    if (length == 2 && memcmp(name, "..", 2) == 0)
+        return step_up(resolving), 0;
+    if (step_down(resolving, name, length, err) < 0)
+        return -1;
+    fd = open_within(resolving->root, resolving->at, O_PATH);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return error_set(err, ERROR_NOT_FOUND, "/%.200s: there is none", resolving->at);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_sys(err, errno, "open /%.200s", resolving->at);
+    if (S_ISLNK(st.st_mode) && (follow || name[length] == '/'))
+        result = link_follow(resolving, fd, name + length, err);
+    else if (name[length] == '/' && !S_ISDIR(st.st_mode))
+        result = error_set(err, ERROR_NOT_FOUND, "/%.200s: is not a folder", resolving->at);
+    close(fd);
+    return result;
+}
+
+int place_resolve(int root, const char *path, bool follow, char resolved[PATH_MAX],
+                  struct error *err)
+{
+    struct resolving resolving = { .root = root, .at = resolved };
+    const char *at = resolving.todo;
+    size_t length;
+    int result;
+
+    resolved[0] = '\0';
+    if (strlen(path) >= sizeof(resolving.todo))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.60s...: the path is too long", path);
+    strcpy(resolving.todo, path);
+    for (at += strspn(at, "/"); *at != '\0'; at += strspn(at, "/")) {
+        length = strcspn(at, "/");
+        if (length == 1 && *at == '.') {
+            at += length;
+            continue;
+        }
+        result = step(&resolving, at, length, follow, err);
+        if (result < 0)
+            return -1;
+        at = result == 1 ? resolving.todo : at + length;
+    }
+    return 0;
+}
