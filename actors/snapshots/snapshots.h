@@ -2,7 +2,7 @@
  * snapshots — the actor that owns file systems made of layers.
  *
  *      serves   protocol/schema/snapshots.def
- *      asks     nobody
+ *      asks     itself, content, leases; by jobs (diff.c)
  *      emits    /snapshot/prepare, /snapshot/commit, /snapshot/remove
  *      owns     <root>/snapshots, <root>/trash/snapshots and the snapshots_* tables
  *

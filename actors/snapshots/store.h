@@ -99,6 +99,9 @@ int on_snapshot_commit(void *self, struct request *request, struct error *err);
 int on_snapshot_rebase(void *self, struct request *request, struct error *err);
 int on_snapshot_update(void *self, struct request *request, struct error *err);
 int on_snapshot_remove(void *self, struct request *request, struct error *err);
+/* diff.c */
+int on_snapshot_diff(void *self, struct request *request, struct error *err);
+int on_snapshot_changes(void *self, struct request *request, struct error *err);
 int snapshot_key_check(const char *what, const char *key, struct error *err);
 /* In a write.  1: something keeps it, 0, -1. */
 int snapshot_is_kept(struct write *write, const struct row *row, struct error *err);

@@ -101,6 +101,24 @@ static void what_is_removed_comes_first(void **state)
     expect_names(place, ".wh.y .wh.z a ");
 }
 
+static void a_folder_of_many_names_is_sorted_too(void **state)
+{
+    struct place *place = *state;
+    struct packing_news one, two;
+
+    two_folders(place);
+    for (int i = 0; i < 2000; i++)
+        make_file(in(place, "b/%d", i), "");
+    assert_int_equal(pack_two(place, (struct packing_layer){ 0 }, &one), 0);
+    assert_int_equal(one.entries, 2000);
+    for (int i = 1999; i >= 0; i--) {
+        assert_int_equal(unlink(in(place, "b/%d", i)), 0);
+        make_file(in(place, "b/%d", i), "");
+    }
+    assert_int_equal(pack_two(place, (struct packing_layer){ 0 }, &two), 0);
+    assert_string_equal(one.diff_id, two.diff_id);
+}
+
 static void a_folder_in_which_all_is_gone_is_opaque(void **state)
 {
     struct place *place = *state;
@@ -376,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(only_what_differs_is_in_the_layer_and_the_folders_above),
         TEST(what_is_removed_comes_first),
+        TEST(a_folder_of_many_names_is_sorted_too),
         TEST(a_folder_in_which_all_is_gone_is_opaque),
         TEST(a_name_that_means_a_removal_is_refused),
         TEST(a_socket_is_not_there),

@@ -17,4 +17,7 @@ int options_env(const struct args *args, struct strs *env, struct arena *arena, 
 /* KEY or KEY=VALUE each. */
 struct map options_map(const struct strs *words, struct arena *arena);
 
+/* commands_diff.c: SOURCE_DATE_EPOCH, or the option --source-date-epoch, in ns.  1: one is given. */
+int option_epoch(const struct args *args, int64_t *ns, struct error *err);
+
 #endif

@@ -129,6 +129,9 @@ static const struct option import_options[] = {
     END,
 };
 
+#define EPOCH                                                                              \
+    TEXT(0, "source-date-epoch", "SECONDS", "No time in the layer is later (SOURCE_DATE_EPOCH)")
+
 static const struct option create_options[] = { CONTAINER_OPTIONS, END };
 
 static const struct option start_options[] = {
@@ -307,6 +310,15 @@ static const struct option snapshot_make_options[] = {
     END,
 };
 
+static const struct option snapshot_diff_options[] = {
+    SNAPSHOTTER,
+    TEXT('o', "output", "FILE|-", "Write the layer there; else it stays in the content store"),
+    TEXT(0, "media-type", "TYPE", "Of the layer; its end is +gzip, +zstd or neither"),
+    EACH('l', "label", "KEY=VALUE", "A label of the blob"),
+    EPOCH,
+    END,
+};
+
 static const struct option gc_options[] = {
     FLAG(0, "dry-run", "Only say what would go"),
     FLAG(0, "explain", "Say why each thing goes"),
@@ -343,6 +355,9 @@ const struct command commands[] = {
     { .name = "logs", .operands = "CONTAINER", .least = 1, .most = 1,
       .complete = COMPLETE_CONTAINERS, .options = logs_options, .run = command_logs,
       .doc = "Show what a container wrote" },
+    { .name = "diff", .operands = "CONTAINER", .least = 1, .most = 1,
+      .complete = COMPLETE_CONTAINERS, .run = command_diff,
+      .doc = "List the files that a container has added (A), changed (C) or removed (D)" },
     { .name = "stop", .operands = "CONTAINER...", .least = 1, .most = -1,
       .complete = COMPLETE_RUNNING, .options = stop_options, .run = command_stop,
       .doc = "Ask containers to end, then make them end" },
@@ -460,6 +475,11 @@ const struct command commands[] = {
       .options = snapshot_rm_options, .run = command_snapshot_rm, .doc = "Remove snapshots" },
     { .name = "snapshot usage", .operands = "KEY...", .least = 1, .most = -1, .complete = COMPLETE_SNAPSHOTS,
       .options = snapshot_options, .run = command_snapshot_usage, .doc = "Show what snapshots take, without their parents" },
+    { .name = "snapshot diff", .operands = "[BEFORE] KEY", .least = 1, .most = 2, .complete = COMPLETE_SNAPSHOTS,
+      .options = snapshot_diff_options, .run = command_snapshot_diff,
+      .doc = "Make a layer of what a snapshot has changed",
+      .more = "Compared with its parent, or with any other snapshot. Without --output the blob stays in the content store, "
+              "labelled containerd.io/gc.root, and its digest is printed. The same files always give the same tar." },
     { .name = "snapshot label", .operands = "KEY KEY=VALUE...", .least = 2, .most = -1, .complete = COMPLETE_SNAPSHOTS,
       .options = snapshot_options, .run = command_snapshot_label, .doc = "Change labels; an empty value removes one" },
     { .name = "check", .operands = "", .options = check_options, .run = command_check,
