@@ -257,6 +257,8 @@ static void a_helper_that_was_killed_is_said(void **state)
     struct list b;
 
     two_folders(place);
+    make_file(in(place, "b/large"), "");
+    assert_int_equal(truncate(in(place, "b/large"), 1 << 30), 0); /* does not fit into the pipe */
     b = bind_of(arena, in(place, "b"));
     assert_int_equal(
         packing_copy(&(struct packing_root){ .mounts = &b }, "/", &packing, &place->err), 0);
