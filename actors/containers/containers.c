@@ -31,6 +31,10 @@ static const char *const steps[] = {
     " FOREIGN KEY (namespace, id) REFERENCES containers_container ON DELETE CASCADE) STRICT;"
     "INSERT INTO containers_spec SELECT namespace, id, spec FROM containers_container;"
     "ALTER TABLE containers_container DROP COLUMN spec;",
+    "CREATE TABLE containers_file ("
+    " namespace TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, bytes BLOB NOT NULL,"
+    " PRIMARY KEY (namespace, id, name),"
+    " FOREIGN KEY (namespace, id) REFERENCES containers_container ON DELETE CASCADE) STRICT, WITHOUT ROWID;",
     NULL,
 };
 
@@ -86,7 +90,8 @@ static int insert(struct write *write, const void *in, void *out, struct error *
     buffer_free(&record);
     if (result < 0)
         return err->code == ERROR_ALREADY_EXISTS ? exists_already(write, info, err) : -1;
-    if (put_spec(write, info, err) < 0 || edges_write(write, "container", "", info->id, &info->labels, err) < 0)
+    if (put_spec(write, info, err) < 0 || edges_write(write, "container", "", info->id, &info->labels, err) < 0 ||
+        files_put(write, info->id, &want->files, err) < 0)
         return -1;
     *(struct container_info *)out = *info;
     ((struct container_info *)out)->spec = NULL;
@@ -469,9 +474,9 @@ static int containers_open(void *self, struct loop *loop, struct error *err)
     (void)loop;
     if (db_open(containers->config->database, true, &containers->db, err) < 0 ||
         path_format(sweep.folder, err, "%s/containers", containers->config->root) < 0 ||
-        fs_folder_make(sweep.folder, 0711, err) < 0)
+        fs_folder_make(sweep.folder, 0711, err) < 0 || fs_folder_each(sweep.folder, sweep_name, &sweep, err) < 0)
         return -1;
-    return fs_folder_each(sweep.folder, sweep_name, &sweep, err);
+    return containers->config->new_boot ? files_restore(containers, err) : 0;
 }
 
 static void containers_close(void *self)

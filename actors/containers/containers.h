@@ -12,12 +12,14 @@
 #include "actors/base/actor.h"
 #include "actors/base/db.h"
 #include "actors/base/job.h"
+#include "actors/base/writer.h"
 
 struct containers_config {
     const char *root;
     const char *database;
     const char *default_runtime;
     const char *default_driver;
+    bool new_boot; /* the machine was started since the last change: it may have lost what was not synced */
 };
 
 struct removal;
@@ -38,6 +40,11 @@ bool container_is_passing(const struct container_info *info);
 /* In a job of containers: the folder of one that no row names any more.  What resists for seconds
    goes at the next start. */
 void container_folder_remove(struct job *job, const char *id);
+
+/* files.c: the small files of a container's folder, kept with its record.  In a write; and at the start: those that
+   are missing or empty are written anew. */
+int files_put(struct write *write, const char *id, const struct list *files, struct error *err);
+int files_restore(const struct containers *containers, struct error *err);
 
 /* create.c */
 int on_containers_create(void *self, struct request *request, struct error *err);

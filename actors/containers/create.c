@@ -19,6 +19,7 @@
 
 #define PUT_MS        60000
 #define HOST_FILE_MAX (1u << 20) /* of the host's own hosts and resolv.conf */
+#define FILES_MAX     3
 
 struct making {
     struct job *job;
@@ -35,6 +36,8 @@ struct making {
     char hostname[HOSTNAME_SIZE];
     bool host_network;
     struct container_info info;
+    struct container_file files[FILES_MAX]; /* what is in its folder */
+    size_t file_count;
 };
 
 static int check_request(struct making *making, struct error *err)
@@ -158,6 +161,9 @@ static int write_file(struct making *making, const char *name, const struct buff
 
     if (path_format(path, err, "%s/%s", making->folder, name) < 0)
         return -1;
+    making->files[making->file_count++] = (struct container_file){
+        name, { arena_copy(job_arena(making->job), text->size > 0 ? text->data : "", text->size), text->size }
+    };
     return fs_write_new(path, text->size > 0 ? text->data : "", text->size, 0644, err);
 }
 
@@ -354,13 +360,14 @@ static int fill_folder(struct making *making, struct error *err)
 
 static int make(struct making *making, void *out, struct error *err)
 {
-    struct containers_put_request put = { .container = &making->info };
+    struct containers_put_request put = { .container = &making->info, .files = { 0, making->files } };
 
     if (check_request(making, err) < 0 || make_folder(making, err) < 0)
         return -1;
     if (fill_folder(making, err) == 0 && make_root(making, err) == 0 && job_check(making->job, err) == 0) {
         int result;
 
+        put.files.count = making->file_count;
         job_finish(making->job, PUT_MS); /* or nobody would know whether there is a record */
         job_relax(making->job, container_is_passing(&making->info));
         result = call(making->job, &op_containers_put, &put, out, err);

@@ -114,10 +114,14 @@ static int download(struct download *download, const struct content_ingest_reply
         ranges_blob(supply, download->job, download->work->config, &want, &trip, err) < 0 ||
         digester_finish(&download->hash, digest, err) < 0)
         return -1;
-    if (strcmp(digest, blob->digest) != 0) /* from another host it may be right */
-        return error_set(err, supply_distrust(supply, &trip) ? ERROR_ABORTED : ERROR_DATA_LOSS,
-                         "layer %.19s: what came hashes to %.19s", blob->digest, digest);
-    return 0;
+    if (strcmp(digest, blob->digest) == 0)
+        return 0;
+    if (want.offset > 0) /* the host may be right, and the disk wrong */
+        return error_set(err, ERROR_DATA_LOSS, "layer %.19s: with what was kept of it it hashes to %.19s",
+                         blob->digest, digest);
+    /* from another host it may be right */
+    return error_set(err, supply_distrust(supply, &trip) ? ERROR_ABORTED : ERROR_DATA_LOSS,
+                     "layer %.19s: what came hashes to %.19s", blob->digest, digest);
 }
 
 int blob_download(struct job *job, struct work *work, const struct content_ingest_reply *place,

@@ -106,6 +106,14 @@ static int commit_blob(struct job *job, struct work *work, struct error *err)
     return call(job, &op_content_commit, &commit, NULL, err);
 }
 
+/* What an earlier try has left is not what the disk has now: a machine that lost power may have kept the length
+   of a file and not its bytes.  Nothing of it is kept, so this is said once. */
+static bool is_spoilt(const struct content_ingest_reply *place, enum error_code code)
+{
+    return place->has_offset && place->offset > 0 &&
+           (code == ERROR_DATA_LOSS || code == ERROR_INVALID_ARGUMENT);
+}
+
 static int take_claimed(struct job *job, struct work *work, unsigned tries, struct error *err)
 {
     const struct descriptor *blob = &work->layer->blob;
@@ -124,6 +132,10 @@ static int take_claimed(struct job *job, struct work *work, unsigned tries, stru
         (err->code == ERROR_NOT_FOUND && fetch_from_urls(job, work, &place, err) == 0))
         return commit_blob(job, work, err);
     give_back(job, work, &place, err);
+    if (is_spoilt(&place, err->code)) {
+        log_info("images", "%s; it is begun anew", err->text);
+        return take_claimed(job, work, tries, err);
+    }
     if (err->code != ERROR_ABORTED || tries == 0)
         return -1;
     return take_claimed(job, work, tries - 1, err);

@@ -20,6 +20,7 @@
 #include "actors/leases/leases.h"
 #include "actors/namespaces/namespaces.h"
 #include "actors/snapshots/snapshots.h"
+#include "actors/supervisor/last_stop.h"
 #include "actors/tasks/tasks.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -38,6 +39,7 @@ struct engine {
     zactor_t *gateway;
     char instance[33];
     char database[PATH_SIZE];
+    struct last_stop last;
     char events_socket[PATH_SIZE];
     struct setting *settings;
     size_t setting_count;
@@ -169,6 +171,7 @@ static void configure_services(struct engine *engine)
         .database = engine->database,
         .default_runtime = config->runtime,
         .default_driver = config->snapshotter,
+        .new_boot = engine->last.new_boot,
     };
     engine->containers.config = &engine->containers_config;
     engine->tasks_config = (struct tasks_config){
@@ -221,10 +224,12 @@ static int open_database(struct engine *engine, struct error *err)
     struct db *db;
     int result;
 
-    if (path_format(engine->database, err, "%s/state.db", engine->config->root) < 0 ||
-        db_open(engine->database, false, &db, err) < 0)
+    if (path_format(engine->database, err, "%s/state.db", engine->config->root) < 0)
         return -1;
-    result = db_migrate(db, engine->database, schemas, err);
+    last_stop_look(&engine->last, engine->database);
+    if (db_open(engine->database, false, &db, err) < 0)
+        return -1;
+    result = db_migrate(db, engine->database, schemas, err) < 0 ? -1 : last_stop_ask(&engine->last, db, err);
     db_close(&db);
     return result;
 }
