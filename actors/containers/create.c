@@ -312,7 +312,7 @@ static int fill_record(struct making *making, struct error *err)
         info->command = spec_command(info->spec, strlen(info->spec), job_arena(making->job));
     info->name = want->name;
     info->labels = want->labels;
-    info->runtime = want->runtime != NULL ? want->runtime : making->containers->config->default_runtime;
+    info->runtime = want->runtime;
     if (want->image != NULL) {
         info->image = making->image.image->name;
         info->image_id = making->image.config->digest;
@@ -408,5 +408,7 @@ int on_containers_create(void *self, struct request *request, struct error *err)
 
     want->driver = default_of(containers->db, request_namespace(request), DEFAULT_SNAPSHOTTER, want->driver,
                               containers->config->default_driver, request_arena(request));
+    want->runtime = default_of(containers->db, request_namespace(request), DEFAULT_RUNTIME, want->runtime,
+                               containers->config->default_runtime, request_arena(request));
     return request_run(request, create_job, err);
 }

@@ -14,8 +14,8 @@
 #include "protocol/json.h"
 #include "protocol/oci/name.h"
 
-#define TTL_MS       (24 * 3600 * 1000ull) /* when not said otherwise */
-#define LOOK_MS_MAX  60000                 /* the clock may be set meanwhile */
+#define TTL_MS      (24 * 3600 * 1000ull) /* when not said otherwise */
+#define LOOK_MS_MAX 60000                 /* the clock may be set meanwhile */
 
 static const char *const steps[] = {
     "CREATE TABLE leases_lease ("
@@ -73,6 +73,22 @@ static int create_after(void *self, struct request *request, void *ctx, void *ou
     return 0;
 }
 
+/* 0, and what is longer than time: never. */
+static void set_expiry(struct lease_info *info, int64_t from, uint64_t ttl_ms)
+{
+    info->has_expires = ttl_ms > 0 && ttl_ms <= (uint64_t)(INT64_MAX - from) / 1000000;
+    info->expires = info->has_expires ? from + (int64_t)ttl_ms * 1000000 : 0;
+}
+
+/* Those of jobs are nobody else's. */
+static int lease_is_ours(const char *id, struct request *request, struct error *err)
+{
+    if (strncmp(id, JOB_LEASE, strlen(JOB_LEASE)) != 0 || request_is_inside(request))
+        return 0;
+    return error_set(err, ERROR_INVALID_ARGUMENT,
+                     "lease id %.40s: those with " JOB_LEASE " are the daemon's own", id);
+}
+
 /* The label decides, then ttl_ms (0: never lapses), then a day. */
 static int expiry(const struct leases_create_request *in, struct lease_info *info,
                   struct error *err)
@@ -81,13 +97,10 @@ static int expiry(const struct leases_create_request *in, struct lease_info *inf
 
     if (labels_expiry(&in->labels, &info->expires, err) < 0)
         return -1;
-    info->has_expires = info->expires != 0 || ttl_ms > 0;
-    if (info->expires != 0)
+    info->has_expires = info->expires != 0;
+    if (info->has_expires)
         return 0;
-    if (ttl_ms > (uint64_t)(INT64_MAX - info->created) / 1000000)
-        info->has_expires = false;
-    else
-        info->expires = info->created + (int64_t)ttl_ms * 1000000;
+    set_expiry(info, info->created, ttl_ms);
     return 0;
 }
 
@@ -102,10 +115,8 @@ static int on_create(void *self, struct request *request, struct error *err)
     if (in->id != NULL && (in->id[0] == '\0' || strlen(in->id) > LEASE_ID_MAX))
         return error_set(err, ERROR_INVALID_ARGUMENT, "lease id: has to have 1 to %d characters",
                          LEASE_ID_MAX);
-    if (in->id != NULL && strncmp(in->id, JOB_LEASE, strlen(JOB_LEASE)) == 0 &&
-        !request_is_inside(request))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "lease id %.40s: those with " JOB_LEASE
-                         " are the daemon's own", in->id);
+    if (in->id != NULL && lease_is_ours(in->id, request, err) < 0)
+        return -1;
     job_new_id(made_up);
     *info = (struct lease_info){
         .id = in->id != NULL ? in->id : arena_str(arena, made_up),
@@ -215,98 +226,49 @@ static void look_at_clock(struct leases *leases)
     leases->timer = loop_timer(leases->loop, (uint64_t)left_ms, 1, on_expiry, NULL);
 }
 
-/* ---- what they hold ------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
-static int find(struct db *db, const char *namespace, const char *id, struct error *err)
+#define COLUMNS "id, labels, created, expires"
+
+static struct lease_info info_read(struct query *row, struct arena *arena)
+{
+    return (struct lease_info){
+        .id = query_str(row, 0, arena),
+        .labels = query_labels(row, 1, arena),
+        SET(created, query_int(row, 2)),
+        .expires = query_int(row, 3),
+        .has_expires = !query_is_null(row, 3),
+    };
+}
+
+int lease_find(struct db *db, const char *namespace, const char *id, struct lease_info *info,
+               struct arena *arena, struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
     int found;
 
-    if (db_query(db, &query, err, "SELECT 1 FROM leases_lease WHERE namespace = ? AND id = ?", "ss",
-                 namespace, id) < 0 ||
+    if (db_query(db, &query, err,
+                 "SELECT " COLUMNS " FROM leases_lease WHERE namespace = ? AND id = ?"
+                 " AND (expires IS NULL OR expires > ?)",
+                 "ssi", namespace, id, clock_now()) < 0 ||
         (found = query_next(&query, err)) < 0)
         return -1;
-    return found == 1 ? 0 : no_such(id, err);
-}
-
-static int add_write(struct write *write, const void *in_record, void *out, struct error *err)
-{
-    const struct leases_add_request *in = in_record;
-    const struct resource *resources = in->resources.items;
-
-    (void)out;
-    if (find(write_db(write), write_namespace(write), in->id, err) < 0)
-        return -1;
-    for (size_t i = 0; i < in->resources.count; i++)
-        if (db_run(write_db(write), err,
-                   "INSERT OR IGNORE INTO leases_resource (namespace, lease, kind, driver, key)"
-                   " VALUES (?, ?, ?, ?, ?)",
-                   "sssss", write_namespace(write), in->id, resources[i].kind,
-                   resources[i].driver ? resources[i].driver : "", resources[i].key) < 0)
-            return -1;
+    if (found == 0)
+        return no_such(id, err);
+    *info = info_read(&query, arena);
     return 0;
 }
 
-static int resource_check(const struct resource *resource, struct error *err)
+static int on_get(void *self, struct request *request, struct error *err)
 {
-    bool is_snapshot = streq(resource->kind, "snapshot");
-
-    if (!is_snapshot && !streq(resource->kind, "content") && !streq(resource->kind, "ingest") &&
-        !streq(resource->kind, "image"))
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "resource kind '%.40s': not content, snapshot, ingest or image",
-                         resource->kind);
-    if (is_snapshot && (resource->driver == NULL || resource->driver[0] == '\0'))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "snapshot %.200s: say whose, with driver",
-                         resource->key);
-    return 0;
-}
-
-static int on_add(void *self, struct request *request, struct error *err)
-{
-    const struct leases_add_request *in = request_body(request);
-    const struct resource *resources = in->resources.items;
-
-    (void)self;
-    for (size_t i = 0; i < in->resources.count; i++)
-        if (resource_check(&resources[i], err) < 0)
-            return -1;
-    return request_write(request, add_write, NULL, NULL, err);
-}
-
-static int resources_read(struct leases *leases, struct request *request, const char *id,
-                          struct page *page, struct error *err)
-{
-    CLEANUP(query_done) struct query row = { 0 };
-    int found;
-
-    if (find(leases->db, request_namespace(request), id, err) < 0 ||
-        db_query(leases->db, &row, err,
-                 "SELECT kind, key, driver FROM leases_resource WHERE namespace = ? AND lease = ?"
-                 " ORDER BY kind, key, driver",
-                 "ss", request_namespace(request), id) < 0)
-        return -1;
-    while ((found = query_next(&row, err)) == 1) {
-        struct resource resource = { query_str(&row, 0, page->arena),
-                                     query_str(&row, 1, page->arena),
-                                     query_str(&row, 2, page->arena) };
-
-        page_add(page, &resource, NULL);
-    }
-    return found < 0 ? -1 : 0;
-}
-
-static int on_resources(void *self, struct request *request, struct error *err)
-{
+    struct leases *leases = self;
     const struct leases_get_request *in = request_body(request);
-    struct leases_resources_reply out;
-    struct page page;
+    struct lease_info info;
 
-    page_open(&page, request_arena(request), sizeof(struct resource), 0);
-    if (resources_read(self, request, in->id, &page, err) < 0)
+    if (lease_find(leases->db, request_namespace(request), in->id, &info, request_arena(request),
+                   err) < 0)
         return -1;
-    out.resources = page.list;
-    return request_reply(request, &out);
+    return request_reply(request, &info);
 }
 
 static int list(struct leases *leases, const char *namespace, const char *after, struct page *page,
@@ -316,18 +278,12 @@ static int list(struct leases *leases, const char *namespace, const char *after,
     int found;
 
     if (db_query(leases->db, &row, err,
-                 "SELECT id, labels, created, expires FROM leases_lease"
+                 "SELECT " COLUMNS " FROM leases_lease"
                  " WHERE namespace = ? AND id > ? AND (expires IS NULL OR expires > ?) ORDER BY id",
                  "ssi", namespace, after ? after : "", clock_now()) < 0)
         return -1;
     while ((found = query_next(&row, err)) == 1 && !page_is_full(page)) {
-        struct lease_info info = {
-            .id = query_str(&row, 0, page->arena),
-            .labels = query_labels(&row, 1, page->arena),
-            SET(created, query_int(&row, 2)),
-            .expires = query_int(&row, 3),
-            .has_expires = !query_is_null(&row, 3),
-        };
+        struct lease_info info = info_read(&row, page->arena);
 
         page_add(page, &info, &info.labels);
     }
@@ -347,6 +303,65 @@ static int on_list(void *self, struct request *request, struct error *err)
         return -1;
     out = (struct leases_list_reply){ .leases = page.list, SET(more, page.more) };
     return request_reply(request, &out);
+}
+
+/* ---- changing ----------------------------------------------------------------------------- */
+
+/* What was said last decides: a time in the label, a time from now, or neither any more. */
+static int update_expiry(const struct leases_update_request *in, struct lease_info *info,
+                         struct error *err)
+{
+    int64_t expires;
+
+    if (labels_expiry(&info->labels, &expires, err) < 0)
+        return -1;
+    if (map_get(&in->labels, LABEL_GC_EXPIRE) != NULL) {
+        info->expires = expires;
+        info->has_expires = expires != 0;
+    } else if (in->has_ttl_ms && expires != 0) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "lease %s: its label %s says when it lapses",
+                  info->id, LABEL_GC_EXPIRE);
+        return error_hint(err, "change the label, or remove it first");
+    } else if (in->has_ttl_ms) {
+        set_expiry(info, clock_now(), in->ttl_ms);
+    }
+    return 0;
+}
+
+static int update_write(struct write *write, const void *in_record, void *out_record,
+                        struct error *err)
+{
+    const struct leases_update_request *in = in_record;
+    struct lease_info *out = out_record;
+    struct buffer packed;
+    int result;
+
+    if (lease_find(write_db(write), write_namespace(write), in->id, out, write_arena(write), err) <
+        0)
+        return -1;
+    out->labels = labels_merge(&out->labels, &in->labels, write_arena(write));
+    if (update_expiry(in, out, err) < 0)
+        return -1;
+    packed = db_labels(&out->labels);
+    result = db_run(write_db(write), err,
+                    "UPDATE leases_lease SET labels = ?1, flat = ?2, expires = iif(?3, ?4, NULL)"
+                    " WHERE namespace = ?5 AND id = ?6",
+                    "biiiss", packed.data, packed.size,
+                    (int64_t)(map_get(&out->labels, LABEL_GC_FLAT) != NULL),
+                    (int64_t)out->has_expires, out->expires, write_namespace(write), in->id);
+    buffer_free(&packed);
+    loosen(write); /* it may keep less from now on */
+    return result;
+}
+
+static int on_update(void *self, struct request *request, struct error *err)
+{
+    const struct leases_update_request *in = request_body(request);
+
+    (void)self;
+    if (lease_is_ours(in->id, request, err) < 0 || labels_check(&in->labels, err) < 0)
+        return -1;
+    return request_write(request, update_write, create_after, NULL, err);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -387,8 +402,14 @@ void leases_free(struct leases **leases)
 }
 
 static const struct route routes[] = {
-    { &op_leases_create, on_create },       { &op_leases_list, on_list },
-    { &op_leases_remove, on_remove },       { &op_leases_add, on_add },
-    { &op_leases_resources, on_resources }, { 0 },
+    { &op_leases_create, on_create },
+    { &op_leases_list, on_list },
+    { &op_leases_remove, on_remove },
+    { &op_leases_add, on_lease_add },
+    { &op_leases_resources, on_lease_resources },
+    { &op_leases_get, on_get },
+    { &op_leases_update, on_update },
+    { &op_leases_release, on_lease_release },
+    { 0 },
 };
 const struct actor leases_actor = { "leases", routes, start, stop };

@@ -23,4 +23,13 @@ void orphans_stop(struct leases *leases);
 /* Its removal failed, and nobody will ask again. */
 void orphan_add(struct leases *leases, const char *namespace, const char *id);
 
+/* leases.c.  One that has lapsed is NOT_FOUND. */
+int lease_find(struct db *db, const char *namespace, const char *id, struct lease_info *info,
+               struct arena *arena, struct error *err);
+
+/* resources.c */
+int on_lease_add(void *self, struct request *request, struct error *err);
+int on_lease_release(void *self, struct request *request, struct error *err);
+int on_lease_resources(void *self, struct request *request, struct error *err);
+
 #endif

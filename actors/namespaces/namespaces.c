@@ -1,9 +1,11 @@
 /*
  * The happy path is one row per namespace.  What can fail: a name that is no identifier,
- * one that is taken, and removing one that still holds something.
+ * one that is taken, a default that does not exist, and removing one that still holds something.
  */
 #include "actors/namespaces/namespaces.h"
 
+#include "actors/base/defaults.h"
+#include "actors/base/job.h"
 #include "actors/base/page.h"
 #include "actors/base/writer.h"
 #include "platform/platform.h"
@@ -20,6 +22,7 @@ static const char *const steps[] = {
     "    name TEXT PRIMARY KEY, labels BLOB, created INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "INSERT INTO namespaces_namespace (name, created)"
     "    VALUES ('default', CAST(strftime('%s', 'now') AS INTEGER) * 1000000000);",
+    "ALTER TABLE namespaces_namespace ADD COLUMN shareable INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 const struct db_schema namespaces_schema = { "namespaces", steps };
@@ -101,6 +104,53 @@ static int on_list(void *self, struct request *request, struct error *err)
     return request_reply(request, &out);
 }
 
+/* ---- what labels may say -------------------------------------------------------------------- */
+
+static const char *said(const struct map *labels, const char *key)
+{
+    const char *value = map_get(labels, key);
+
+    return value != NULL && *value != '\0' ? value : NULL; /* an empty one removes the label */
+}
+
+static int64_t is_shareable(const struct map *labels)
+{
+    const char *value = map_get(labels, LABEL_SHAREABLE);
+
+    return value != NULL && streq(value, "true");
+}
+
+static int labels_are_words(const struct map *labels, struct error *err)
+{
+    const char *value = said(labels, LABEL_SHAREABLE);
+
+    if (labels_check(labels, err) < 0)
+        return -1;
+    if (value == NULL || streq(value, "true") || streq(value, "false"))
+        return 0;
+    return error_set(err, ERROR_INVALID_ARGUMENT, "label %s: '%.40s' is not true or false",
+                     LABEL_SHAREABLE, value);
+}
+
+/* Asks those who would have to serve the defaults. */
+static int check_defaults(struct job *job, const struct map *labels, struct error *err)
+{
+    const struct snapshots_list_request driver = { .driver = said(labels, DEFAULT_SNAPSHOTTER),
+                                                   SET(limit, 1) };
+    const struct tasks_runtime_request runtime = { .name = said(labels, DEFAULT_RUNTIME) };
+
+    if (driver.driver != NULL && call(job, &op_snapshots_list, &driver, NULL, err) < 0)
+        return error_wrap(err, "label " DEFAULT_SNAPSHOTTER);
+    if (runtime.name != NULL && call(job, &op_tasks_runtime, &runtime, NULL, err) < 0)
+        return error_wrap(err, "label " DEFAULT_RUNTIME);
+    return 0;
+}
+
+static bool has_defaults(const struct map *labels)
+{
+    return said(labels, DEFAULT_SNAPSHOTTER) != NULL || said(labels, DEFAULT_RUNTIME) != NULL;
+}
+
 /* ---- changing --------------------------------------------------------------------------- */
 
 static int create_write(struct write *write, const void *in_record, void *out_record,
@@ -114,9 +164,11 @@ static int create_write(struct write *write, const void *in_record, void *out_re
     *out = (struct namespace_info){ .name = in->name,
                                     .labels = in->labels,
                                     SET(created, clock_now()) };
-    result = db_run(write_db(write), err,
-                    "INSERT INTO namespaces_namespace (name, labels, created) VALUES (?, ?, ?)",
-                    "sbi", in->name, packed.data, packed.size, out->created);
+    result =
+        db_run(write_db(write), err,
+               "INSERT INTO namespaces_namespace (name, labels, created, shareable)"
+               " VALUES (?, ?, ?, ?)",
+               "sbii", in->name, packed.data, packed.size, out->created, is_shareable(&in->labels));
     buffer_free(&packed);
     if (result < 0 && err->code == ERROR_ALREADY_EXISTS)
         return error_set(err, ERROR_ALREADY_EXISTS, "namespace %s: is there already", in->name);
@@ -125,13 +177,22 @@ static int create_write(struct write *write, const void *in_record, void *out_re
     return emit_in(write, in->name, "/namespaces/create", in->name, err, NULL);
 }
 
+static int create_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    if (check_defaults(job, &((const struct namespace_info *)in)->labels, err) < 0)
+        return -1;
+    return job_write(job, create_write, in, out, NULL, err);
+}
+
 static int on_create(void *self, struct request *request, struct error *err)
 {
     const struct namespace_info *in = request_body(request);
 
     (void)self;
-    if (identifier_check("namespace", in->name, err) < 0 || labels_check(&in->labels, err) < 0)
+    if (identifier_check("namespace", in->name, err) < 0 || labels_are_words(&in->labels, err) < 0)
         return -1;
+    if (has_defaults(&in->labels))
+        return request_run(request, create_job, err);
     return request_write(request, create_write, NULL, NULL, err);
 }
 
@@ -147,13 +208,20 @@ static int update_write(struct write *write, const void *in_record, void *out_re
         return -1;
     out->labels = labels_merge(&out->labels, &in->labels, write_arena(write));
     packed = db_labels(&out->labels);
-    result =
-        db_run(write_db(write), err, "UPDATE namespaces_namespace SET labels = ? WHERE name = ?",
-               "bs", packed.data, packed.size, in->name);
+    result = db_run(write_db(write), err,
+                    "UPDATE namespaces_namespace SET labels = ?, shareable = ? WHERE name = ?",
+                    "bis", packed.data, packed.size, is_shareable(&out->labels), in->name);
     buffer_free(&packed);
     if (result < 0)
         return -1;
     return emit_in(write, in->name, "/namespaces/update", in->name, err, NULL);
+}
+
+static int update_job(struct job *job, const void *in, void *out, struct error *err)
+{
+    if (check_defaults(job, &((const struct namespaces_update_request *)in)->labels, err) < 0)
+        return -1;
+    return job_write(job, update_write, in, out, NULL, err);
 }
 
 static int on_update(void *self, struct request *request, struct error *err)
@@ -161,8 +229,10 @@ static int on_update(void *self, struct request *request, struct error *err)
     const struct namespaces_update_request *in = request_body(request);
 
     (void)self;
-    if (labels_check(&in->labels, err) < 0)
+    if (labels_are_words(&in->labels, err) < 0)
         return -1;
+    if (has_defaults(&in->labels))
+        return request_run(request, update_job, err);
     return request_write(request, update_write, NULL, NULL, err);
 }
 

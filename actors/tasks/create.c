@@ -4,6 +4,7 @@
  * with tasks.adopt; what it could not make it gives back the same way.
  */
 #include "actors/base/containers.h"
+#include "actors/base/defaults.h"
 #include "actors/base/log.h"
 #include "actors/tasks/task.h"
 #include "platform/scope.h"
@@ -26,6 +27,37 @@ static const char *runtime_program(const struct tasks_config *config, const char
         if (strcmp(runtime->name, name) == 0)
             return runtime->path != NULL ? runtime->path : runtime->name;
     return name;
+}
+
+/* `program` is left as it is for the engine inside the shim. */
+static int look_up_runtime(const struct tasks_config *config, const char *name,
+                           char program[PATH_SIZE], struct error *err)
+{
+    const char *wanted = runtime_program(config, name);
+    struct error missing;
+
+    if (strcmp(wanted, RUNTIME_NATIVE) == 0)
+        return 0;
+    if (program_look_up(wanted, program, &missing) < 0)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "OCI runtime %s: %.250s", wanted,
+                         missing.text);
+    return 0;
+}
+
+int on_runtime(void *self, struct request *request, struct error *err)
+{
+    const struct tasks *tasks = self;
+    const struct tasks_runtime_request *in = request_body(request);
+    char program[PATH_SIZE] = "";
+    struct tasks_runtime_reply out = {
+        .name = default_of(tasks->db, request_namespace(request), DEFAULT_RUNTIME, in->name,
+                           tasks->config->default_runtime, request_arena(request)),
+    };
+
+    if (look_up_runtime(tasks->config, out.name, program, err) < 0)
+        return -1;
+    out.program = program[0] != '\0' ? program : NULL;
+    return request_reply(request, &out);
 }
 
 static int root_mounts(struct job *job, const struct container_info *container, struct list *mounts,
@@ -178,7 +210,6 @@ static int create(struct job *job, const struct creation *creation, struct task_
     const struct tasks_config *config = tasks->config;
     const struct container_info *container = &creation->container;
     char program[PATH_SIZE], runtime_root[PATH_SIZE];
-    struct error missing;
     struct shim_task task = {
         .namespace = job_namespace(job),
         .id = container->id,
@@ -198,16 +229,12 @@ static int create(struct job *job, const struct creation *creation, struct task_
                                 .task = &task,
                                 .spec = container->spec,
                                 .spec_size = strlen(container->spec) };
-    const char *name =
-        runtime_program(config, container->runtime ? container->runtime : config->default_runtime);
+    const char *name = container->runtime ? container->runtime : config->default_runtime;
     int got;
 
-    if (strcmp(name, RUNTIME_NATIVE) == 0)
-        snprintf(program, sizeof(program), "%s", name);
-    else if (program_look_up(name, program, &missing) < 0)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "OCI runtime %s: %.250s", name,
-                         missing.text);
-    if (path_format(runtime_root, err, "%s/oci", config->state) < 0 ||
+    snprintf(program, sizeof(program), "%s", RUNTIME_NATIVE);
+    if (look_up_runtime(config, name, program, err) < 0 ||
+        path_format(runtime_root, err, "%s/oci", config->state) < 0 ||
         fs_folder_make(runtime_root, 0700, err) < 0 ||
         read_spec(job, &start, &task, err) < 0 ||
         root_mounts(job, container, &task.rootfs, err) < 0 ||

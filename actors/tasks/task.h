@@ -134,6 +134,7 @@ void spare_soon(struct tasks *tasks); /* there is to be one, when the rush is ov
 
 /* operations with files of their own */
 int on_create(void *self, struct request *request, struct error *err);   /* create.c */
+int on_runtime(void *self, struct request *request, struct error *err);
 int on_adopt(void *self, struct request *request, struct error *err);
 int on_attach(void *self, struct request *request, struct error *err);   /* attach.c */
 int on_exec(void *self, struct request *request, struct error *err);     /* exec.c */

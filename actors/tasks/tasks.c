@@ -575,7 +575,7 @@ void tasks_free(struct tasks **tasks)
 }
 
 static const struct route routes[] = {
-    { &op_tasks_create, on_create }, { &op_tasks_adopt, on_adopt },   { &op_tasks_start, on_start },
+    { &op_tasks_runtime, on_runtime }, { &op_tasks_create, on_create }, { &op_tasks_adopt, on_adopt },   { &op_tasks_start, on_start },
     { &op_tasks_get, on_get },       { &op_tasks_list, on_list },     { &op_tasks_kill, on_kill },
     { &op_tasks_stop, on_stop },     { &op_tasks_wait, on_wait },     { &op_tasks_delete, on_delete },
     { &op_tasks_attach, on_attach }, { &op_tasks_exec, on_exec },     { &op_tasks_resize, on_resize },

@@ -74,6 +74,7 @@ int cli_connect(struct cli *cli, struct error *err)
     if (signals < 0 || connect_somewhere(cli, err) < 0)
         return -1;
     gantry_namespace(cli->client, cli->namespace);
+    gantry_lease(cli->client, cli->asked_lease);
     gantry_on_interrupt(cli->client, signals, is_interrupted, NULL);
     return 0;
 }

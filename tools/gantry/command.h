@@ -27,6 +27,7 @@ struct cli {
     bool json, debug, embedded, never_embedded;
     struct gantry *client; /* NULL before cli_connect() */
     const char *lease;     /* that the command has taken for its whole work; NULL: none */
+    const char *asked_lease; /* --lease: what is made hangs on it; NULL: none */
     int failure;           /* exit status when the command returns -1 */
     unsigned wait_s;       /* for a daemon that went away from under a foreground command */
 };
@@ -42,6 +43,7 @@ enum complete {
     COMPLETE_IMAGES,
     COMPLETE_NAMESPACES,
     COMPLETE_SNAPSHOTS,
+    COMPLETE_LEASES,
     COMPLETE_REGISTRIES, /* where somebody is logged in */
     COMPLETE_OBJECTS,  /* containers and images */
     COMPLETE_COMMANDS, /* of this program */
@@ -88,7 +90,8 @@ command_run command_actors, command_attach, command_check, command_completion, c
     command_events, command_exec, command_gc, command_help, command_images, command_info,
     command_inspect, command_import, command_kill, command_load, command_login, command_logout,
     command_logs, command_names, command_namespace_create,
-    command_blob_delete, command_namespace_ls, command_namespace_rm, command_ps, command_manifest_delete, command_manifest_inspect, command_pull, command_push, command_referrers,
+    command_blob_delete, command_lease_add, command_lease_create, command_lease_inspect, command_lease_ls,
+    command_lease_release, command_lease_rm, command_lease_update, command_namespace_inspect, command_namespace_label, command_namespace_ls, command_namespace_rm, command_ps, command_manifest_delete, command_manifest_inspect, command_pull, command_push, command_referrers,
     command_registry_explain, command_rm, command_rmi,
     command_run_, command_save, command_snapshot_commit, command_snapshot_label,
     command_snapshot_ls, command_snapshot_mounts, command_snapshot_prepare, command_snapshot_rm,

@@ -251,6 +251,20 @@ static int names_of_snapshots(struct cli *cli, struct error *err)
     return 0;
 }
 
+static int names_of_leases(struct cli *cli, struct error *err)
+{
+    struct page_request want = { SET(limit, 200) };
+    struct leases_list_reply page;
+    const struct lease_info *leases;
+
+    if (cli_call(cli, &op_leases_list, &want, &page, err) < 0)
+        return -1;
+    leases = page.leases.items;
+    for (size_t i = 0; i < page.leases.count; i++)
+        puts(leases[i].id);
+    return 0;
+}
+
 static int names_of_namespaces(struct cli *cli, struct error *err)
 {
     struct page_request want = { SET(limit, 200) };
@@ -289,6 +303,8 @@ int command_names(struct cli *cli, const struct args *args, struct error *err)
         return names_of_snapshots(cli, err);
     if (strcmp(kind, "namespaces") == 0)
         return names_of_namespaces(cli, err);
+    if (strcmp(kind, "leases") == 0)
+        return names_of_leases(cli, err);
     if (strcmp(kind, "registries") == 0)
         return names_of_registries(cli, err);
     return error_set(err, ERROR_INVALID_ARGUMENT, "names of %.40s are not known", kind);

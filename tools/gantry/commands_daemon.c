@@ -1,4 +1,4 @@
-/* Commands about the daemon itself: version, info, actors, check, namespaces, events. */
+/* Commands about the daemon itself: version, info, actors, check, events. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,72 +172,6 @@ int command_check(struct cli *cli, const struct args *args, struct error *err)
     if (!cli->json)
         printf("%" PRIu64 " objects checked, %zu findings\n", reply.checked, reply.findings.count);
     return reply.findings.count > 0;
-}
-
-/* ---- namespaces --------------------------------------------------------- */
-
-int command_namespace_ls(struct cli *cli, const struct args *args, struct error *err)
-{
-    struct table *table = table_new(cli->arena, "NAME", "CREATED", "LABELS", NULL);
-    struct page_request want = { 0 };
-    struct namespaces_list_reply page;
-    json_t *array = json_array();
-    int result;
-
-    (void)args;
-    while ((result = cli_call(cli, &op_namespaces_list, &want, &page, err)) == 0) {
-        const struct namespace_info *names = page.namespaces.items;
-        char ago[40];
-
-        json_add_list(array, namespace_info_record(), &page.namespaces);
-        for (size_t i = 0; i < page.namespaces.count; i++)
-            table_row(table, names[i].name,
-                      ago_text(names[i].has_created ? names[i].created : 0, clock_now(), ago),
-                      labels_text(&names[i].labels, cli->arena));
-        if (!page.more || page.namespaces.count == 0)
-            break;
-        want.after = names[page.namespaces.count - 1].name;
-    }
-    if (result == 0 && cli->json)
-        json_print(array);
-    else if (result == 0)
-        table_print(table, stdout);
-    json_decref(array);
-    return result;
-}
-
-int command_namespace_create(struct cli *cli, const struct args *args, struct error *err)
-{
-    struct strs words = { .count = args->operands.count - 1, .items = args->operands.items + 1 };
-    struct namespace_info want = { .name = args->operands.items[0],
-                                   .labels = options_map(&words, cli->arena) };
-    struct namespace_info made;
-
-    if (cli_call(cli, &op_namespaces_create, &want, &made, err) < 0)
-        return -1;
-    if (cli->json)
-        cli_print_json(namespace_info_record(), &made);
-    else
-        puts(printable(made.name, cli->arena));
-    return 0;
-}
-
-static int remove_namespace(struct cli *cli, const struct args *args, const char *name,
-                            struct error *err)
-{
-    struct namespaces_get_request want = { .name = name };
-
-    (void)args;
-    if (cli_call(cli, &op_namespaces_remove, &want, NULL, err) < 0)
-        return -1;
-    puts(printable(name, cli->arena));
-    return 0;
-}
-
-int command_namespace_rm(struct cli *cli, const struct args *args, struct error *err)
-{
-    (void)err;
-    return cli_each(cli, args, remove_namespace);
 }
 
 /* ---- events ------------------------------------------------------------- */

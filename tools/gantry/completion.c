@@ -53,6 +53,8 @@ static const char *operand_words(enum complete complete)
         return "$(_gantry_names namespaces)";
     case COMPLETE_SNAPSHOTS:
         return "$(_gantry_names snapshots)";
+    case COMPLETE_LEASES:
+        return "$(_gantry_names leases)";
     case COMPLETE_REGISTRIES:
         return "$(_gantry_names registries)";
     case COMPLETE_OBJECTS:

@@ -20,6 +20,8 @@ static int take_globals(struct cli *cli, const struct args *args, struct error *
         cli->host = args_text(args, "host");
     if (args_has(args, "namespace"))
         cli->namespace = args_text(args, "namespace");
+    if (args_has(args, "lease"))
+        cli->asked_lease = args_text(args, "lease");
     if (args_has(args, "config"))
         cli->config = args_text(args, "config");
     if (args_has(args, "root"))

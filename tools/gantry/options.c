@@ -42,6 +42,21 @@ struct map options_map(const struct strs *words, struct arena *arena)
     return map;
 }
 
+int options_labels(const struct args *args, size_t first, struct map *labels, struct arena *arena,
+                   struct error *err)
+{
+    struct strs words = { .count = args->operands.count - first,
+                          .items = args->operands.items + first };
+
+    for (size_t i = 0; i < words.count; i++)
+        if (strchr(words.items[i], '=') == NULL || words.items[i][0] == '=') {
+            error_set(err, ERROR_INVALID_ARGUMENT, "'%.80s' is not KEY=VALUE", words.items[i]);
+            return error_hint(err, "KEY= with nothing behind it removes a label");
+        }
+    *labels = options_map(&words, arena);
+    return 0;
+}
+
 /* Only KEY=VALUE is allowed. */
 static int map_of_pairs(const struct args *args, const char *name, struct map *map,
                         struct arena *arena, struct error *err)

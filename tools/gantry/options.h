@@ -16,6 +16,9 @@ int options_of_args(const struct args *args, struct containers_create_request *r
 int options_env(const struct args *args, struct strs *env, struct arena *arena, struct error *err);
 /* KEY or KEY=VALUE each. */
 struct map options_map(const struct strs *words, struct arena *arena);
+/* Operands from `first` on, KEY=VALUE each. */
+int options_labels(const struct args *args, size_t first, struct map *labels, struct arena *arena,
+                   struct error *err);
 
 /* commands_diff.c: SOURCE_DATE_EPOCH, or the option --source-date-epoch, in ns.  1: one is given. */
 int option_epoch(const struct args *args, int64_t *ns, struct error *err);

@@ -26,6 +26,7 @@
 const struct option global_options[] = {
     TEXT('H', "host", "URL", "Ask the daemon at this endpoint, e.g. ipc:///run/gantry/gantry.sock (GANTRY_HOST)"),
     TEXT('n', "namespace", "NAME", "Work in this namespace (GANTRY_NAMESPACE; `default`)"),
+    TEXT(0, "lease", "ID", "Let what is made hang on this lease, so that it stays until somebody names it"),
     TEXT(0, "format", "table|json", "Print tables for people or JSON for programs"),
     FLAG(0, "embedded", "Run the engine inside this command instead of asking a daemon"),
     TEXT(0, "config", "FILE", "Configuration of an embedded engine"),
@@ -325,6 +326,29 @@ static const struct option gc_options[] = {
     END,
 };
 
+static const struct option lease_create_options[] = {
+    TEXT('x', "expires", "TIME", "When it lapses: 10m, 2030-01-02T15:04:05Z or never; a day from now when absent"),
+    FLAG(0, "flat", "Keep what it holds, and not what the labels of that lead to"),
+    EACH('l', "label", "KEY=VALUE", "A label"),
+    END,
+};
+
+static const struct option lease_update_options[] = {
+    TEXT('x', "expires", "TIME", "When it lapses: 10m, 2030-01-02T15:04:05Z or never"),
+    END,
+};
+
+static const struct option lease_ls_options[] = {
+    EACH('f', "filter", "FILTER", "A filter of the protocol, e.g. labels.team==red"),
+    FLAG('q', "quiet", "Ids alone"),
+    END,
+};
+
+static const struct option lease_rm_options[] = {
+    FLAG(0, "sync", "Wait until what only they kept is gone"),
+    END,
+};
+
 static const struct option help_options[] = {
     FLAG(0, "man", "Print the manual page instead"),
     END,
@@ -454,8 +478,33 @@ const struct command commands[] = {
     { .name = "namespace ls", .operands = "", .run = command_namespace_ls, .doc = "List namespaces" },
     { .name = "namespace create", .operands = "NAME [KEY=VALUE...]", .least = 1, .most = -1,
       .run = command_namespace_create, .doc = "Make a namespace, with labels" },
+    { .name = "namespace inspect", .operands = "NAME...", .least = 1, .most = -1, .complete = COMPLETE_NAMESPACES,
+      .run = command_namespace_inspect, .doc = "Print all that is known of namespaces, as JSON" },
+    { .name = "namespace label", .operands = "NAME KEY=VALUE...", .least = 2, .most = -1, .complete = COMPLETE_NAMESPACES,
+      .run = command_namespace_label, .doc = "Change labels; an empty value removes one",
+      .more = "containerd.io/defaults/runtime and containerd.io/defaults/snapshotter are what requests in it mean that name "
+              "none; containerd.io/namespace.shareable=true lends its blobs and layers to others where namespaces are isolated." },
     { .name = "namespace rm", .operands = "NAME...", .least = 1, .most = -1,
       .complete = COMPLETE_NAMESPACES, .run = command_namespace_rm, .doc = "Remove empty namespaces" },
+    { .name = "lease create", .operands = "[ID]", .most = 1, .options = lease_create_options, .run = command_lease_create,
+      .doc = "Make a lease: what hangs on it stays",
+      .more = "gantry --lease ID COMMAND lets what the command makes hang on it." },
+    { .name = "lease ls", .operands = "", .options = lease_ls_options, .run = command_lease_ls, .doc = "List leases" },
+    { .name = "lease inspect", .operands = "ID...", .least = 1, .most = -1, .complete = COMPLETE_LEASES,
+      .run = command_lease_inspect, .doc = "Print leases and what they hold, as JSON" },
+    { .name = "lease add", .operands = "ID RESOURCE...", .least = 2, .most = -1, .complete = COMPLETE_LEASES,
+      .run = command_lease_add, .doc = "Let a lease hold something",
+      .more = "RESOURCE is KIND:NAME, as in content:sha256:..., image:busybox, ingest:REF, snapshot:KEY or, of another driver, "
+              "snapshot/DRIVER:KEY." },
+    { .name = "lease release", .operands = "ID RESOURCE...", .least = 2, .most = -1, .complete = COMPLETE_LEASES,
+      .run = command_lease_release, .doc = "Let a lease hold something no longer",
+      .more = "RESOURCE is KIND:NAME, as in content:sha256:..., image:busybox, ingest:REF, snapshot:KEY or, of another driver, "
+              "snapshot/DRIVER:KEY." },
+    { .name = "lease update", .operands = "ID [KEY=VALUE...]", .least = 1, .most = -1, .complete = COMPLETE_LEASES,
+      .options = lease_update_options, .run = command_lease_update,
+      .doc = "Change when a lease lapses, and its labels; an empty value removes one" },
+    { .name = "lease rm", .operands = "ID...", .least = 1, .most = -1, .complete = COMPLETE_LEASES,
+      .options = lease_rm_options, .run = command_lease_rm, .doc = "Remove leases; what nothing else keeps goes" },
     { .name = "snapshot ls", .operands = "", .options = snapshot_ls_options,
       .run = command_snapshot_ls, .doc = "List snapshots" },
     { .name = "snapshot tree", .operands = "", .options = snapshot_options,
@@ -499,7 +548,7 @@ const struct command commands[] = {
       .more = "Put it where the shell finds it: gantry completion bash >/etc/bash_completion.d/gantry" },
     { .name = "help", .operands = "[COMMAND]", .most = 2, .complete = COMPLETE_COMMANDS,
       .options = help_options, .run = command_help, .doc = "Explain a command" },
-    { .name = "names", .operands = "containers|running|images|namespaces|snapshots|registries", .least = 1, .most = 1, .hidden = true,
+    { .name = "names", .operands = "containers|running|images|namespaces|snapshots|leases|registries", .least = 1, .most = 1, .hidden = true,
       .run = command_names, .doc = "Print names, one a line, for completion" },
     END,
 };

@@ -135,7 +135,9 @@ static void a_lease_holds_what_is_made_with_it(void **state)
 
 static void things_are_added_by_hand(void **state)
 {
-    struct resource things[] = { { "content", "sha256:x", NULL }, { "snapshot", "s", "overlay" } };
+    static const char digest[] = "sha256:"
+                                 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    struct resource things[] = { { "content", digest, NULL }, { "snapshot", "s", "overlay" } };
     struct leases_add_request in = { .id = "a", .resources = { 2, things } };
     const struct resource *held;
 
@@ -146,12 +148,120 @@ static void things_are_added_by_hand(void **state)
     assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_NONE);
     assert_int_equal(resources("a"), 2);
     held = ((struct leases_resources_reply *)answer.body)->resources.items;
-    assert_string_equal(held[0].key, "sha256:x");
+    assert_string_equal(held[0].key, digest);
     assert_string_equal(held[1].driver, "overlay");
     things[0].kind = "cow";
     assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_INVALID_ARGUMENT);
     things[0] = (struct resource){ "snapshot", "whose", NULL };
     assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_INVALID_ARGUMENT);
+}
+
+static void what_is_no_name_is_refused(void **state)
+{
+    char key[1026] = "";
+    struct resource thing = { "content", "sha256:x", NULL };
+    struct leases_add_request in = { .id = "a", .resources = { 1, &thing } };
+
+    (void)state;
+    memset(key, 'k', sizeof(key) - 1);
+    assert_int_equal(create(&(struct leases_create_request){ .id = "a" }), ERROR_NONE);
+    assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_INVALID_ARGUMENT);
+    thing = (struct resource){ "image", "Not A Name", NULL };
+    assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_INVALID_ARGUMENT);
+    thing = (struct resource){ "snapshot", key, "overlay" };
+    assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_INVALID_ARGUMENT);
+    thing.key = "";
+    assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_INVALID_ARGUMENT);
+    thing = (struct resource){ "image", "busybox", NULL };
+    assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_NONE);
+    assert_int_equal(resources("a"), 1);
+    assert_string_equal(
+        ((struct resource *)((struct leases_resources_reply *)answer.body)->resources.items)->key,
+        "docker.io/library/busybox:latest");
+}
+
+static void a_lease_lets_go_of_what_it_is_told(void **state)
+{
+    struct resource things[] = { { "ingest", "r", NULL }, { "snapshot", "s", "overlay" } };
+    struct leases_add_request add = { .id = "a", .resources = { 2, things } };
+    struct leases_release_request release = { .id = "a", .resources = { 1, &things[1] } };
+
+    (void)state;
+    assert_int_equal(peer_ask(&store.leases, &op_leases_release, &release, &answer),
+                     ERROR_NOT_FOUND);
+    assert_int_equal(create(&(struct leases_create_request){ .id = "a" }), ERROR_NONE);
+    assert_int_equal(peer_ask(&store.leases, &op_leases_add, &add, &answer), ERROR_NONE);
+    assert_int_equal(peer_ask(&store.leases, &op_leases_release, &release, &answer), ERROR_NONE);
+    assert_int_equal(resources("a"), 1);
+    release.resources = add.resources; /* one of them is not held: nothing changes */
+    assert_int_equal(peer_ask(&store.leases, &op_leases_release, &release, &answer),
+                     ERROR_NOT_FOUND);
+    assert_non_null(strstr(answer.message, "does not hold snapshot s"));
+    assert_int_equal(resources("a"), 1);
+}
+
+static void one_that_has_lapsed_takes_nothing_more(void **state)
+{
+    struct resource thing = { "ingest", "r", NULL };
+    struct leases_add_request in = { .id = "a", .resources = { 1, &thing } };
+    const struct leases_get_request get = { .id = "a" };
+
+    (void)state;
+    assert_int_equal(create(&(struct leases_create_request){ .id = "a" }), ERROR_NONE);
+    assert_int_equal(peer_ask(&store.leases, &op_leases_get, &get, &answer), ERROR_NONE);
+    store_sql(&store, "UPDATE leases_lease SET expires = 1");
+    assert_int_equal(peer_ask(&store.leases, &op_leases_add, &in, &answer), ERROR_NOT_FOUND);
+    assert_int_equal(peer_ask(&store.leases, &op_leases_get, &get, &answer), ERROR_NOT_FOUND);
+}
+
+/* ---- changing ------------------------------------------------------------------------------- */
+
+static const struct lease_info *update(const struct leases_update_request *in)
+{
+    if (peer_ask(&store.leases, &op_leases_update, in, &answer) != ERROR_NONE)
+        fail_msg("%s", answer.message);
+    return answer.body;
+}
+
+static void labels_and_time_of_a_lease_change(void **state)
+{
+    struct map_entry flat = { "containerd.io/gc.flat", "yes" };
+    struct map_entry expire = { "containerd.io/gc.expire", "2199-12-31T23:00:00Z" };
+    struct leases_update_request with_flat = { .id = "a", .labels = { 1, &flat } };
+    struct leases_update_request with_expire = { .id = "a", .labels = { 1, &expire } };
+    const struct leases_update_request never = { .id = "a", SET(ttl_ms, 0) };
+    const struct leases_update_request hour = { .id = "a", SET(ttl_ms, 3600000) };
+    const struct lease_info *info;
+
+    (void)state;
+    assert_int_equal(create(&(struct leases_create_request){ .id = "a" }), ERROR_NONE);
+    assert_int_equal(update(&with_flat)->labels.count, 1);
+    assert_int_equal(store_number(&store, "SELECT flat FROM leases_lease"), 1);
+    flat.value = "";
+    assert_true(update(&with_flat)->has_expires); /* a day from its making, as before */
+    assert_int_equal(store_number(&store, "SELECT flat FROM leases_lease"), 0);
+    assert_false(update(&never)->has_expires);
+    info = update(&hour);
+    assert_true(info->expires > info->created && info->has_expires);
+    assert_int_equal(update(&with_expire)->expires / 1000000000, 7258114800);
+    assert_int_equal(peer_ask(&store.leases, &op_leases_update, &hour, &answer),
+                     ERROR_INVALID_ARGUMENT);
+    assert_non_null(strstr(answer.hint, "remove it first"));
+    expire.value = "";
+    assert_false(update(&with_expire)->has_expires);
+    expire.value = "soon";
+    assert_int_equal(peer_ask(&store.leases, &op_leases_update, &with_expire, &answer),
+                     ERROR_INVALID_ARGUMENT);
+}
+
+static void a_lease_whose_time_is_shortened_lapses_by_itself(void **state)
+{
+    const struct leases_update_request soon = { .id = "a", SET(ttl_ms, 1) };
+
+    (void)state;
+    assert_int_equal(create(&(struct leases_create_request){ .id = "a" }), ERROR_NONE);
+    update(&soon);
+    EVENTUALLY(&store.leases, store_number(&store, "SELECT count(*) FROM leases_lease") == 0);
 }
 
 /* ---- names ---------------------------------------------------------------------------------- */
@@ -195,6 +305,11 @@ int main(void)
         T(a_lease_lapses_while_the_daemon_is_away),
         T(a_lease_holds_what_is_made_with_it),
         T(things_are_added_by_hand),
+        T(what_is_no_name_is_refused),
+        T(a_lease_lets_go_of_what_it_is_told),
+        T(one_that_has_lapsed_takes_nothing_more),
+        T(labels_and_time_of_a_lease_change),
+        T(a_lease_whose_time_is_shortened_lapses_by_itself),
         T(leases_of_namespaces_do_not_meet),
         T(ids_are_bounded),
     };

@@ -54,6 +54,56 @@ static void the_default_namespace_is_there_and_stays(void **state)
     assert_int_equal(remove_namespace("default"), ERROR_FAILED_PRECONDITION);
 }
 
+/* ---- what labels may say -------------------------------------------------------------------- */
+
+static enum error_code label(const char *name, const char *key, const char *value)
+{
+    struct map_entry entry = { key, value };
+    const struct namespaces_update_request in = { .name = name, .labels = { 1, &entry } };
+
+    return peer_ask(&store.namespaces, &op_namespaces_update, &in, &answer);
+}
+
+static void a_default_that_is_not_there_is_refused(void **state)
+{
+    struct map_entry runtime = { "containerd.io/defaults/runtime", "no-such-runtime" };
+    const struct namespace_info with_runtime = { .name = "new", .labels = { 1, &runtime } };
+
+    (void)state;
+    store_stop(&store);
+    store.with = WITH_TASKS;
+    store.collects = true;
+    store_start(&store);
+    assert_int_equal(label("default", "containerd.io/defaults/snapshotter", "zfs"),
+                     ERROR_INVALID_ARGUMENT);
+    assert_non_null(strstr(answer.message, "containerd.io/defaults/snapshotter"));
+    assert_non_null(strstr(answer.message, "'zfs'"));
+    assert_int_equal(peer_ask(&store.namespaces, &op_namespaces_create, &with_runtime, &answer),
+                     ERROR_FAILED_PRECONDITION);
+    assert_non_null(strstr(answer.message, "OCI runtime no-such-runtime"));
+    assert_int_equal(get("new"), ERROR_NOT_FOUND);
+    runtime.value = "native";
+    assert_int_equal(peer_ask(&store.namespaces, &op_namespaces_create, &with_runtime, &answer),
+                     ERROR_NONE);
+    assert_int_equal(label("new", "containerd.io/defaults/snapshotter", "overlay"), ERROR_NONE);
+    assert_int_equal(((struct namespace_info *)answer.body)->labels.count, 2);
+    assert_int_equal(label("new", "containerd.io/defaults/runtime", ""), ERROR_NONE);
+    assert_int_equal(((struct namespace_info *)answer.body)->labels.count, 1);
+    assert_int_equal(label("none", "containerd.io/defaults/snapshotter", "overlay"),
+                     ERROR_NOT_FOUND);
+}
+
+static void whether_a_namespace_lends_is_yes_or_no(void **state)
+{
+    (void)state;
+    assert_int_equal(label("default", "containerd.io/namespace.shareable", "maybe"),
+                     ERROR_INVALID_ARGUMENT);
+    assert_int_equal(label("default", "containerd.io/namespace.shareable", "true"), ERROR_NONE);
+    assert_int_equal(store_number(&store, "SELECT shareable FROM namespaces_namespace"), 1);
+    assert_int_equal(label("default", "containerd.io/namespace.shareable", ""), ERROR_NONE);
+    assert_int_equal(store_number(&store, "SELECT shareable FROM namespaces_namespace"), 0);
+}
+
 static void a_namespace_is_made_by_using_it(void **state)
 {
     char digest[136];
@@ -174,6 +224,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(the_default_namespace_is_there_and_stays),
+        T(a_default_that_is_not_there_is_refused),
+        T(whether_a_namespace_lends_is_yes_or_no),
         T(a_namespace_is_made_by_using_it),
         T(names_follow_the_grammar_of_identifiers),
         T(what_holds_something_stays),

@@ -279,7 +279,7 @@ void remote_release(struct cli *cli)
 
     if (cli->lease == NULL)
         return;
-    gantry_lease(cli->client, NULL);
+    gantry_lease(cli->client, cli->asked_lease);
     cli_call(cli, &op_leases_remove, &want, NULL, &ignored);
     cli->lease = NULL;
 }
