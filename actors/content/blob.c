@@ -2,6 +2,7 @@
 #include "actors/base/edge.h"
 #include "actors/base/log.h"
 #include "actors/base/reach.h"
+#include "actors/base/share.h"
 #include "actors/content/store.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -18,6 +19,23 @@ int blob_find(struct write *write, const char *namespace, const char *digest, ui
                  "SELECT size FROM content_blob WHERE digest = ?1 AND (?2 IS NULL OR namespace = "
                  "?2) LIMIT 1",
                  "ss", digest, namespace) < 0)
+        return -1;
+    found = query_next(&query, err);
+    if (found == 1)
+        *size = (uint64_t)query_int(&query, 0);
+    return found;
+}
+
+int blob_find_lent(struct write *write, bool isolated, const char *digest, uint64_t *size,
+                   struct error *err)
+{
+    CLEANUP(query_done) struct query query = { 0 };
+    int found;
+
+    if (db_query(write_db(write), &query, err,
+                 "SELECT size FROM content_blob WHERE digest = ?1 AND " IS_LENT("namespace", "?2")
+                 " LIMIT 1",
+                 "si", digest, (int64_t)isolated) < 0)
         return -1;
     found = query_next(&query, err);
     if (found == 1)

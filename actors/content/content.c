@@ -132,6 +132,7 @@ struct content *content_new(const struct content_config *config)
     snprintf(content->root, sizeof(content->root), "%s", config->root);
     snprintf(content->database, sizeof(content->database), "%s", config->database);
     content->write_max = config->write_max;
+    content->isolated = config->isolated;
     return content;
 }
 

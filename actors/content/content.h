@@ -20,6 +20,7 @@ struct content_config {
     const char *root;     /* holds blobs, ingests and trash */
     const char *database; /* path */
     uint64_t write_max;   /* bytes of what comes over a connection; 0: no limit */
+    bool isolated;        /* a namespace has to bring the bytes of what another one has (share.h) */
 };
 
 extern const struct actor content_actor;

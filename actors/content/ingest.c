@@ -10,6 +10,7 @@
 
 struct plan {
     struct lock *lock; /* ours; NULL: somebody else writes */
+    bool isolated;
     char path[PATH_SIZE];
 };
 
@@ -28,8 +29,9 @@ int ingest_forget(struct write *write, const char *ref, struct error *err)
                   write_namespace(write), ref);
 }
 
-/* The blob is here: in this namespace, or in another one and then in this one, too. */
-static int take_present(struct write *write, const char *digest, bool *present, struct error *err)
+/* The blob is here: in this namespace, or in another one that lends it, and then in this one, too. */
+static int take_present(struct write *write, bool isolated, const char *digest, bool *present,
+                        struct error *err)
 {
     const struct map none = { 0 };
     uint64_t size;
@@ -39,7 +41,7 @@ static int take_present(struct write *write, const char *digest, bool *present, 
         *present = true;
     if (found != 0)
         return found < 0 ? -1 : hold(write, "content", digest, NULL, err);
-    found = blob_find(write, NULL, digest, &size, err);
+    found = blob_find_lent(write, isolated, digest, &size, err);
     *present = found == 1;
     return found == 1 ? blob_add(write, digest, size, &none, err) : found;
 }
@@ -95,7 +97,7 @@ static int ingest_write(struct write *write, const void *in_record, void *out_re
     struct content_ingest_reply *out = out_record;
     const struct plan *plan = write_ctx(write);
 
-    if (in->digest != NULL && take_present(write, in->digest, &out->present, err) < 0)
+    if (in->digest != NULL && take_present(write, plan->isolated, in->digest, &out->present, err) < 0)
         return -1;
     if (out->present)
         return plan->lock != NULL ? ingest_forget(write, in->ref, err) : 0;
@@ -152,6 +154,7 @@ int on_content_ingest(void *self, struct request *request, struct error *err)
         (in->digest != NULL && digest_require(in->digest, err) < 0) ||
         ingest_path(self, request_namespace(request), in->ref, plan->path, err) < 0)
         return -1;
+    plan->isolated = ((const struct content *)self)->isolated;
     plan->lock = lock_acquire(self, request_namespace(request), in->ref, request_lease(request));
     return request_write(request, ingest_write, ingest_after, plan, err);
 }

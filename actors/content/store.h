@@ -19,6 +19,7 @@ struct content {
     char root[PATH_SIZE];
     char database[PATH_SIZE];
     uint64_t write_max;
+    bool isolated;
     struct db *db; /* reads */
     struct loop *loop;
     struct trash trash;
@@ -75,6 +76,9 @@ int blob_add(struct write *write, const char *digest, uint64_t size, const struc
 /* In a write.  1: the namespace has it, 0: not, -1. */
 int blob_find(struct write *write, const char *namespace, const char *digest, uint64_t *size,
               struct error *err);
+/* In a write.  1: some namespace has it and lends it (share.h), 0, -1. */
+int blob_find_lent(struct write *write, bool isolated, const char *digest, uint64_t *size,
+                   struct error *err);
 int blob_is_kept(struct write *write, const char *digest, struct error *err); /* 1, 0, -1 */
 int blob_forget(struct write *write, const char *digest, bool *was_last, struct error *err);
 

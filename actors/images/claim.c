@@ -29,16 +29,26 @@ static struct claim **find_claim(struct images *images, const char *key)
     return at;
 }
 
-int on_images_claim(void *self, struct request *request, struct error *err)
+/* Work is the whole daemon's, but not where namespaces must not tell from waiting what others have. */
+static const char *key_of(const struct images *images, struct request *request)
 {
     const struct images_claim_request *in = request_body(request);
-    struct claim **at = find_claim(self, in->key);
+
+    return images->config->isolated
+               ? arena_printf(request_arena(request), "%s %s", request_namespace(request), in->key)
+               : in->key;
+}
+
+int on_images_claim(void *self, struct request *request, struct error *err)
+{
+    const char *key = key_of(self, request);
+    struct claim **at = find_claim(self, key);
 
     if (!request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED, "images.claim is for the daemon itself");
     if (*at == NULL) {
         *at = zmalloc(sizeof(**at));
-        snprintf((*at)->key, sizeof((*at)->key), "%s", in->key);
+        snprintf((*at)->key, sizeof((*at)->key), "%s", key);
         return request_reply(request, &(struct nothing){ 0 });
     }
     return waiters_add(&(*at)->waiters, request);
@@ -46,14 +56,14 @@ int on_images_claim(void *self, struct request *request, struct error *err)
 
 int on_images_release(void *self, struct request *request, struct error *err)
 {
-    const struct images_claim_request *in = request_body(request);
-    struct claim **at = find_claim(self, in->key), *claim = *at;
+    const char *key = key_of(self, request);
+    struct claim **at = find_claim(self, key), *claim = *at;
     struct request *next;
 
     if (!request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED, "images.release is for the daemon itself");
     if (claim == NULL)
-        return error_set(err, ERROR_NOT_FOUND, "nobody has claimed %s", in->key);
+        return error_set(err, ERROR_NOT_FOUND, "nobody has claimed %s", key);
     next = waiters_take(&claim->waiters);
     if (next != NULL) {
         request_reply(next, &(struct nothing){ 0 });

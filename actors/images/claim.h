@@ -4,7 +4,7 @@
 
 #include "actors/base/job.h"
 
-#define CLAIM_KEY_SIZE 320 /* of a kind, a driver and a digest */
+#define CLAIM_KEY_SIZE 400 /* of a namespace, a kind, a driver and a digest */
 
 struct claim_held {
     struct job *job; /* NULL: none is held */

@@ -31,6 +31,7 @@ struct images_config {
     const char *verifiers; /* folder of programs that say what may come in; NULL or "": none */
     unsigned verifier_s;   /* how long one may take */
     unsigned backoff_ms, slow_s;   /* as in registry.h; 0: its defaults */
+    bool isolated;     /* namespaces do not wait for each other's work: one could tell from it what another has */
     unsigned answer_s; /* a client has to say who it is at a host; 0: 120 */
 };
 

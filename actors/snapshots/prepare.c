@@ -7,6 +7,7 @@
  * gets rows for it and for what it stands on, and the caller hears already_exists.
  */
 #include "actors/base/job.h"
+#include "actors/base/share.h"
 #include "actors/snapshots/store.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -17,6 +18,7 @@ struct plan {
     struct seen seen;  /* what it will be */
     const struct snapshots_prepare_request *in;
     const char *namespace;
+    bool isolated;
     uint64_t number;   /* of the layer that was made; 0: none, the target is there */
     bool is_backed;    /* the driver had the target, and `number` stands for it */
     bool was_taken;    /* the target has a row here now */
@@ -35,17 +37,21 @@ int snapshot_key_check(const char *what, const char *key, struct error *err)
 
 /* ---- the target is there ------------------------------------------------------------------ */
 
-/* Number of the layer that was committed as `chain` from inside the daemon; 0: none.  What a
-   client has committed under a chain id is its own claim, and stays in its namespace. */
-static int chain_find(struct db *db, const char *driver, const char *chain, uint64_t *number,
-                      struct error *err)
+/* Number of the layer that was committed as `chain` from inside the daemon, and that is lent
+   (share.h); 0: none.  What a client has committed under a chain id is its own claim, and stays in
+   its namespace. */
+static int chain_find(struct db *db, bool isolated, const char *driver, const char *chain,
+                      uint64_t *number, struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
     int found;
 
     *number = 0;
-    if (db_query(db, &query, err, "SELECT id FROM snapshots_layer WHERE driver = ? AND chain = ?",
-                 "ss", driver, chain) < 0)
+    if (db_query(db, &query, err,
+                 "SELECT id FROM snapshots_layer l WHERE driver = ?1 AND chain = ?2"
+                 " AND (?3 = 0 OR EXISTS (SELECT 1 FROM snapshots_snapshot s"
+                 "      WHERE s.layer = l.id AND " IS_LENT("s.namespace", "?3") "))",
+                 "ssi", driver, chain, (int64_t)isolated) < 0)
         return -1;
     found = query_next(&query, err);
     if (found == 1)
@@ -103,7 +109,7 @@ static int target_take(struct write *write, const char *target, struct plan *pla
     }
     if (found == 1)
         return 0;
-    if (chain_find(write_db(write), driver, target, &number, err) < 0)
+    if (chain_find(write_db(write), plan->isolated, driver, target, &number, err) < 0)
         return -1;
     plan->was_taken = number != 0;
     return number != 0 ? chain_adopt(write, driver, number, err) : 0;
@@ -121,7 +127,10 @@ static int layer_add(struct write *write, const struct plan *plan, const char *c
 {
     return db_run(write_db(write), err,
                   "INSERT INTO snapshots_layer (id, driver, parent, apart, created, chain)"
-                  " VALUES (?, ?, nullif(?, 0), ?, ?, ?)",
+                  " VALUES (?1, ?2, nullif(?3, 0), ?4, ?5,"
+                  /* one that is there and not lent is another namespace's */
+                  "  iif(EXISTS (SELECT 1 FROM snapshots_layer WHERE driver = ?2 AND chain = ?6),"
+                  "      NULL, ?6))",
                   "usuiis", plan->number, plan->seen.driver->name, parent_of(plan),
                   (int64_t)plan->seen.row.apart, clock_now(), chain);
 }
@@ -343,7 +352,8 @@ static bool target_is_there(struct snapshots *snapshots, struct request *request
     if (snapshot_read(snapshots->db, request_namespace(request), driver, in->target, &row,
                       request_arena(request), &ignored) == 1)
         return streq(row.info.kind, "committed");
-    return chain_find(snapshots->db, driver, in->target, &number, &ignored) == 0 && number != 0;
+    return chain_find(snapshots->db, plan->isolated, driver, in->target, &number, &ignored) == 0 &&
+           number != 0;
 }
 
 static int check(const struct snapshots_prepare_request *in, struct error *err)
@@ -382,7 +392,9 @@ static int begin(struct snapshots *snapshots, struct request *request, const cha
     struct slow_plan *slow = arena_alloc(request_arena(request), sizeof(*slow));
     struct plan *plan = &slow->plan;
 
-    *plan = (struct plan){ .in = request_body(request), .namespace = request_namespace(request) };
+    *plan = (struct plan){ .in = request_body(request),
+                           .namespace = request_namespace(request),
+                           .isolated = snapshots->isolated };
     plan->seen.driver = driver_wanted(snapshots, request, plan->in->driver, err);
     if (plan->seen.driver == NULL || check(plan->in, err) < 0 ||
         find_parents(snapshots, request, plan, err) < 0)

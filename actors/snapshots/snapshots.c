@@ -172,6 +172,7 @@ struct snapshots *snapshots_new(const struct snapshots_config *config)
 
     snprintf(snapshots->root, sizeof(snapshots->root), "%s", config->root);
     snprintf(snapshots->database, sizeof(snapshots->database), "%s", config->database);
+    snapshots->isolated = config->isolated;
     if (config->default_driver != NULL)
         snprintf(snapshots->default_driver, sizeof(snapshots->default_driver), "%s",
                  config->default_driver);

@@ -21,6 +21,7 @@ struct snapshots_config {
     const char *root;           /* holds snapshots and trash */
     const char *database;       /* path */
     const char *default_driver; /* NULL: the system's preferred one */
+    bool isolated; /* a namespace gets no layer by its chain id that another one has (share.h) */
 };
 
 extern const struct actor snapshots_actor;

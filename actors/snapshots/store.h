@@ -25,6 +25,7 @@ struct snapshots {
     char root[PATH_SIZE];
     char database[PATH_SIZE];
     char default_driver[64];
+    bool isolated; /* layers of others only where they lend them (share.h) */
     struct db *db; /* reads */
     struct trash trash;
     struct driver drivers[DRIVERS_MAX];

@@ -138,10 +138,12 @@ static void configure_services(struct engine *engine)
     };
     engine->leases_config = (struct leases_config){ .database = engine->database };
     engine->content_config = (struct content_config){
-        .root = config->root, .database = engine->database, .write_max = write_max(config->layer_size)
+        .root = config->root, .database = engine->database, .write_max = write_max(config->layer_size),
+        .isolated = streq(config->sharing, "isolated"),
     };
     engine->snapshots_config = (struct snapshots_config){
-        .root = config->root, .database = engine->database, .default_driver = config->snapshotter
+        .root = config->root, .database = engine->database, .default_driver = config->snapshotter,
+        .isolated = streq(config->sharing, "isolated"),
     };
     engine->collector_config = (struct collector_config){
         .database = engine->database,
@@ -164,6 +166,7 @@ static void configure_services(struct engine *engine)
         .answer_s = (unsigned)config->answer_s,
         .verifiers = config->verifiers,
         .verifier_s = (unsigned)config->verifier_s,
+        .isolated = streq(config->sharing, "isolated"),
     };
     engine->images.config = &engine->images_config;
     engine->containers_config = (struct containers_config){

@@ -94,6 +94,7 @@ static void configure_more(struct store *store, struct running *running)
         .plain_http = store->plain_http,
         .backoff_ms = 1,
         .slow_s = 1,
+        .isolated = store->isolated,
     };
     running->images.config = &running->images_config;
     running->containers_config = (struct containers_config){
@@ -175,9 +176,12 @@ void store_start(struct store *store)
                                             .keep = store->keep_events });
     running->leases = leases_new(&(struct leases_config){ store->database });
     running->content =
-        content_new(&(struct content_config){ store->root, store->database, store->layer_size });
+        content_new(&(struct content_config){ store->root, store->database, store->layer_size,
+                                              store->isolated });
     running->snapshots =
-        snapshots_new(&(struct snapshots_config){ store->root, store->database, NULL });
+        snapshots_new(&(struct snapshots_config){ .root = store->root,
+                                                 .database = store->database,
+                                                 .isolated = store->isolated });
     running->collector = collector_new(&(struct collector_config){
         .database = store->database,
         .pause_threshold = store->pause_threshold,

@@ -23,6 +23,7 @@ struct store {
     unsigned with; /* of enum store_more */
     uint64_t keep_events;
     bool collects;                /* the collector runs, too */
+    bool isolated;                /* namespaces bring their bytes themselves */
     double pause_threshold;       /* of the collector */
     uint64_t deletion_threshold, mutation_threshold;
     uint64_t layer_size;          /* of one layer, uncompressed */
