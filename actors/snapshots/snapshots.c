@@ -40,15 +40,11 @@ const struct db_schema snapshots_schema = { "snapshots", steps };
 
 /* ---- start -------------------------------------------------------------------------------- */
 
-struct recovery {
-    struct snapshots *snapshots;
-    const struct driver *driver;
-};
-
+/* The layers of all drivers lie in one folder.  What nobody owns, the last one can remove: only it may
+   need more than unlink(2) and rmdir(2) for it. */
 static int recover_folder(void *ctx, uint64_t number, struct error *err)
 {
-    struct recovery *recovery = ctx;
-    struct snapshots *snapshots = recovery->snapshots;
+    struct snapshots *snapshots = ctx;
     CLEANUP(query_done) struct query query = { 0 };
     int found;
 
@@ -61,7 +57,7 @@ static int recover_folder(void *ctx, uint64_t number, struct error *err)
     if (found == 1)
         return 0;
     log_info("snapshots", "layer %llu: no row names it, it goes", (unsigned long long)number);
-    layer_discard(snapshots, recovery->driver, number);
+    layer_discard(snapshots, &snapshots->drivers[snapshots->driver_count - 1], number);
     return 0;
 }
 
@@ -120,7 +116,6 @@ static int open_driver(struct snapshots *snapshots, const struct snapshotter *ca
                        struct error *err)
 {
     struct driver *driver = &snapshots->drivers[snapshots->driver_count];
-    struct recovery recovery = { snapshots, driver };
     char folder[PATH_SIZE];
 
     driver->calls = calls;
@@ -129,9 +124,19 @@ static int open_driver(struct snapshots *snapshots, const struct snapshotter *ca
         calls->open(folder, &driver->state, err) < 0)
         return error_wrap(err, "snapshot driver %s", calls->name);
     snapshots->driver_count++;
-    if (calls->each_layer(driver->state, recover_folder, &recovery, err) < 0)
+    return 0;
+}
+
+static int recover(struct snapshots *snapshots, struct error *err)
+{
+    const struct driver *first = &snapshots->drivers[0];
+
+    if (first->calls->each_layer(first->state, recover_folder, snapshots, err) < 0)
         return -1;
-    return recover_rows(snapshots, driver, err);
+    for (size_t i = 0; i < snapshots->driver_count; i++)
+        if (recover_rows(snapshots, &snapshots->drivers[i], err) < 0)
+            return -1;
+    return 0;
 }
 
 static int start(void *self, struct loop *loop, struct error *err)
@@ -145,6 +150,8 @@ static int start(void *self, struct loop *loop, struct error *err)
     for (size_t i = 0; snapshotters[i] != NULL && i < DRIVERS_MAX; i++)
         if (open_driver(snapshots, snapshotters[i], err) < 0)
             return -1;
+    if (recover(snapshots, err) < 0)
+        return -1;
     if (snapshots->default_driver[0] == '\0')
         snprintf(snapshots->default_driver, sizeof(snapshots->default_driver), "%s",
                  snapshotters[0]->name);

@@ -143,17 +143,23 @@ static int destroy_inside(int fd)
     return 0;
 }
 
+static bool is_subvolume(const char *path)
+{
+    struct statfs fs;
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_ino == ROOT_INODE &&
+           statfs(path, &fs) == 0 && fs.f_type == BTRFS_SUPER_MAGIC;
+}
+
 static int drop(const char *path, struct error *err)
 {
     CLEANUP(file_close) int parent = -1;
     const char *name;
-    struct stat st;
 
     if (hook_platform_call("subvolume", err))
         return -1;
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : error_sys(err, errno, "stat %s", path);
-    if (st.st_ino != ROOT_INODE)
+    if (!is_subvolume(path))
         return fs_remove_tree(path, err);
     parent = parent_open(path, &name, err);
     if (parent < 0)
@@ -161,7 +167,7 @@ static int drop(const char *path, struct error *err)
     return destroy_entry(parent, name) < 0 ? error_sys(err, errno, "remove subvolume %s", path) : 0;
 }
 
-static const struct whole_kind kind = { check, make, clone_tree, drop };
+static const struct whole_kind kind = { check, make, clone_tree, drop, is_subvolume };
 
 static int btrfs_open(const char *folder, void **state, struct error *err)
 {

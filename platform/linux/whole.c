@@ -47,14 +47,23 @@ int whole_folder(void *state, uint64_t number, char path[PATH_SIZE], struct erro
 
 /* ---- making and removing ---------------------------------------------------------------- */
 
-static int drop_trees(const struct whole *whole, uint64_t number, struct error *err)
+static int drop_tree(const struct whole *whole, uint64_t number, const char *below,
+                     struct error *err)
 {
     char path[PATH_SIZE];
 
-    if (place(whole, number, "/fs", path, err) < 0 || whole->kind->drop(path, err) < 0 ||
-        place(whole, number, "/" UNPACK_WHOLE_FOLDER, path, err) < 0)
+    if (place(whole, number, below, path, err) < 0)
         return -1;
+    if (whole->kind->needs_drop == NULL || !whole->kind->needs_drop(path))
+        return 0;
     return whole->kind->drop(path, err);
+}
+
+static int drop_trees(const struct whole *whole, uint64_t number, struct error *err)
+{
+    if (drop_tree(whole, number, "/fs", err) < 0)
+        return -1;
+    return drop_tree(whole, number, "/" UNPACK_WHOLE_FOLDER, err);
 }
 
 static int make_home(const struct whole *whole, uint64_t number, char home[PATH_SIZE],
@@ -90,8 +99,8 @@ int whole_remove(void *state, uint64_t number, const char *away, struct error *e
 {
     const struct whole *whole = state;
 
-    if (whole->kind->clone != NULL && drop_trees(whole, number, err) < 0)
-        return -1; /* else the caller removes them, behind */
+    if (drop_trees(whole, number, err) < 0)
+        return -1;
     return layer_put_away(whole->folder, number, away, err);
 }
 

@@ -19,6 +19,8 @@ struct whole_kind {
     /* `to` becomes what `from` is, at once.  NULL: it is copied by gantry-unpack. */
     int (*clone)(const char *from, const char *to, struct error *err);
     int (*drop)(const char *path, struct error *err); /* no error where there is none */
+    /* Has to be dropped: who removes files one by one cannot remove it.  NULL: nothing has. */
+    bool (*needs_drop)(const char *path);
 };
 
 /* For the table of calls; the state is whole_open()'s. */

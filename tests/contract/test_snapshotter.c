@@ -568,6 +568,32 @@ static void what_a_crash_left_of_a_rebase_goes(void **state)
     assert_false(fs_exists(inside("new")));
 }
 
+/* Those that a container has made keep the kernel from removing its own in one step. */
+static void subvolumes_inside_a_layer_go_with_it(void **state)
+{
+    const char *argv[] = { "/bin/sh", "-c", "cd \"$0\" && btrfs -q subvolume create a &&"
+                           " mkdir a/b && btrfs -q subvolume create a/b/c && touch a/b/c/file",
+                           NULL, NULL };
+    const struct child_options options = { .argv = argv, .errors = 2 };
+    struct child child;
+    char away[PATH_SIZE];
+    int status;
+
+    (void)state;
+    if (driver != &btrfs_snapshotter)
+        skip();
+    must(prepare(1, 0));
+    mount_stack(1, false, 0, NULL);
+    argv[3] = target;
+    must(child_start(&options, &child, &err));
+    must(child_wait(&child, &status, &err));
+    assert_int_equal(status, 0);
+    unmount();
+    must(path_format(away, &err, "%s/away", base));
+    must(driver->remove(layers, 1, away, &err));
+    must(fs_remove_tree(away, &err));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 static int prove(const struct snapshotter *calls, const char *where)
@@ -588,6 +614,7 @@ static int prove(const struct snapshotter *calls, const char *where)
         T(what_was_unpacked_apart_lies_on_its_parent_after_a_rebase),
         T(an_opaque_folder_hides_what_the_parent_has_in_it),
         T(what_a_crash_left_of_a_rebase_goes),
+        T(subvolumes_inside_a_layer_go_with_it),
     };
 
     driver = calls;
