@@ -21,6 +21,7 @@
 #define PLATFORM_UNPACK_H
 
 #include "platform/platform.h"
+#include "protocol/record.h"
 
 struct unpack_options {
     const char *blob;          /* the file with the compressed layer; may still be growing */
@@ -92,5 +93,27 @@ int unpack_copy(const char *folder, const char *lower, struct error *err);
    what the image does not have is not there afterwards.  At most 1 MiB each.  Waits. */
 int unpack_users(const char *out_folder, const char *const *lowers, size_t count,
                  struct error *err);
+
+/*
+ * Fills a volume that is empty with what an image has at a path, looked up inside the image
+ * (volume/data is filled, see unpack/seed.h).  One that is not empty, or a path that the image
+ * does not have, is nothing to do.  INVALID_ARGUMENT: the path leads to something else than a
+ * folder.  After a failure volume/UNPACK_SEED_PART is rubbish, after success
+ * volume/UNPACK_SEED_DONE: remove it.
+ */
+#define UNPACK_SEED_PART "seed"
+#define UNPACK_SEED_DONE "seeded"
+
+struct unpack_seed {
+    const char *volume;        /* its folder */
+    const char *source;        /* in the image */
+    const struct list *mounts; /* records mount: of a root file system of the image */
+    bool sync;                 /* be on the disk afterwards */
+};
+
+/* Starts the helper; unpack_fd() is readable when unpack_seed_end() will not wait.  The caller owes
+   an unpack_drop(). */
+int unpack_seed_start(const struct unpack_seed *options, struct unpack *unpack, struct error *err);
+int unpack_seed_end(struct unpack *unpack, struct error *err);
 
 #endif

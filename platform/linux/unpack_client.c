@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "platform/linux/mounts_text.h"
 #include "platform/linux/unpack/protocol.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
@@ -245,15 +246,25 @@ int unpack_whole(const struct unpack_options *options, uint64_t bytes, struct un
     return 0;
 }
 
-/* ---- stitch and users --------------------------------------------------------------- */
+/* ---- modes that say "ok" or "error" --------------------------------------------------- */
 
-/* Runs the helper in a mode that says "ok" or "error". */
+static int helper_ok(struct child *child, struct error *err)
+{
+    char line[UNPACK_LINE];
+
+    if (helper_line(child, line, err) < 0)
+        return -1;
+    if (strcmp(line, "ok") != 0)
+        return helper_error(line, err);
+    return helper_end(child, err);
+}
+
+/* Runs the helper and waits. */
 static int helper_run(const char *mode, const char *folder, const char *const *lowers, size_t count,
                       struct error *err)
 {
     CLEANUP(child_drop) struct child child = { .input = -1, .output = -1 };
     CLEANUP(arguments_free) const char **arguments = arguments_new(count + 3, err);
-    char line[UNPACK_LINE];
 
     if (arguments == NULL)
         return -1;
@@ -261,11 +272,9 @@ static int helper_run(const char *mode, const char *folder, const char *const *l
     arguments[2] = folder;
     for (size_t i = 0; i < count; i++)
         arguments[3 + i] = lowers[i];
-    if (helper_start(arguments, true, &child, err) < 0 || helper_line(&child, line, err) < 0)
+    if (helper_start(arguments, true, &child, err) < 0)
         return -1;
-    if (strcmp(line, "ok") != 0)
-        return helper_error(line, err);
-    return helper_end(&child, err);
+    return helper_ok(&child, err);
 }
 
 /* The root folder of a layer that does not name it gets the attributes of the parent's root
@@ -328,4 +337,29 @@ int unpack_users(const char *out_folder, const char *const *lowers, size_t count
     if (count == 0)
         return error_set(err, ERROR_INTERNAL, "users: no layers");
     return helper_run("users", out_folder, lowers, count, err);
+}
+
+int unpack_seed_start(const struct unpack_seed *options, struct unpack *unpack, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    const char *mounts = mounts_to_text(options->mounts, arena, err);
+    const char *arguments[7] = { NULL, "seed" };
+    size_t at = 2;
+
+    *unpack = (struct unpack){ .child = { .input = -1, .output = -1 } };
+    if (mounts == NULL)
+        return -1;
+    if (options->sync)
+        arguments[at++] = "--sync";
+    arguments[at++] = options->volume;
+    arguments[at++] = options->source;
+    arguments[at++] = mounts;
+    return helper_start(arguments, true, &unpack->child, err);
+}
+
+int unpack_seed_end(struct unpack *unpack, struct error *err)
+{
+    if (unpack->child.pid <= 0)
+        return error_set(err, ERROR_INTERNAL, "seed: nothing runs");
+    return helper_ok(&unpack->child, err);
 }

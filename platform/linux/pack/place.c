@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "platform/linux/mounts_reading.h"
 #include "platform/linux/mounts_text.h"
 #include "platform/linux/pack/upper.h"
 #include "platform/linux/runtime/root_mounts.h"

@@ -5,7 +5,6 @@
 
 #define LOWER "lowerdir="
 #define UPPER "upperdir="
-#define WORK  "workdir="
 
 struct stack {
     const char **layers; /* highest first, as paths */
@@ -97,36 +96,4 @@ const char *upper_find(const struct list *before, const struct list *after, stru
     return above.count > 1 && is_same(below.layers, below.count, above.layers + 1, above.count - 1)
                ? above.layers[0]
                : NULL;
-}
-
-/* ---- for reading --------------------------------------------------------------------------- */
-
-static void overlay_for_reading(struct mount *mount, struct arena *arena)
-{
-    const char *upper = option(mount, UPPER), *lower = option(mount, LOWER);
-    const char **options = arena_alloc(arena, (mount->options.count + 1) * sizeof(*options));
-    size_t count = 0;
-
-    for (size_t i = 0; i < mount->options.count; i++) {
-        const char *one = mount->options.items[i];
-
-        if (!has_prefix(one, UPPER) && !has_prefix(one, WORK) && !has_prefix(one, LOWER) &&
-            strcmp(one, "volatile") != 0 && strcmp(one, "rw") != 0)
-            options[count++] = one;
-    }
-    options[count++] = arena_printf(arena, LOWER "%s:%s", upper, lower);
-    mount->options = (struct strs){ count, options };
-}
-
-void mounts_for_reading(const struct list *mounts, struct list *out, struct arena *arena)
-{
-    struct mount *copies = arena_alloc(arena, (mounts->count + 1) * sizeof(*copies));
-
-    if (mounts->count > 0)
-        memcpy(copies, mounts->items, mounts->count * sizeof(*copies));
-    for (size_t i = 0; i < mounts->count; i++)
-        if (strcmp(copies[i].type, "overlay") == 0 && option(&copies[i], UPPER) != NULL &&
-            option(&copies[i], LOWER) != NULL)
-            overlay_for_reading(&copies[i], arena);
-    *out = (struct list){ mounts->count, copies };
 }

@@ -16,8 +16,4 @@
 /* Its path in the arena; NULL: there is no such folder. */
 const char *upper_find(const struct list *before, const struct list *after, struct arena *arena);
 
-/* The same mounts, of which nothing is written to: a folder that changes go to is the highest of
-   layers instead.  So what is in use elsewhere can be looked at. */
-void mounts_for_reading(const struct list *mounts, struct list *out, struct arena *arena);
-
 #endif

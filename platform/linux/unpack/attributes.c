@@ -19,7 +19,7 @@ static bool has_prefix(const char *name, const char *prefix)
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-static bool is_mark(const char *name)
+bool attributes_is_mark(const char *name)
 {
     return has_prefix(name, "trusted.overlay.") || has_prefix(name, "user.overlay.") ||
            has_prefix(name, "trusted.gantry.");
@@ -28,7 +28,7 @@ static bool is_mark(const char *name)
 int attributes_check(const struct entry *entry, struct error *err)
 {
     for (size_t i = 0; i < entry->xattr_count; i++)
-        if (is_mark(entry->xattrs[i].name))
+        if (attributes_is_mark(entry->xattrs[i].name))
             return error_set(err, ERROR_INVALID_ARGUMENT,
                              "an image may not set the attribute %.100s", entry->xattrs[i].name);
     return 0;
@@ -154,13 +154,39 @@ int attributes_copy(struct tree *tree, int from, const struct stat *st, int to, 
     if (length < 0 && errno != EOPNOTSUPP)
         return error_sys(err, errno, "list attributes");
     for (const char *name = names; name < names + length; name += strlen(name) + 1) {
-        if (is_mark(name))
+        if (attributes_is_mark(name))
             continue;
         if (strcmp(name, ACL_DEFAULT) == 0)
             tree->default_acl = true;
         size = fgetxattr(from, name, value, sizeof(value));
-        if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) < 0)
+        if (size < 0 || (fsetxattr(to, name, value, (size_t)size, 0) < 0 &&
+                         !may_be_left_out(&(struct xattr){ .name = name }, errno)))
             return error_sys(err, errno, "copy attribute %s", name);
+    }
+    return 0;
+}
+
+/* There is no call for a path relative to a folder: the folder becomes the current one, and none on
+   the path is a link. */
+int attributes_copy_at(int root, const char *path, const struct folder *to, const char *name,
+                       struct error *err)
+{
+    static char names[NAMES_SIZE], value[VALUE_SIZE];
+    ssize_t length, size;
+
+    if (fchdir(root) < 0)
+        return error_sys(err, errno, "enter a folder");
+    length = llistxattr(path, names, sizeof(names));
+    if (length < 0 && errno != EOPNOTSUPP)
+        return error_sys(err, errno, "list attributes of %s", name);
+    for (const char *key = names; key < names + length; key += strlen(key) + 1) {
+        if (attributes_is_mark(key))
+            continue;
+        size = fchdir(root) < 0 ? -1 : lgetxattr(path, key, value, sizeof(value));
+        if (size < 0 || fchdir(to->fd) < 0 ||
+            (lsetxattr(name, key, value, (size_t)size, 0) < 0 &&
+             !may_be_left_out(&(struct xattr){ .name = key }, errno)))
+            return error_sys(err, errno, "copy attribute %s", key);
     }
     return 0;
 }

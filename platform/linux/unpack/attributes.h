@@ -11,7 +11,8 @@
 #include "platform/linux/unpack/entry.h"
 #include "platform/linux/unpack/tree.h"
 
-/* What an image may not set: the kernel's and our own marks on folders. */
+/* The kernel's and our own marks on folders: not copied, and no image may set them. */
+bool attributes_is_mark(const char *name);
 int attributes_check(const struct entry *entry, struct error *err);
 
 /* A file or folder that was just made in `parent`, 0:0 and with the mode's lower nine bits where
@@ -30,7 +31,10 @@ int attributes_plain(int fd, mode_t mode, struct error *err);
 
 /* Owner, mode and extended attributes of `from` (whose stat is `st`) for `to`. */
 int attributes_copy(struct tree *tree, int from, const struct stat *st, int to, struct error *err);
-/* The same for a folder, and its time. */
+/* Only the extended attributes, of what cannot be opened: `path` below the folder `root`. */
+int attributes_copy_at(int root, const char *path, const struct folder *to, const char *name,
+                       struct error *err);
+/* As attributes_copy() for a folder, and its time. */
 int attributes_inherit(struct tree *tree, int from, const struct stat *st, struct folder *to,
                        struct error *err);
 

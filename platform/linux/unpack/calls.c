@@ -18,11 +18,14 @@ static const char *const allowed[] = {
     "read", "pread64", "write", "pwrite64", "writev", "lseek", "close", "ftruncate",
     "copy_file_range", "poll", "ppoll",
     /* names, all of them relative to folders that are open */
-    "openat", "openat2", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "readlinkat", "renameat", "renameat2",
-    "fchdir", "getdents64", "newfstatat", "fstat", "fstatfs", "statx", "fcntl", "dup",
+    "openat", "openat2", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "readlinkat",
+    "renameat", "renameat2", "fchdir", "getdents64", "newfstatat", "fstat", "fstatfs", "statx",
+    "fcntl", "dup",
     /* attributes */
     "fchown", "fchownat", "fchmod", "fchmodat", "utimensat", "fsetxattr", "fgetxattr",
-    "flistxattr", "fremovexattr", "lsetxattr", "lgetxattr", "llistxattr",
+    "flistxattr", "llistxattr", "fremovexattr", "lsetxattr", "lgetxattr",
+    /* to the disk */
+    "fsync", "syncfs",
     /* memory, threads that are there, time, the end */
     "brk", "munmap", "mremap", "madvise", "futex", "sched_yield", "rseq", "set_robust_list",
     "rt_sigreturn", "rt_sigprocmask", "restart_syscall", "getrandom", "clock_gettime",

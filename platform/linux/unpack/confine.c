@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "platform/linux/unpack/look.h"
 #include "platform/linux/unpack/protocol.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -116,6 +117,19 @@ static int root_enter(int root, struct error *err)
     return 0;
 }
 
+static int namespace_make(struct error *err)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return error_sys(err, errno, "make a mount namespace");
+    return 0;
+}
+
+static int folder_open(struct confined *confined, struct error *err)
+{
+    confined->folder = open("/folder", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return confined->folder < 0 ? error_sys(err, errno, "open the folder") : 0;
+}
+
 int confine_mounts(const char *folder, char *const *lowers, size_t count, struct confined *confined,
                    struct error *err)
 {
@@ -123,9 +137,7 @@ int confine_mounts(const char *folder, char *const *lowers, size_t count, struct
     int root = -1, at;
 
     confined->lower = -1;
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return error_sys(err, errno, "make a mount namespace");
-    if (lowers_open(lowers, count, option, sizeof(option), err) < 0 ||
+    if (namespace_make(err) < 0 || lowers_open(lowers, count, option, sizeof(option), err) < 0 ||
         root_make(folder, &root, err) < 0)
         return -1;
     if (count > 0) {
@@ -143,10 +155,27 @@ int confine_mounts(const char *folder, char *const *lowers, size_t count, struct
         if (confined->lower < 0)
             return error_sys(err, errno, "open the parents");
     }
-    confined->folder = open("/folder", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (confined->folder < 0)
-        return error_sys(err, errno, "open the folder");
-    return 0;
+    return folder_open(confined, err);
+}
+
+/* ---- a root to look at ---------------------------------------------------------------- */
+
+int confine_root(const char *folder, const char *mounts, struct confined *confined,
+                 struct error *err)
+{
+    struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV |
+                                           MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+    int root = -1;
+
+    if (namespace_make(err) < 0 || root_make(folder, &root, err) < 0 ||
+        look_mount(folder, mounts, err) < 0 || root_enter(root, err) < 0)
+        return -1;
+    if (mount_setattr(AT_FDCWD, "/lower", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+        return error_sys(err, errno, "restrict the root to look at");
+    confined->lower = open("/lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (confined->lower < 0)
+        return error_sys(err, errno, "open the root to look at");
+    return folder_open(confined, err);
 }
 
 /* ---- powers ------------------------------------------------------------------------ */

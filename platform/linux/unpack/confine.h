@@ -13,8 +13,8 @@
 #include "protocol/error.h"
 
 struct confined {
-    int folder; /* the layer folder (or where the users go) */
-    int lower;  /* the merged parents; -1 without */
+    int folder; /* the layer folder (or where the users go, or a volume's) */
+    int lower;  /* the merged parents, or the root to look at; -1 without */
     int lock;   /* held while the process lives; -1 without */
 };
 
@@ -25,6 +25,10 @@ int confine_lock(const char *folder, struct confined *confined, struct error *er
 /* The mount namespace; afterwards / holds two folders, `folder` and `lower`. */
 int confine_mounts(const char *folder, char *const *lowers, size_t count, struct confined *confined,
                    struct error *err);
+/* The same with the root file system that `mounts` (mounts_text.h) describe in place of the
+   parents; it is only looked at. */
+int confine_root(const char *folder, const char *mounts, struct confined *confined,
+                 struct error *err);
 /* Capabilities and limits; afterwards threads may be started. */
 int confine_powers(struct error *err);
 /* The system call filter, for all threads.  There is no way back from here. */

@@ -6,34 +6,38 @@
 #include <string.h>
 
 struct name {
+    dev_t device; /* a merged root may be of several file systems */
     ino_t inode;
     char path[];
 };
 
-static int by_inode(const void *a, const void *b)
+static int by_identity(const void *a, const void *b)
 {
-    ino_t first = ((const struct name *)a)->inode, second = ((const struct name *)b)->inode;
+    const struct name *first = a, *second = b;
 
-    return (first > second) - (first < second);
+    if (first->inode != second->inode)
+        return first->inode > second->inode ? 1 : -1;
+    return (first->device > second->device) - (first->device < second->device);
 }
 
-const char *copied_find(const struct copied *copied, ino_t inode)
+const char *copied_find(const struct copied *copied, const struct stat *st)
 {
-    const struct name key = { .inode = inode };
-    void *found = tfind(&key, &copied->names, by_inode);
+    const struct name key = { .device = st->st_dev, .inode = st->st_ino };
+    void *found = tfind(&key, &copied->names, by_identity);
 
     return found != NULL ? (*(struct name **)found)->path : NULL;
 }
 
-int copied_add(struct copied *copied, ino_t inode, const char *path, struct error *err)
+int copied_add(struct copied *copied, const struct stat *st, const char *path, struct error *err)
 {
     size_t size = strlen(path) + 1;
     struct name *name = malloc(sizeof(*name) + size);
 
     if (name != NULL) {
-        name->inode = inode;
+        name->device = st->st_dev;
+        name->inode = st->st_ino;
         memcpy(name->path, path, size);
-        if (tsearch(name, &copied->names, by_inode) != NULL)
+        if (tsearch(name, &copied->names, by_identity) != NULL)
             return 0;
     }
     free(name);

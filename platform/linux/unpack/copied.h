@@ -2,7 +2,7 @@
 #ifndef UNPACK_COPIED_H
 #define UNPACK_COPIED_H
 
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include "protocol/error.h"
 
@@ -12,8 +12,8 @@ struct copied {
 };
 
 /* The path in the new tree; NULL: it is the first. */
-const char *copied_find(const struct copied *copied, ino_t inode);
-int copied_add(struct copied *copied, ino_t inode, const char *path, struct error *err);
+const char *copied_find(const struct copied *copied, const struct stat *st);
+int copied_add(struct copied *copied, const struct stat *st, const char *path, struct error *err);
 void copied_free(struct copied *copied);
 
 #endif

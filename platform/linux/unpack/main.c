@@ -1,7 +1,7 @@
 /*
  * gantry-unpack — reads what strangers made, so that nobody else has to.
  *
- * Five modes; all of them first give up what they do not need (confine.h), then
+ * Six modes; all of them first give up what they do not need (confine.h), then
  * work in one folder, and say what came of it in a line (protocol.h).
  */
 #include <errno.h>
@@ -24,6 +24,7 @@
 #include "platform/linux/unpack/misbehave.h"
 #include "platform/linux/unpack/protocol.h"
 #include "platform/linux/unpack/report.h"
+#include "platform/linux/unpack/seed.h"
 #include "platform/linux/unpack/source.h"
 #include "platform/linux/unpack/stitch.h"
 #include "platform/linux/unpack/stream.h"
@@ -42,7 +43,7 @@ const char *__asan_default_options(void)
 #endif
 
 struct options {
-    bool base;
+    bool base, sync;
     uint64_t max_bytes, max_entries;
     const char *blob, *folder, *compression;
     char **lowers;
@@ -142,7 +143,7 @@ static int apply(const struct options *options, struct error *err)
     return 0;
 }
 
-/* ---- stitch and users ---------------------------------------------------------------- */
+/* ---- stitch, users, seed ---------------------------------------------------------------- */
 
 static int confine_all(const struct options *options, struct confined *confined, struct error *err)
 {
@@ -245,6 +246,22 @@ static int run_users(const struct options *options, struct error *err)
     return 0;
 }
 
+/* SOURCE and MOUNTS stand where other modes have their lowers. */
+static int run_seed(const struct options *options, struct error *err)
+{
+    struct confined confined;
+
+    if (confine_lock(options->folder, &confined, err) < 0 ||
+        confine_root(options->folder, options->lowers[1], &confined, err) < 0 ||
+        confine_powers(err) < 0 || confine_calls(err) < 0)
+        return -1;
+    misbehave();
+    if (seed(confined.lower, options->lowers[0], confined.folder, options->sync, err) < 0)
+        return -1;
+    report_line("ok");
+    return 0;
+}
+
 /* ---- arguments ------------------------------------------------------------------------- */
 
 static int usage(struct error *err)
@@ -253,7 +270,7 @@ static int usage(struct error *err)
                      "usage: gantry-unpack apply [--base] [--max-bytes N] [--max-entries N] BLOB "
                      "LAYER_FOLDER none|gzip|zstd|auto [LOWER...] | stitch LAYER_FOLDER LOWER... | "
                      "rebase LAYER_FOLDER [LOWER] | copy LAYER_FOLDER LOWER | "
-                     "users OUT_FOLDER LOWER...");
+                     "users OUT_FOLDER LOWER... | seed [--sync] VOLUME_FOLDER SOURCE MOUNTS");
 }
 
 static bool number(const char *text, uint64_t *value)
@@ -270,6 +287,8 @@ static char **flags_read(char **at, struct options *options)
     for (; *at != NULL && strncmp(*at, "--", 2) == 0; at++) {
         if (strcmp(*at, "--base") == 0)
             options->base = true;
+        else if (strcmp(*at, "--sync") == 0)
+            options->sync = true;
         else if (strcmp(*at, "--max-bytes") == 0 && at[1] != NULL &&
                  number(at[1], &options->max_bytes))
             at++;
@@ -296,9 +315,9 @@ static const struct mode {
     size_t least, most; /* words behind the options */
     int (*run)(const struct options *options, struct error *err);
 } modes[] = {
-    { "apply", 3, SIZE_MAX, apply },  { "stitch", 2, SIZE_MAX, run_stitch },
-    { "rebase", 1, 2, run_rebase },   { "copy", 2, 2, run_copy },
-    { "users", 2, SIZE_MAX, run_users },
+    { "apply", 3, SIZE_MAX, apply },     { "stitch", 2, SIZE_MAX, run_stitch },
+    { "rebase", 1, 2, run_rebase },      { "copy", 2, 2, run_copy },
+    { "users", 2, SIZE_MAX, run_users }, { "seed", 3, 3, run_seed },
 };
 
 static const struct mode *mode_find(const char *name, size_t words)

@@ -89,13 +89,13 @@ static int link_copied(struct merge *merge, const char *first, struct folder *fo
 static int copy(struct merge *merge, const struct stat *st, struct folder *folder, const char *name,
                 const char *path, struct error *err)
 {
-    const char *first = st->st_nlink > 1 ? copied_find(&merge->copied, st->st_ino) : NULL;
+    const char *first = st->st_nlink > 1 ? copied_find(&merge->copied, st) : NULL;
 
     if (first != NULL)
         return link_copied(merge, first, folder, name, err);
     if (copy_thing(merge->to, merge->from, path, st, folder, name, err) < 0)
         return -1;
-    return st->st_nlink > 1 ? copied_add(&merge->copied, st->st_ino, path, err) : 0;
+    return st->st_nlink > 1 ? copied_add(&merge->copied, st, path, err) : 0;
 }
 
 /* ---- one thing -------------------------------------------------------------------------- */

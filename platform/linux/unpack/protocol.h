@@ -7,6 +7,7 @@
  *      gantry-unpack rebase LAYER_FOLDER [LOWER_FS]
  *      gantry-unpack copy LAYER_FOLDER LOWER_FS
  *      gantry-unpack users OUT_FOLDER LOWER_FS ...
+ *      gantry-unpack seed [--sync] VOLUME_FOLDER SOURCE MOUNTS      (mounts_text.h)
  *
  *      to it:    allow N     bytes 0 .. N-1 of the blob are on disk
  *                end N       it has N bytes and is what it should be
