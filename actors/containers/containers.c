@@ -13,6 +13,7 @@
 #include "actors/base/log.h"
 #include "actors/base/page.h"
 #include "actors/base/writer.h"
+#include "actors/containers/mounts.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
@@ -35,6 +36,11 @@ static const char *const steps[] = {
     " namespace TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, bytes BLOB NOT NULL,"
     " PRIMARY KEY (namespace, id, name),"
     " FOREIGN KEY (namespace, id) REFERENCES containers_container ON DELETE CASCADE) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE containers_volume ("
+    " namespace TEXT NOT NULL, volume TEXT NOT NULL, container TEXT NOT NULL,"
+    " PRIMARY KEY (namespace, volume, container),"
+    " FOREIGN KEY (namespace, container) REFERENCES containers_container ON DELETE CASCADE) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX containers_volume_container ON containers_volume (namespace, container);",
     NULL,
 };
 
@@ -90,8 +96,8 @@ static int insert(struct write *write, const void *in, void *out, struct error *
     buffer_free(&record);
     if (result < 0)
         return err->code == ERROR_ALREADY_EXISTS ? exists_already(write, info, err) : -1;
-    if (put_spec(write, info, err) < 0 || edges_write(write, "container", "", info->id, &info->labels, err) < 0 ||
-        files_put(write, info->id, &want->files, err) < 0)
+    if (put_spec(write, info, err) < 0 || mounts_hold(write, info, err) < 0 ||
+        edges_write(write, "container", "", info->id, &info->labels, err) < 0 || files_put(write, info->id, &want->files, err) < 0)
         return -1;
     *(struct container_info *)out = *info;
     ((struct container_info *)out)->spec = NULL;
@@ -335,16 +341,23 @@ static int remove_job(struct job *job, const void *in, void *out, struct error *
     const struct containers_remove_request *want = order->want;
     struct containers_get_request which = { .id = order->info.id };
     bool keep_snapshot = want->has_keep_snapshot && want->keep_snapshot;
+    bool passing = container_is_passing(&order->info);
+    bool volumes = passing || (want->has_volumes && want->volumes);
 
     (void)out;
     job_relax(job, true); /* the last write of the removal takes the others along */
     if (end_task(job, order->info.id, want->has_force && want->force, err) < 0)
         return -1;
     job_finish(job, 30000);
-    job_relax(job, container_is_passing(&order->info) || has_own_snapshot(&order->info, keep_snapshot));
+    if (volumes && !passing && mounts_pass(job, &order->info, err) < 0)
+        return -1;
+    job_relax(job, passing || has_own_snapshot(&order->info, keep_snapshot));
     if (call(job, &op_containers_drop, &which, NULL, err) < 0)
         return -1;
-    job_relax(job, container_is_passing(&order->info));
+    job_relax(job, true); /* a volume whose row comes back goes at the next start */
+    if (volumes)
+        mounts_remove(job, &order->info);
+    job_relax(job, passing);
     remove_files(job, &order->info, keep_snapshot);
     return want->has_sync && want->sync ? collect_job(job, NULL, NULL, err) : 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Creating a container: folder -> image -> users -> the small files -> OCI spec -> root
- * file system -> record.  A job.  Of several who want the same id, the one that could
+ * Creating a container: folder -> image -> users -> the small files -> volumes -> OCI spec ->
+ * root file system -> what volumes get of it -> record.  A job.  Of several who want the same id, the one that could
  * make the folder goes on.  What is made on the way hangs on a lease until the record
  * names it; a folder without a record is removed by the next start.
  */
@@ -9,6 +9,7 @@
 #include "actors/base/log.h"
 #include "actors/base/users.h"
 #include "actors/containers/containers.h"
+#include "actors/containers/mounts.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/hosts.h"
@@ -33,6 +34,8 @@ struct making {
     struct image_config defaults;
     uint64_t layer; /* the image's top one; 0: none */
     struct user_ids user;
+    struct container_mounts mounts;
+    struct snapshots_mounts_reply root; /* how it is mounted */
     char hostname[HOSTNAME_SIZE];
     bool host_network;
     struct container_info info;
@@ -65,26 +68,6 @@ static int check_request(struct making *making, struct error *err)
 
 /* ---- the image ---------------------------------------------------------------------------- */
 
-/* There are no volumes yet; what the user mounts there himself serves as well. */
-static int check_volumes(const struct making *making, const struct image_config *config, struct error *err)
-{
-    const struct mount *mounts = making->options->mounts.items;
-
-    for (size_t i = 0; i < config->volumes.count; i++) {
-        const char *volume = config->volumes.items[i];
-        bool mounted = false;
-
-        for (size_t j = 0; j < making->options->mounts.count; j++)
-            mounted = mounted || (mounts[j].target != NULL && strcmp(mounts[j].target, volume) == 0);
-        if (mounted)
-            continue;
-        error_set(err, ERROR_UNIMPLEMENTED, "image %s wants a volume at %s, and there are no volumes yet",
-                  making->want->image, volume);
-        return error_hint(err, "mount something there: -v /a/folder:%.60s or --tmpfs %.30s", volume, volume);
-    }
-    return 0;
-}
-
 static int take_image(struct making *making, struct error *err)
 {
     struct images_inspect_request which = { .name = making->want->image,
@@ -98,8 +81,6 @@ static int take_image(struct making *making, struct error *err)
     if (image_config_parse(making->image.config_json, strlen(making->image.config_json), job_arena(making->job),
                            &making->defaults, err) < 0)
         return error_wrap(err, "image %s", making->want->image);
-    if (check_volumes(making, &making->defaults, err) < 0)
-        return -1;
     if (making->image.chain_id == NULL)
         return 0;
     top.key = making->image.chain_id;
@@ -134,7 +115,7 @@ static int make_root(struct making *making, struct error *err)
     }
     making->info.snapshot = making->id;
     job_relax(making->job, true);
-    result = call(making->job, &op_snapshots_prepare, &want, NULL, err);
+    result = call(making->job, &op_snapshots_prepare, &want, &making->root, err);
     job_relax(making->job, false);
     if (result == 0)
         return 0;
@@ -268,6 +249,7 @@ static int make_spec(struct making *making, struct error *err)
     CLEANUP(buffer_free) struct buffer json = { 0 };
     CLEANUP(buffer_free) struct buffer command = { 0 };
     struct machine machine;
+    struct container_options options = *making->options;
     struct spec_host host;
     struct spec_input input = {
         .id = making->id,
@@ -278,11 +260,12 @@ static int make_spec(struct making *making, struct error *err)
         .hosts_file = arena_printf(arena, "%s/hosts", making->folder),
         .resolv_file = making->host_network ? arena_printf(arena, "%s/resolv.conf", making->folder) : NULL,
         .image = &making->defaults,
-        .options = making->options,
+        .options = &options,
         .user = &making->user,
         .host = &host,
     };
 
+    options.mounts = making->mounts.spec;
     if (describe_host(making, &host, &machine, err) < 0 || spec_build(&input, &json, &command, err) < 0)
         return -1;
     making->info.spec = arena_copy(arena, json.data, json.size);
@@ -322,6 +305,7 @@ static int fill_record(struct making *making, struct error *err)
     info->remove = want->has_remove && want->remove;
     info->has_tty = info->has_stdin = info->has_remove = true;
     info->network = making->host_network ? "host" : "none";
+    info->mounts = making->mounts.records;
     info->stop_signal = signal;
     info->stop_timeout = options->stop_timeout;
     info->has_stop_timeout = options->has_stop_timeout;
@@ -353,7 +337,10 @@ static int fill_folder(struct making *making, struct error *err)
         make_files(making, err) < 0)
         return -1;
     making->info.spec = making->want->spec;
-    if (making->want->spec == NULL && make_spec(making, err) < 0)
+    if (making->want->spec == NULL &&
+        (mounts_take(making->job, &making->options->mounts, &making->defaults,
+                     making->want->has_remove && making->want->remove, &making->mounts, err) < 0 ||
+         make_spec(making, err) < 0))
         return -1;
     return fill_record(making, err);
 }
@@ -364,7 +351,8 @@ static int make(struct making *making, void *out, struct error *err)
 
     if (check_request(making, err) < 0 || make_folder(making, err) < 0)
         return -1;
-    if (fill_folder(making, err) == 0 && make_root(making, err) == 0 && job_check(making->job, err) == 0) {
+    if (fill_folder(making, err) == 0 && make_root(making, err) == 0 &&
+        mounts_seed(making->job, &making->mounts, &making->root.mounts, err) == 0 && job_check(making->job, err) == 0) {
         int result;
 
         put.files.count = making->file_count;
@@ -378,6 +366,7 @@ static int make(struct making *making, void *out, struct error *err)
             return -1; /* the next start knows */
     }
     drop_root(making);
+    mounts_drop(making->job, &making->mounts);
     container_folder_remove(making->job, making->id);
     return -1;
 }

@@ -145,7 +145,9 @@ static int check_rows(struct check *check, struct error *err)
     if (check_places(check, "SELECT id, 'snapshots/' || id || '/fs' FROM snapshots_layer", "snapshot folder", "is missing",
                      REMAKE, err) < 0 ||
         check_places(check, "SELECT ref, 'ingests/' || file FROM content_ingest", "ingest", "its file is missing",
-                     "restart gantryd; the next pull begins it anew", err) < 0)
+                     "restart gantryd; the next pull begins it anew", err) < 0 ||
+        check_places(check, "SELECT name, 'volumes/' || namespace || '/' || name || '/data' FROM volumes_volume", "volume",
+                     "its folder is missing", "restart gantryd, and it is there again, empty", err) < 0)
         return -1;
     return check_places(check, "SELECT id, 'containers/' || namespace || '/' || id FROM containers_container", "container",
                         "its folder is missing", "remove it (gantry rm), and create it again", err);
@@ -260,6 +262,7 @@ static int check_journal(struct check *check, struct error *err)
     } all[] = {
         { "image", BOTH("images_image", "name", "/images", "create") },
         { "container", BOTH("containers_container", "id", "/containers", "create") },
+        { "volume", BOTH("volumes_volume", "name", "/volumes", "create") },
         { "content", BOTH("content_blob", "digest", "/content", "create") },
         { "snapshot", BOTH(UNFINISHED, "key", "/snapshot", "prepare") },
     };

@@ -250,6 +250,7 @@ static int look_inside(struct write *write, const char *name, const char **holds
                  " THEN 'snapshots'"
                  " WHEN EXISTS (SELECT 1 FROM content_blob WHERE namespace = ?1) THEN 'content'"
                  " WHEN EXISTS (SELECT 1 FROM content_ingest WHERE namespace = ?1) THEN 'ingests'"
+                 " WHEN EXISTS (SELECT 1 FROM volumes_volume WHERE namespace = ?1) THEN 'volumes'"
                  " WHEN EXISTS (SELECT 1 FROM leases_lease WHERE namespace = ?1) THEN 'leases'"
                  " END",
                  "s", name) < 0 ||

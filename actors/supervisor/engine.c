@@ -22,6 +22,7 @@
 #include "actors/snapshots/snapshots.h"
 #include "actors/supervisor/last_stop.h"
 #include "actors/tasks/tasks.h"
+#include "actors/volumes/volumes.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/schema.h"
@@ -57,6 +58,7 @@ struct engine {
     struct collector_config collector_config;
     struct leases_config leases_config;
     struct namespaces_config namespaces_config;
+    struct volumes_config volumes_config;
     struct events_config events_config;
 
     struct daemon_self daemon;
@@ -68,12 +70,13 @@ struct engine {
     struct collector *collector;
     struct leases *leases;
     struct namespaces *namespaces;
+    struct volumes *volumes;
     struct events *events;
 };
 
 static const struct db_schema *const schemas[] = {
     &namespaces_schema, &events_schema, &leases_schema, &content_schema, &snapshots_schema,
-    &images_schema, &containers_schema, &tasks_schema, &collector_schema, NULL,
+    &images_schema, &containers_schema, &tasks_schema, &collector_schema, &volumes_schema, NULL,
 };
 
 /* ---- what the configuration means to each ---------------------------------------------- */
@@ -133,6 +136,8 @@ static void configure_services(struct engine *engine)
 
     copy_runtimes(engine);
     engine->namespaces_config = (struct namespaces_config){ .database = engine->database };
+    engine->volumes_config =
+        (struct volumes_config){ .root = config->root, .database = engine->database };
     engine->events_config = (struct events_config){
         .database = engine->database, .socket = engine->events_socket, .group = config->group
     };
@@ -255,6 +260,7 @@ static int start_actors(struct engine *engine, struct error *err)
         void *self;
     } order[] = {
         { &namespaces_actor, engine->namespaces }, { &events_actor, engine->events },
+        { &volumes_actor, engine->volumes }, /* before leases, which forgets dead jobs */
         { &leases_actor, engine->leases },         { &content_actor, engine->content },
         { &snapshots_actor, engine->snapshots },   { &images_actor, &engine->images },
         { &containers_actor, &engine->containers }, { &tasks_actor, engine->tasks },
@@ -273,7 +279,7 @@ static int start_actors(struct engine *engine, struct error *err)
 
 static int start_gateway(struct engine *engine, struct error *err)
 {
-    static const char *const services[] = { "namespaces", "events",     "leases", "content", "snapshots", "images",
+    static const char *const services[] = { "namespaces", "events",     "volumes", "leases", "content", "snapshots", "images",
                                             "containers", "tasks", "collector", "daemon", NULL };
 
     engine->gateway_config = (struct gateway_config){
@@ -303,6 +309,7 @@ static int start_all(struct engine *engine, struct error *err)
     configure_base(engine);
     configure_services(engine);
     engine->namespaces = namespaces_new(&engine->namespaces_config);
+    engine->volumes = volumes_new(&engine->volumes_config);
     engine->events = events_new(&engine->events_config);
     engine->leases = leases_new(&engine->leases_config);
     engine->content = content_new(&engine->content_config);
@@ -359,6 +366,7 @@ void engine_stop(struct engine **out)
     if (engine->writer != NULL)
         writer_stop(&engine->writer);
     namespaces_free(&engine->namespaces);
+    volumes_free(&engine->volumes);
     events_free(&engine->events);
     leases_free(&engine->leases);
     content_free(&engine->content);

@@ -365,6 +365,15 @@ int identifier_check(const char *what, const char *text, struct error *err)
     return 0;
 }
 
+/* A letter or digit, then those and _ . -; so no path can be made of it. */
+static bool is_name(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++)
+        if (!is_letter_or_digit(*at) && (at == text || strchr("_.-", *at) == NULL))
+            return false;
+    return text[0] != '\0';
+}
+
 int container_name_check(const char *text, struct error *err)
 {
     size_t length = strlen(text);
@@ -374,15 +383,27 @@ int container_name_check(const char *text, struct error *err)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "container name '%s': longer than %d characters", shown(text, &s),
                          CONTAINER_NAME_MAX);
-    for (size_t i = 0; i < length; i++)
-        if (!is_letter_or_digit(text[i]) && (i == 0 || strchr("_.-", text[i]) == NULL))
-            length = 0;
-    if (length < 2)
+    if (length < 2 || !is_name(text))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "container name '%s': must be two or more of a-z A-Z 0-9 _ . - and begin "
                          "with a letter or digit",
                          shown(text, &s));
     return 0;
+}
+
+int volume_name_check(const char *text, struct error *err)
+{
+    struct shown s;
+
+    if (strlen(text) > VOLUME_NAME_MAX)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "volume name '%s': longer than %d characters",
+                         shown(text, &s), VOLUME_NAME_MAX);
+    if (is_name(text))
+        return 0;
+    error_set(err, ERROR_INVALID_ARGUMENT,
+              "volume name '%s': must be of a-z A-Z 0-9 _ . - and begin with a letter or digit",
+              shown(text, &s));
+    return error_hint(err, "a folder of the host is meant by its whole path, beginning with /");
 }
 
 int label_check(const char *key, const char *value, struct error *err)

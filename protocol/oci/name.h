@@ -62,6 +62,7 @@ bool host_is_loopback(const char *host);
 
 #define IDENTIFIER_MAX     76   /* characters (containerd) */
 #define CONTAINER_NAME_MAX 128  /* characters */
+#define VOLUME_NAME_MAX    255  /* characters: it is the name of a folder */
 #define LABEL_MAX          4096 /* bytes of key and value together (containerd) */
 
 /*
@@ -72,6 +73,9 @@ int identifier_check(const char *what, const char *text, struct error *err);
 
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]+, as docker has it.  INVALID_ARGUMENT. */
 int container_name_check(const char *text, struct error *err);
+
+/* [a-zA-Z0-9][a-zA-Z0-9_.-]*.  INVALID_ARGUMENT. */
+int volume_name_check(const char *text, struct error *err);
 
 /* A key, and key and value not over LABEL_MAX.  INVALID_ARGUMENT. */
 int label_check(const char *key, const char *value, struct error *err);

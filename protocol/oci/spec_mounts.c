@@ -226,15 +226,12 @@ static int source_check(const struct mount *mount, const char *what, struct erro
 
     if (strcmp(mount->type, "tmpfs") == 0)
         return 0;
-    if (strcmp(mount->type, "volume") == 0)
-        return error_set(err, ERROR_UNIMPLEMENTED,
-                         "%s: there are no named volumes yet; bind a folder of the host", what);
     if (strcmp(mount->type, "bind") != 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "%s: type '%s': say bind or tmpfs", what,
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s: type '%s': say bind, tmpfs or volume", what,
                          shown(mount->type, &text));
     if (mount->source == NULL || mount->source[0] != '/')
         return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "%s: source '%s' is not an absolute path (there are no named volumes yet)",
+                         "%s: source '%s' is not an absolute path (a volume's name goes with type volume)",
                          what, shown(mount->source ? mount->source : "", &text));
     if (strlen(mount->source) >= PATH_TEXT_MAX)
         return error_set(err, ERROR_INVALID_ARGUMENT, "%s: the source is too long", what);

@@ -20,13 +20,14 @@
 #include "actors/namespaces/namespaces.h"
 #include "actors/snapshots/snapshots.h"
 #include "actors/tasks/tasks.h"
+#include "actors/volumes/volumes.h"
 #include "protocol/oci/digest.h"
 
 /* Those of actors that do not run, too: they are looked into. */
 static const struct db_schema *const schemas[] = {
     &namespaces_schema, &events_schema, &leases_schema,     &content_schema,
     &snapshots_schema,  &images_schema, &containers_schema, &tasks_schema,
-    &collector_schema,  NULL,
+    &collector_schema,  &volumes_schema, NULL,
 };
 
 struct running {
@@ -34,6 +35,7 @@ struct running {
     zactor_t *writer;
     struct namespaces *namespaces;
     struct events *events;
+    struct volumes *volumes;
     struct leases *leases;
     struct content *content;
     struct snapshots *snapshots;
@@ -174,6 +176,8 @@ void store_start(struct store *store)
         events_new(&(struct events_config){ .database = store->database,
                                             .socket = store_path(store, "events.sock"),
                                             .keep = store->keep_events });
+    running->volumes =
+        volumes_new(&(struct volumes_config){ store->root, store->database });
     running->leases = leases_new(&(struct leases_config){ store->database });
     running->content =
         content_new(&(struct content_config){ store->root, store->database, store->layer_size,
@@ -190,6 +194,7 @@ void store_start(struct store *store)
     });
     run(running, &namespaces_actor, running->namespaces);
     run(running, &events_actor, running->events);
+    run(running, &volumes_actor, running->volumes);
     run(running, &leases_actor, running->leases);
     run(running, &content_actor, running->content);
     run(running, &snapshots_actor, running->snapshots);
@@ -202,6 +207,7 @@ void store_start(struct store *store)
     }
     peer_open(&store->namespaces, "namespaces");
     peer_open(&store->events, "events");
+    peer_open(&store->volumes, "volumes");
     peer_open(&store->leases, "leases");
     peer_open(&store->content, "content");
     peer_open(&store->snapshots, "snapshots");
@@ -214,6 +220,7 @@ void store_stop(struct store *store)
 
     peer_close(&store->namespaces);
     peer_close(&store->events);
+    peer_close(&store->volumes);
     peer_close(&store->leases);
     peer_close(&store->content);
     peer_close(&store->snapshots);
@@ -231,6 +238,7 @@ void store_stop(struct store *store)
     namespaces_free(&running->namespaces);
     events_free(&running->events);
     leases_free(&running->leases);
+    volumes_free(&running->volumes);
     content_free(&running->content);
     snapshots_free(&running->snapshots);
     collector_free(&running->collector);
@@ -266,7 +274,7 @@ void store_close(struct store *store)
 
 void store_use(struct store *store, const char *namespace)
 {
-    store->namespaces.namespace = store->leases.namespace = store->content.namespace =
+    store->namespaces.namespace = store->volumes.namespace = store->leases.namespace = store->content.namespace =
         store->snapshots.namespace = store->events.namespace = store->collector.namespace =
             store->images.namespace = store->containers.namespace = store->tasks.namespace =
                 namespace;

@@ -17,7 +17,7 @@ struct store {
     char root[256];
     char database[300];
     struct running *running;
-    struct peer namespaces, leases, content, snapshots, events, collector;
+    struct peer namespaces, volumes, leases, content, snapshots, events, collector;
     struct peer images, containers, tasks, daemon;
     /* These take effect with the next start; 0 means the default. */
     unsigned with; /* of enum store_more */

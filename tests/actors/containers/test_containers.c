@@ -311,35 +311,6 @@ static void a_user_that_the_image_does_not_have_is_named(void **state)
     refuse(create(.options = &more), ERROR_NOT_FOUND, "nogroup");
 }
 
-static void pull_volumes(void)
-{
-    CLEANUP(image_drop)
-    struct built_image *image = image_build(
-        &(struct image_plan){ .layers = small_layer(),
-                              .layer_count = 1,
-                              .config = "{\"Cmd\":[\"x\"],\"Volumes\":{\"/data\":{}}}" });
-    char name[100];
-
-    snprintf(name, sizeof(name), "%s/volumes:latest", server_host(server));
-    image_serve(server, "volumes", "latest", image);
-    must(pull(.reference = name));
-}
-
-static void volumes_of_an_image_are_refused_with_a_way_out(void **state)
-{
-    const struct mount mount = { .type = "tmpfs", .target = "/data" };
-    const struct container_options mounted = { .mounts = { 1, (void *)(uintptr_t)&mount } };
-    char name[100];
-
-    (void)state;
-    pull_volumes();
-    snprintf(name, sizeof(name), "%s/volumes:latest", server_host(server));
-    refuse(create(.image = name), ERROR_UNIMPLEMENTED, "/data");
-    assert_non_null(answer.hint);
-    assert_non_null(strstr(answer.hint, "-v"));
-    must_create(.image = name, .options = &mounted);
-}
-
 static void options_that_are_wrong_are_named(void **state)
 {
     const struct rlimit limit = { .type = "RLIMIT_NOTHING", .soft = 1, .hard = 1 };
@@ -529,7 +500,6 @@ int main(void)
         BOX_TEST(a_new_spec_is_looked_at_as_a_first_one_is),
         BOX_TEST(users_are_numbers_in_the_spec),
         BOX_TEST(a_user_that_the_image_does_not_have_is_named),
-        BOX_TEST(volumes_of_an_image_are_refused_with_a_way_out),
         BOX_TEST(options_that_are_wrong_are_named),
         BOX_TEST(an_image_that_is_not_here_is_named),
         BOX_TEST(a_removed_container_leaves_nothing),

@@ -139,6 +139,7 @@ static void what_holds_something_stays(void **state)
     static const char *const fillings[] = {
         "INSERT INTO content_blob VALUES ('full', 'sha256:x', 1, NULL, 0, 1, 1)",
         "INSERT INTO content_ingest VALUES ('full', 'r', 'f', NULL, NULL, 1)",
+        "INSERT INTO volumes_volume VALUES ('full', 'v', NULL, 0, 0, 1)",
         "INSERT INTO leases_lease VALUES ('full', 'l', NULL, 0, 1, NULL)",
         "INSERT INTO snapshots_snapshot VALUES ('full', 'overlay', 'k', 'active', 1, NULL, NULL, "
         "0, 1, 1)",
@@ -147,7 +148,7 @@ static void what_holds_something_stays(void **state)
         "INSERT INTO containers_container (namespace, id, created, updated, record)"
         " VALUES ('full', 'c', 1, 1, X'80')",
     };
-    static const char *const names[] = { "content",   "ingests", "leases",
+    static const char *const names[] = { "content",   "ingests", "volumes",    "leases",
                                          "snapshots", "images",  "containers" };
 
     (void)state;
@@ -158,6 +159,7 @@ static void what_holds_something_stays(void **state)
         assert_non_null(strstr(answer.message, names[i]));
         store_sql(&store,
                   "DELETE FROM content_blob; DELETE FROM content_ingest; DELETE FROM leases_lease;"
+                  "DELETE FROM volumes_volume;"
                   "DELETE FROM snapshots_snapshot; DELETE FROM images_image;"
                   "DELETE FROM containers_container;");
     }

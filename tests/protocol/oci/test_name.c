@@ -343,6 +343,26 @@ static void identifiers_out_of_grammar_are_refused(void **state)
         id_fails(wrong[i], "letters and digits");
 }
 
+static void volume_names_are_names_of_folders(void **state)
+{
+    static const char *const right[] = { "a", "7", "data", "my.data_1-x", "a..b", "Zz-" };
+    static const char *const wrong[] = { "",    ".",   "..",  "-a",  ".a",  "_a",  "a b",
+                                         "a/b", "/a",  "a:b", "a\n", "../a", "\xc3\xa4" };
+    char text[300] = "";
+    struct error err = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(right) / sizeof(*right); i++)
+        assert_int_equal(volume_name_check(right[i], &err), 0);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        assert_int_equal(volume_name_check(wrong[i], &err), -1);
+    memset(text, 'x', VOLUME_NAME_MAX);
+    assert_int_equal(volume_name_check(text, &err), 0);
+    text[VOLUME_NAME_MAX] = 'x';
+    assert_int_equal(volume_name_check(text, &err), -1);
+    assert_non_null(strstr(err.text, "255"));
+}
+
 static void container_names_are_docker_s(void **state)
 {
     static const char *const right[] = { "ab", "web-1", "a__b", "a..b", "0.", "Zz-" };
@@ -403,6 +423,7 @@ int main(void)
         cmocka_unit_test(only_this_machine_is_loopback),
         cmocka_unit_test(identifiers_are_of_76_characters_at_most),
         cmocka_unit_test(identifiers_out_of_grammar_are_refused),
+        cmocka_unit_test(volume_names_are_names_of_folders),
         cmocka_unit_test(container_names_are_docker_s),
         cmocka_unit_test(labels_are_of_4096_bytes_together),
     };
