@@ -23,8 +23,8 @@ run_for 125 gantry run --rm -p 80:80 "$busybox" true
 has "ports" "--network host" "$errors"
 run_for 125 gantry run --rm --runtime no-such-runtime "$busybox" true
 has "a missing runtime" "no-such-runtime" "$errors"
-run_for 125 gantry run --rm -v data:/data "$busybox" true
-has "named volumes" data "$errors"
+run_for 125 gantry run --rm -v data/sub:/data "$busybox" true
+has "a volume that is none" "data/sub" "$errors"
 run_for 0 gantry create --name twice "$busybox" true
 run_for 1 gantry create --name twice "$busybox" true
 has "a name that is taken" twice "$errors"

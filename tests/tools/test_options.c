@@ -220,28 +220,43 @@ static void variables_come_from_files_words_and_ourselves(void **state)
 
 /* ---- mounts ------------------------------------------------------------- */
 
-static void volumes_are_binds(void **state)
+static void a_path_before_the_colon_is_a_bind(void **state)
 {
     (void)state;
     assert_int_equal(
-        options_of(WORDS("-v", "/a:/b", "-v/c:/d:ro", "--volume=/e:/f:rslave,ro", "i")), 0);
+        options_of(WORDS("-v", "/a:/b", "-v/c:/d:ro", "--volume=/e:/f:rslave,ro,z", "i")), 0);
     assert_int_equal(options.mounts.count, 3);
     assert_string_equal(mount_at(0)->type, "bind");
     assert_string_equal(mount_at(0)->source, "/a");
     assert_string_equal(mount_at(0)->target, "/b");
     expect_options(mount_at(0), "rbind,rprivate");
     expect_options(mount_at(1), "rbind,ro,rprivate");
-    expect_options(mount_at(2), "rbind,rslave,ro");
+    expect_options(mount_at(2), "rbind,rslave,ro,z");
 }
 
-static void volumes_that_do_not_exist_yet_are_refused(void **state)
+static void a_name_before_the_colon_is_a_volume(void **state)
 {
     (void)state;
-    refused(WORDS("-v", "data:/data", "i"), ERROR_UNIMPLEMENTED, "data:/data");
-    refused(WORDS("-v", "/data", "i"), ERROR_UNIMPLEMENTED, "/data");
-    refused(WORDS("-v", "./x:/data", "i"), ERROR_INVALID_ARGUMENT, "relative");
-    refused(WORDS("--mount", "type=volume,target=/a", "i"), ERROR_UNIMPLEMENTED, "volumes");
-    refused(WORDS("--mount", "target=/a", "i"), ERROR_UNIMPLEMENTED, "volumes");
+    assert_int_equal(
+        options_of(WORDS("-v", "data:/data", "-v", "D.1_x-y:/b:ro,nocopy", "-v", "x:/c:rw,Z", "i")),
+        0);
+    assert_int_equal(options.mounts.count, 3);
+    assert_string_equal(mount_at(0)->type, "volume");
+    assert_string_equal(mount_at(0)->source, "data");
+    assert_string_equal(mount_at(0)->target, "/data");
+    expect_options(mount_at(0), "");
+    assert_string_equal(mount_at(1)->source, "D.1_x-y");
+    expect_options(mount_at(1), "ro,nocopy");
+    expect_options(mount_at(2), "Z");
+}
+
+static void a_path_alone_is_an_anonymous_volume(void **state)
+{
+    (void)state;
+    assert_int_equal(options_of(WORDS("-v", "/data", "i")), 0);
+    assert_string_equal(mount_at(0)->type, "volume");
+    assert_null(mount_at(0)->source);
+    assert_string_equal(mount_at(0)->target, "/data");
 }
 
 static void wrong_volumes_are_refused(void **state)
@@ -252,7 +267,51 @@ static void wrong_volumes_are_refused(void **state)
     refused(WORDS("-v", "/a:///", "i"), ERROR_INVALID_ARGUMENT, "cannot be /");
     refused(WORDS("-v", "/a:/b:rw:x", "i"), ERROR_INVALID_ARGUMENT, "more than");
     refused(WORDS("-v", "/a:/b:suid", "i"), ERROR_INVALID_ARGUMENT, "suid");
+    refused(WORDS("-v", "/a:/b:nocopy", "i"), ERROR_INVALID_ARGUMENT, "for volumes");
     refused(WORDS("-v", "/a:", "i"), ERROR_INVALID_ARGUMENT, "absolute");
+    refused(WORDS("-v", "data", "i"), ERROR_INVALID_ARGUMENT, "absolute");
+    refused(WORDS("-v", "", "i"), ERROR_INVALID_ARGUMENT, "absolute");
+    refused(WORDS("-v", "/", "i"), ERROR_INVALID_ARGUMENT, "cannot be /");
+    refused(WORDS("-v", ":/data", "i"), ERROR_INVALID_ARGUMENT, "volume name");
+    refused(WORDS("-v", "data:/", "i"), ERROR_INVALID_ARGUMENT, "cannot be /");
+    refused(WORDS("-v", "data:data", "i"), ERROR_INVALID_ARGUMENT, "absolute");
+    refused(WORDS("-v", "./x:/data", "i"), ERROR_INVALID_ARGUMENT, "relative");
+    refused(WORDS("-v", "~/x:/data", "i"), ERROR_INVALID_ARGUMENT, "relative");
+    refused(WORDS("-v", "a/b:/data", "i"), ERROR_INVALID_ARGUMENT, "volume name 'a/b'");
+    refused(WORDS("-v", "-a:/data", "i"), ERROR_INVALID_ARGUMENT, "volume name");
+    refused(WORDS("-v", "data:/data:rslave", "i"), ERROR_INVALID_ARGUMENT, "for binds");
+    refused(WORDS("-v", "data:/data:suid", "i"), ERROR_INVALID_ARGUMENT, "suid");
+}
+
+static void volumes_are_written_in_fields(void **state)
+{
+    (void)state;
+    assert_int_equal(options_of(WORDS("--mount", "type=volume,source=a,target=/b,readonly",
+                                      "--mount", "src=c,dst=/d,volume-nocopy", "--mount",
+                                      "type=volume,target=/e,volume-driver=local", "i")),
+                     0);
+    assert_string_equal(mount_at(0)->type, "volume");
+    assert_string_equal(mount_at(0)->source, "a");
+    expect_options(mount_at(0), "ro");
+    assert_string_equal(mount_at(1)->type, "volume");
+    expect_options(mount_at(1), "nocopy");
+    assert_null(mount_at(2)->source);
+    refused(WORDS("--mount", "source=/a,target=/b", "i"), ERROR_INVALID_ARGUMENT, "volume name");
+    refused(WORDS("--mount", "source=a", "i"), ERROR_INVALID_ARGUMENT, "target");
+    refused(WORDS("--mount", "source=a,target=/b,tmpfs-size=1", "i"), ERROR_INVALID_ARGUMENT,
+            "type=tmpfs");
+    refused(WORDS("--mount", "source=a,target=/b,bind-propagation=rslave", "i"),
+            ERROR_INVALID_ARGUMENT, "type=bind");
+    refused(WORDS("--mount", "source=a,target=/b,volume-driver=nfs", "i"), ERROR_INVALID_ARGUMENT,
+            "local");
+    refused(WORDS("--mount", "source=a,target=/b,volume-opt=x=y", "i"), ERROR_INVALID_ARGUMENT,
+            "volume-opt");
+    refused(WORDS("--mount", "type=bind,source=a,target=/b", "i"), ERROR_INVALID_ARGUMENT,
+            "absolute path");
+    refused(WORDS("--mount", "type=bind,source=/a,target=/b,volume-nocopy", "i"),
+            ERROR_INVALID_ARGUMENT, "type=volume");
+    refused(WORDS("--mount", "type=tmpfs,target=/b,volume-nocopy", "i"), ERROR_INVALID_ARGUMENT,
+            "type=volume");
 }
 
 static void mounts_are_written_in_fields(void **state)
@@ -353,8 +412,10 @@ int main(void)
         T(resource_limits_have_names_and_two_values),
         T(security_options_are_understood),
         T(variables_come_from_files_words_and_ourselves),
-        T(volumes_are_binds),
-        T(volumes_that_do_not_exist_yet_are_refused),
+        T(a_path_before_the_colon_is_a_bind),
+        T(a_name_before_the_colon_is_a_volume),
+        T(a_path_alone_is_an_anonymous_volume),
+        T(volumes_are_written_in_fields),
         T(wrong_volumes_are_refused),
         T(mounts_are_written_in_fields),
         T(tmpfs_mounts_are_safe_unless_said),

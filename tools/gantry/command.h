@@ -44,6 +44,7 @@ enum complete {
     COMPLETE_NAMESPACES,
     COMPLETE_SNAPSHOTS,
     COMPLETE_LEASES,
+    COMPLETE_VOLUMES,
     COMPLETE_REGISTRIES, /* where somebody is logged in */
     COMPLETE_OBJECTS,  /* containers and images */
     COMPLETE_COMMANDS, /* of this program */
@@ -97,5 +98,8 @@ command_run command_actors, command_attach, command_check, command_completion, c
     command_snapshot_ls, command_snapshot_mounts, command_snapshot_prepare, command_snapshot_rm,
     command_diff, command_snapshot_diff,
     command_snapshot_tree, command_snapshot_usage, command_snapshot_view, command_start, command_stop, command_tag, command_tags_ls, command_version, command_wait, command_why;
+command_run command_volume_create, command_volume_inspect, command_volume_ls, command_volume_prune,
+    command_volume_rm;
+int names_of_volumes(struct cli *cli, struct error *err); /* one a line, for completion */
 
 #endif

@@ -195,6 +195,7 @@ static int remove_container(struct cli *cli, const struct args *args, const char
 
     want.force = want.has_force = args_flag(args, "force");
     want.sync = want.has_sync = args_flag(args, "sync");
+    want.volumes = want.has_volumes = args_flag(args, "volumes");
     if (cli_call(cli, &op_containers_remove, &want, NULL, err) < 0)
         return -1;
     puts(printable(name, cli->arena));
@@ -301,6 +302,8 @@ int command_names(struct cli *cli, const struct args *args, struct error *err)
         return names_of_images(cli, err);
     if (strcmp(kind, "snapshots") == 0)
         return names_of_snapshots(cli, err);
+    if (strcmp(kind, "volumes") == 0)
+        return names_of_volumes(cli, err);
     if (strcmp(kind, "namespaces") == 0)
         return names_of_namespaces(cli, err);
     if (strcmp(kind, "leases") == 0)

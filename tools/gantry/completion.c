@@ -55,6 +55,8 @@ static const char *operand_words(enum complete complete)
         return "$(_gantry_names snapshots)";
     case COMPLETE_LEASES:
         return "$(_gantry_names leases)";
+    case COMPLETE_VOLUMES:
+        return "$(_gantry_names volumes)";
     case COMPLETE_REGISTRIES:
         return "$(_gantry_names registries)";
     case COMPLETE_OBJECTS:

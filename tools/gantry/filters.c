@@ -20,6 +20,15 @@ const struct filter_key filter_image_keys[] = {
     { 0 },
 };
 
+/* dangling=true: not used. */
+const struct filter_key filter_volume_keys[] = {
+    { "name", "name~=%s", true },
+    { "driver", "driver==%s", false },
+    { "dangling", "used!=%s", false },
+    { "anonymous", "anonymous==%s", false },
+    { 0 },
+};
+
 /* Alternatives of one key. */
 struct group {
     const char *key;

@@ -19,6 +19,7 @@ struct filter_key {
 
 extern const struct filter_key filter_container_keys[]; /* end with an empty one */
 extern const struct filter_key filter_image_keys[];
+extern const struct filter_key filter_volume_keys[];
 
 /* From the option --filter. */
 int filters_of_args(const struct args *args, const struct filter_key *keys, struct strs *filters,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/oci/name.h"
 #include "tools/gantry/text.h"
 
 #define OPTIONS_MAX 16
@@ -44,17 +45,33 @@ static int check_target(const char *target, const char *what, struct error *err)
     return 0;
 }
 
+static int check_relative(const char *source, const char *what, struct error *err)
+{
+    if (source[0] != '.' && source[0] != '~')
+        return 0;
+    error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: the source is a relative path", what);
+    return error_hint(err, "write the whole path, e.g. \"$PWD/data:/data\"");
+}
+
 static int check_source(const char *source, const char *what, struct error *err)
 {
     if (source != NULL && source[0] == '/')
         return 0;
-    if (source != NULL && (source[0] == '.' || source[0] == '~')) {
-        error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: the source is a relative path", what);
-        return error_hint(err, "write the whole path, e.g. \"$PWD/data:/data\"");
-    }
-    error_set(err, ERROR_UNIMPLEMENTED, "%.120s: volumes that are made by name do not exist yet",
+    if (source == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: a bind needs a source", what);
+    if (check_relative(source, what, err) < 0)
+        return -1;
+    error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: the source of a bind must be an absolute path",
               what);
-    return error_hint(err, "bind a folder: /absolute/path:/target");
+    return error_hint(err, "volumes are of type=volume");
+}
+
+/* What a volume is called; NULL: an anonymous one. */
+static int check_volume(const char *name, const char *what, struct error *err)
+{
+    if (name == NULL)
+        return 0;
+    return check_relative(name, what, err) < 0 ? -1 : volume_name_check(name, err);
 }
 
 /* Texts between separators; the last keeps what is left when there are more than `most`. */
@@ -72,52 +89,85 @@ static size_t split(char *text, char separator, char *parts[], size_t most)
     return count;
 }
 
-static int volume_option(struct mount *mount, const char *option, bool *propagated,
-                         const char *what, struct error *err)
+static int bind_option(struct mount *mount, const char *option, bool *propagated,
+                       const char *what, struct error *err)
 {
-    if (strcmp(option, "rw") == 0 || option[0] == '\0')
-        return 0;
-    if (strcmp(option, "ro") == 0)
-        return add_option(mount, "ro", what, err);
+    static const char *const plain[] = { "ro", "z",      "Z",         "cached",
+                                         "delegated", "consistent", NULL };
+
+    if (is_one_of(option, plain))
+        return add_option(mount, option, what, err);
     if (is_one_of(option, propagations)) {
         *propagated = true;
         return add_option(mount, option, what, err);
     }
+    if (strcmp(option, "nocopy") == 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: nocopy is for volumes", what);
     return error_set(err, ERROR_INVALID_ARGUMENT,
-                     "%.120s: unknown option '%.40s' (there are ro, rw, rprivate, private, rslave, "
-                     "slave, rshared, shared)",
+                     "%.120s: unknown option '%.40s' (there are ro, rw, z, Z, rprivate, private, "
+                     "rslave, slave, rshared, shared)",
                      what, option);
+}
+
+static int bind_options(struct mount *mount, char *const *options, size_t count, const char *what,
+                        struct error *err)
+{
+    bool propagated = false;
+
+    add_option(mount, "rbind", what, err);
+    for (size_t i = 0; i < count; i++)
+        if (options[i][0] != '\0' && strcmp(options[i], "rw") != 0 &&
+            bind_option(mount, options[i], &propagated, what, err) < 0)
+            return -1;
+    return propagated ? 0 : add_option(mount, "rprivate", what, err);
+}
+
+static int volume_options(struct mount *mount, char *const *options, size_t count,
+                          const char *what, struct error *err)
+{
+    static const char *const plain[] = { "ro", "z", "Z", "nocopy", NULL };
+
+    for (size_t i = 0; i < count; i++) {
+        if (options[i][0] == '\0' || strcmp(options[i], "rw") == 0)
+            continue;
+        if (is_one_of(options[i], propagations))
+            return error_set(err, ERROR_INVALID_ARGUMENT,
+                             "%.120s: %.40s is for binds, not for volumes", what, options[i]);
+        if (!is_one_of(options[i], plain))
+            return error_set(err, ERROR_INVALID_ARGUMENT,
+                             "%.120s: unknown option '%.40s' (a volume has ro, rw, z, Z, nocopy)",
+                             what, options[i]);
+        if (add_option(mount, options[i], what, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int mount_of_volume(const char *text, struct mount *mount, struct arena *arena, struct error *err)
 {
     char *parts[4], *options[OPTIONS_MAX];
     size_t count = split(arena_str(arena, text), ':', parts, 4), option_count;
-    bool propagated = false;
+    bool is_bind = count > 1 && parts[0][0] == '/';
 
-    mount_begin(mount, "bind", arena);
+    mount_begin(mount, is_bind ? "bind" : "volume", arena);
     if (count == 4)
         return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: more than source:target:options",
                          text);
-    if (count == 1)
-        return check_source(NULL, text, err);
-    if (check_source(parts[0], text, err) < 0 || check_target(parts[1], text, err) < 0)
+    mount->source = count > 1 ? parts[0] : NULL;
+    mount->target = count > 1 ? parts[1] : parts[0];
+    if ((!is_bind && check_volume(mount->source, text, err) < 0) ||
+        check_target(mount->target, text, err) < 0)
         return -1;
-    mount->source = parts[0];
-    mount->target = parts[1];
-    add_option(mount, "rbind", text, err);
     option_count = count == 3 ? split(parts[2], ',', options, OPTIONS_MAX) : 0;
-    for (size_t i = 0; i < option_count; i++)
-        if (volume_option(mount, options[i], &propagated, text, err) < 0)
-            return -1;
-    return propagated ? 0 : add_option(mount, "rprivate", text, err);
+    return is_bind ? bind_options(mount, options, option_count, text, err)
+                   : volume_options(mount, options, option_count, text, err);
 }
 
 /* ---- --mount ------------------------------------------------------------ */
 
 struct fields {
-    const char *type, *source, *target, *propagation, *size, *mode;
-    bool read_only, flat;
+    const char *type, *source, *target, *propagation, *size, *mode, *driver;
+    bool read_only, flat, nocopy;
 };
 
 static bool field_is(const char *name, const char *a, const char *b, const char *c)
@@ -145,6 +195,8 @@ static int take_field(char *word, struct fields *fields, const char *what, struc
         *value++ = '\0';
     if (field_is(word, "readonly", "ro", NULL) && boolean(value, &fields->read_only) == 0)
         return 0;
+    if (field_is(word, "volume-nocopy", NULL, NULL) && boolean(value, &fields->nocopy) == 0)
+        return 0;
     if (field_is(word, "bind-nonrecursive", NULL, NULL) && boolean(value, &fields->flat) == 0)
         return 0;
     if (field_is(word, "bind-recursive", NULL, NULL) && boolean(value, &recursive) == 0) {
@@ -165,10 +217,45 @@ static int take_field(char *word, struct fields *fields, const char *what, struc
         fields->size = value;
     else if (field_is(word, "tmpfs-mode", NULL, NULL))
         fields->mode = value;
+    else if (field_is(word, "volume-driver", NULL, NULL))
+        fields->driver = value;
     else
         return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: unknown field '%.40s=%.40s'", what,
                          word, value);
     return 0;
+}
+
+/* What belongs to another type would mean nothing: it is refused. */
+static int fields_of_others(const struct fields *fields, const char *type, const char *what,
+                            struct error *err)
+{
+    bool is_bind = strcmp(type, "bind") == 0, is_volume = strcmp(type, "volume") == 0;
+
+    if (!is_bind && (fields->propagation != NULL || fields->flat))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: bind- fields are of type=bind", what);
+    if (!is_volume && (fields->nocopy || fields->driver != NULL))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: volume- fields are of type=volume",
+                         what);
+    if ((is_bind || is_volume) && (fields->size != NULL || fields->mode != NULL))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: tmpfs- fields are of type=tmpfs",
+                         what);
+    return 0;
+}
+
+static int volume_of(const struct fields *fields, const char *what, struct mount *mount,
+                     struct error *err)
+{
+    if (fields_of_others(fields, "volume", what, err) < 0 ||
+        check_volume(fields->source, what, err) < 0 || check_target(fields->target, what, err) < 0)
+        return -1;
+    if (fields->driver != NULL && strcmp(fields->driver, "local") != 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "%.120s: there is no volume driver but local", what);
+    mount->source = fields->source;
+    mount->target = fields->target;
+    if (fields->read_only)
+        add_option(mount, "ro", what, err);
+    return fields->nocopy ? add_option(mount, "nocopy", what, err) : 0;
 }
 
 static int bind_of(const struct fields *fields, const char *what, struct mount *mount,
@@ -176,9 +263,8 @@ static int bind_of(const struct fields *fields, const char *what, struct mount *
 {
     const char *propagation = fields->propagation ? fields->propagation : "rprivate";
 
-    if (fields->size != NULL || fields->mode != NULL)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: tmpfs- fields are of type=tmpfs",
-                         what);
+    if (fields_of_others(fields, "bind", what, err) < 0)
+        return -1;
     if (check_source(fields->source, what, err) < 0 || check_target(fields->target, what, err) < 0)
         return -1;
     if (!is_one_of(propagation, propagations))
@@ -229,8 +315,10 @@ static int tmpfs_begin(const char *target, struct mount *mount, const char *what
 static int tmpfs_of(const struct fields *fields, const char *what, struct mount *mount,
                     struct arena *arena, struct error *err)
 {
-    if (fields->source != NULL || fields->propagation != NULL)
+    if (fields->source != NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: a tmpfs has no source", what);
+    if (fields_of_others(fields, "tmpfs", what, err) < 0)
+        return -1;
     if (tmpfs_begin(fields->target, mount, what, err) < 0)
         return -1;
     if (fields->read_only)
@@ -249,15 +337,17 @@ int mount_of_fields(const char *text, struct mount *mount, struct arena *arena, 
     for (size_t i = 0; i < count; i++)
         if (take_field(words[i], &fields, text, err) < 0)
             return -1;
-    if (fields.type == NULL || strcmp(fields.type, "volume") == 0)
-        return error_set(err, ERROR_UNIMPLEMENTED,
-                         "%.120s: volumes do not exist yet; use type=bind or type=tmpfs", text);
+    if (fields.type == NULL)
+        fields.type = "volume";
     mount_begin(mount, fields.type, arena);
+    if (strcmp(fields.type, "volume") == 0)
+        return volume_of(&fields, text, mount, err);
     if (strcmp(fields.type, "bind") == 0)
         return bind_of(&fields, text, mount, err);
     if (strcmp(fields.type, "tmpfs") == 0)
         return tmpfs_of(&fields, text, mount, arena, err);
-    return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: the type is bind or tmpfs", text);
+    return error_set(err, ERROR_INVALID_ARGUMENT, "%.120s: the type is bind, tmpfs or volume",
+                     text);
 }
 
 /* ---- --tmpfs ------------------------------------------------------------ */

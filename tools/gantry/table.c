@@ -46,9 +46,9 @@ const struct option global_options[] = {
     FLAG(0, "rm", "Remove the container when it has ended"),                                      \
     EACH('e', "env", "KEY[=VALUE]", "Environment variable; KEY alone takes ours"),                \
     EACH(0, "env-file", "FILE", "Environment variables, one a line"),                             \
-    EACH('v', "volume", "SRC:DST[:OPT]", "Bind a folder or file; OPT: ro, rslave, rshared, ..."), \
+    EACH('v', "volume", "[SRC:]DST[:OPT]", "Mount a volume by its name, or bind a folder or file by its whole path; OPT: ro, nocopy, rslave, ..."), \
     EACH(0, "mount", "FIELDS", "type=bind,source=,target=,readonly,bind-propagation= or "         \
-                               "type=tmpfs,target=,tmpfs-size=,tmpfs-mode="),                     \
+                               "type=tmpfs,target=,tmpfs-size=,tmpfs-mode= or type=volume,source=,target=,readonly,volume-nocopy"),                     \
     EACH(0, "tmpfs", "DST[:OPT]", "Mount a file system in memory; OPT: size=64m, mode=1777, exec"), \
     TEXT('w', "workdir", "DIR", "Working directory"),                                             \
     TEXT('u', "user", "USER[:GROUP]", "Names or numbers"),                                        \
@@ -92,7 +92,7 @@ const struct option global_options[] = {
                              "image's, e.g. tini"),                                               \
     REFUSED(0, "restart", "POLICY", "restart policies do not exist yet; let a service manager "   \
                                     "start the container again"),                                 \
-    REFUSED(0, "volumes-from", "CONTAINER", "volumes do not exist yet; bind folders with --volume"), \
+    REFUSED(0, "volumes-from", "CONTAINER", "give it the same volumes by their names, with --volume (inspect shows them)"), \
     REFUSED(0, "gpus", "LIST", "devices are given one by one with --device")
 
 static const struct option run_options[] = {
@@ -269,6 +269,7 @@ static const struct option stop_options[] = {
 static const struct option rm_options[] = {
     FLAG('f', "force", "Kill it first when it runs"),
     FLAG(0, "sync", "Wait until what only it kept is gone, too"),
+    FLAG('v', "volumes", "Its anonymous volumes, too"),
     END,
 };
 
@@ -317,6 +318,39 @@ static const struct option snapshot_diff_options[] = {
     TEXT(0, "media-type", "TYPE", "Of the layer; its end is +gzip, +zstd or neither"),
     EACH('l', "label", "KEY=VALUE", "A label of the blob"),
     EPOCH,
+    END,
+};
+
+static const struct option volume_create_options[] = {
+    TEXT('d', "driver", "NAME", "local, the only one"),
+    EACH('l', "label", "KEY[=VALUE]", "A label"),
+    EACH('o', "opt", "KEY=VALUE", "Option of the driver; local has none"),
+    END,
+};
+
+#define VOLUME_FILTER(letter) \
+    EACH(letter, "filter", "FILTER", "name=, dangling=true|false, anonymous=true|false, label=KEY[=VALUE], or a filter of the protocol")
+static const struct option volume_ls_options[] = {
+    VOLUME_FILTER('f'),
+    FLAG('q', "quiet", "Names alone"),
+    FLAG('s', "size", "Count what they take on disk, too"),
+    END,
+};
+
+static const struct option volume_inspect_options[] = {
+    FLAG('s', "size", "Count what they take on disk, too"),
+    END,
+};
+
+static const struct option volume_rm_options[] = {
+    FLAG('f', "force", "One that is not there is no error"),
+    END,
+};
+
+static const struct option volume_prune_options[] = {
+    FLAG('a', "all", "Those with a name, too"),
+    VOLUME_FILTER(0),
+    FLAG('f', "force", "Accepted as a habit: nothing is asked anyway"),
     END,
 };
 
@@ -531,6 +565,19 @@ const struct command commands[] = {
               "labelled containerd.io/gc.root, and its digest is printed. The same files always give the same tar." },
     { .name = "snapshot label", .operands = "KEY KEY=VALUE...", .least = 2, .most = -1, .complete = COMPLETE_SNAPSHOTS,
       .options = snapshot_options, .run = command_snapshot_label, .doc = "Change labels; an empty value removes one" },
+    { .name = "volume create", .operands = "[NAME]", .most = 1, .options = volume_create_options,
+      .run = command_volume_create, .doc = "Make a volume: a folder that outlives containers",
+      .more = "run and create make one by using it: -v NAME:/path. Without NAME it is anonymous." },
+    { .name = "volume ls", .operands = "", .options = volume_ls_options, .run = command_volume_ls, .doc = "List volumes" },
+    { .name = "volume inspect", .operands = "VOLUME...", .least = 1, .most = -1, .complete = COMPLETE_VOLUMES,
+      .options = volume_inspect_options, .run = command_volume_inspect,
+      .doc = "Print all that is known of volumes, as JSON" },
+    { .name = "volume rm", .operands = "VOLUME...", .least = 1, .most = -1, .complete = COMPLETE_VOLUMES,
+      .options = volume_rm_options, .run = command_volume_rm, .doc = "Remove volumes and their data",
+      .more = "One that a container holds, running or not, stays; the message says which containers." },
+    { .name = "volume prune", .operands = "", .options = volume_prune_options, .run = command_volume_prune,
+      .doc = "Remove anonymous volumes that no container holds",
+      .more = "With --all those with a name as well: their data are gone then." },
     { .name = "check", .operands = "", .options = check_options, .run = command_check,
       .doc = "Compare what is recorded with what is on disk",
       .more = "The exit status is 1 when something is not as it should be." },
@@ -548,7 +595,7 @@ const struct command commands[] = {
       .more = "Put it where the shell finds it: gantry completion bash >/etc/bash_completion.d/gantry" },
     { .name = "help", .operands = "[COMMAND]", .most = 2, .complete = COMPLETE_COMMANDS,
       .options = help_options, .run = command_help, .doc = "Explain a command" },
-    { .name = "names", .operands = "containers|running|images|namespaces|snapshots|leases|registries", .least = 1, .most = 1, .hidden = true,
+    { .name = "names", .operands = "containers|running|images|namespaces|snapshots|leases|volumes|registries", .least = 1, .most = 1, .hidden = true,
       .run = command_names, .doc = "Print names, one a line, for completion" },
     END,
 };
