@@ -32,6 +32,10 @@ struct packing_layer {
     const char *file;        /* that the layer goes to; it is there */
     const char *compression; /* none, gzip, zstd */
     const int64_t *latest;   /* seconds: no time in the layer is later; NULL */
+    /* A container that stands still meanwhile, whatever happens to the helper; 0: none.  One that does
+       so already goes on doing so. */
+    uint64_t still_pid;
+    const char *still_id; /* in the name of its control group */
 };
 
 /* A container's root: what a running process sees, or else mounts. */
@@ -61,7 +65,12 @@ struct packing {
     struct child child;
     const char *program;
     char *data;
+    uint64_t still_pid; /* to be let go on, should the helper not do it */
+    char still_id[80];
 };
+
+/* Can this container be made to stand still?  NOT_FOUND: its system has no way. */
+int packing_can_hold_still(uint64_t pid, const char *id, struct error *err);
 
 /* Start a helper.  Do not wait.  The caller owes a packing_drop(). */
 int packing_layer(const struct packing_layer *layer, struct packing *packing, struct error *err);

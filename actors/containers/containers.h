@@ -2,7 +2,7 @@
  * containers — the actor that owns container records.
  *
  *      serves   protocol/schema/containers.def
- *      asks     images (config, unpacking), snapshots (root file systems), volumes, tasks (ends, before a removal); by jobs
+ *      asks     images (config, unpacking), snapshots (root file systems, diffs), content, volumes, tasks (ends, before a removal); by jobs
  *      emits    /containers/create, update, delete
  *      owns     <root>/containers/<id> (log and the small files every container gets) and the containers_* tables
  */
@@ -48,5 +48,8 @@ int files_restore(const struct containers *containers, struct error *err);
 
 /* create.c */
 int on_containers_create(void *self, struct request *request, struct error *err);
+
+/* commit.c */
+int on_containers_commit(void *self, struct request *request, struct error *err);
 
 #endif

@@ -73,6 +73,8 @@ static int write_layer(struct job *job, const struct snapshots_diff_request *wan
         .file = path,
         .compression = compression_name(media_of(type).compression),
         .latest = want->has_latest ? &latest : NULL,
+        .still_pid = want->still_id != NULL ? want->still_pid : 0,
+        .still_id = want->still_id,
     };
     struct descriptor *blob = arena_alloc(job_arena(job), sizeof(*blob));
     struct content_commit_request commit = { .ref = ref, SET(hashed, true) };
@@ -125,8 +127,13 @@ static int diff_check(const struct snapshots_diff_request *in, struct error *err
 
 int on_snapshot_diff(void *self, struct request *request, struct error *err)
 {
+    const struct snapshots_diff_request *in = request_body(request);
+
     (void)self;
-    return diff_check(request_body(request), err) < 0 ? -1 : request_run(request, diff_job, err);
+    if ((in->has_still_pid || in->still_id != NULL) && !request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED,
+                         "snapshots.diff: still_pid is said inside the daemon only");
+    return diff_check(in, err) < 0 ? -1 : request_run(request, diff_job, err);
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "platform/linux/freezer.h"
 #include "platform/linux/mounts_text.h"
 #include "platform/linux/pack/protocol.h"
 #include "platform/packing.h"
@@ -31,7 +32,7 @@ static int helper_start(struct packing *packing, const char *name, const char **
     char program[PATH_SIZE];
     struct child_options options = { .argv = arguments, .output = true, .errors = HELPER_ERRORS };
 
-    *packing = (struct packing){ .child = { .input = -1, .output = -1 }, .program = name };
+    packing->program = name;
     if (program_find(name, program, err) < 0)
         return -1;
     packing->data = malloc(PACKING_DATA_MAX);
@@ -62,25 +63,61 @@ static int trees_put(const struct packing_trees *trees, const char **arguments, 
 
 static const char **arguments_new(const struct packing_trees *trees, struct arena *arena)
 {
-    size_t count = 8 + (trees->excluded != NULL ? trees->excluded->count : 0);
+    size_t count = 9 + (trees->excluded != NULL ? trees->excluded->count : 0);
 
     return arena_alloc(arena, count * sizeof(const char *));
+}
+
+int packing_can_hold_still(uint64_t pid, const char *id, struct error *err)
+{
+    CLEANUP(freezer_close) struct freezer freezer;
+
+    return freezer_open(pid, id, &freezer, err);
+}
+
+/* Not one that somebody else has stopped. */
+static void still_put(const struct packing_layer *layer, struct packing *packing, char word[128])
+{
+    CLEANUP(freezer_close) struct freezer freezer = { -1, -1, false };
+    struct error ignored;
+
+    strcpy(word, "-");
+    if (layer->still_pid == 0 ||
+        freezer_open(layer->still_pid, layer->still_id, &freezer, &ignored) < 0 ||
+        freezer_is_frozen(&freezer))
+        return;
+    packing->still_pid = layer->still_pid;
+    snprintf(packing->still_id, sizeof(packing->still_id), "%s", layer->still_id);
+    snprintf(word, 128, "%" PRIu64 " %s", packing->still_pid, packing->still_id);
+}
+
+static void still_end(struct packing *packing)
+{
+    CLEANUP(freezer_close) struct freezer freezer = { -1, -1, false };
+    struct error ignored;
+
+    if (packing->still_pid != 0 &&
+        freezer_open(packing->still_pid, packing->still_id, &freezer, &ignored) == 0)
+        freezer_thaw(&freezer);
+    packing->still_pid = 0;
 }
 
 int packing_layer(const struct packing_layer *layer, struct packing *packing, struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     const char **arguments = arguments_new(&layer->trees, arena);
-    char latest[24] = "-";
+    char latest[24] = "-", still[128];
 
     *packing = (struct packing){ .child = { .input = -1, .output = -1 } };
+    still_put(layer, packing, still);
     if (layer->latest != NULL)
         snprintf(latest, sizeof(latest), "%" PRId64, *layer->latest);
     arguments[1] = "layer";
     arguments[2] = layer->file;
     arguments[3] = layer->compression;
     arguments[4] = latest;
-    if (trees_put(&layer->trees, arguments + 5, arena, err) < 0)
+    arguments[5] = still;
+    if (trees_put(&layer->trees, arguments + 6, arena, err) < 0)
         return -1;
     return helper_start(packing, "gantry-pack", arguments, err);
 }
@@ -191,6 +228,7 @@ static int helper_end(struct packing *packing, struct error *err)
     int status;
 
     file_close(&packing->child.output);
+    packing->still_pid = 0; /* it has let it go on */
     return child_wait(&packing->child, &status, err);
 }
 
@@ -244,4 +282,5 @@ void packing_drop(struct packing *packing)
     packing->data = NULL;
     if (packing->child.pid > 0)
         child_drop(&packing->child);
+    still_end(packing);
 }

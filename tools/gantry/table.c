@@ -312,6 +312,16 @@ static const struct option snapshot_make_options[] = {
     END,
 };
 
+static const struct option commit_options[] = {
+    TEXT('a', "author", "TEXT", "Who made it"),
+    EACH('c', "change", "INSTRUCTION", "Change its config by a Dockerfile's line, e.g. 'CMD [\"sh\"]'"),
+    TEXT('m', "message", "TEXT", "For its history"),
+    FLAG('p', "pause", "Let a running container stand still meanwhile; so it does by itself where that is possible, and not with =false"),
+    TEXT(0, "media-type", "TYPE", "Of the layer; its end is +gzip, +zstd or neither"),
+    EPOCH,
+    END,
+};
+
 static const struct option snapshot_diff_options[] = {
     SNAPSHOTTER,
     TEXT('o', "output", "FILE|-", "Write the layer there; else it stays in the content store"),
@@ -413,6 +423,12 @@ const struct command commands[] = {
     { .name = "logs", .operands = "CONTAINER", .least = 1, .most = 1,
       .complete = COMPLETE_CONTAINERS, .options = logs_options, .run = command_logs,
       .doc = "Show what a container wrote" },
+    { .name = "commit", .operands = "CONTAINER [IMAGE]", .least = 1, .most = 2,
+      .complete = COMPLETE_CONTAINERS, .options = commit_options, .run = command_commit,
+      .doc = "Make an image of a container's files",
+      .more = "The new image is the container's image and one layer more: what diff lists. Its config is the image's, changed as "
+              "--change says (CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR); what was said to run "
+              "alone stays with the container, and so do files in its volumes and other mounts. Prints the image's id." },
     { .name = "diff", .operands = "CONTAINER", .least = 1, .most = 1,
       .complete = COMPLETE_CONTAINERS, .run = command_diff,
       .doc = "List the files that a container has added (A), changed (C) or removed (D)" },

@@ -24,7 +24,6 @@ struct layer {
     struct sink *sink;
     const int64_t *latest;
     struct links links;
-    uint64_t entries;
 };
 
 static int put(struct layer *layer, int folder, const char *name, const char *path,
@@ -40,8 +39,8 @@ static int put(struct layer *layer, int folder, const char *name, const char *pa
     if (S_ISCHR(st->st_mode) && st->st_rdev == 0)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "/%.200s: the character device 0:0 cannot be in a layer", path);
-    layer->entries++;
-    report_progress(layer->sink->plain_size, layer->entries);
+    layer->sink->entries++;
+    report_progress(layer->sink->plain_size, layer->sink->entries);
     return entry_put(layer->sink, &place, err) < 0 ? error_wrap(err, "/%.200s", path) : 0;
 }
 
@@ -120,7 +119,7 @@ static int whiteout_put(struct layer *layer, const char *path, struct error *err
 {
     const struct tar_entry entry = { .path = path, .mode = S_IFREG };
 
-    layer->entries++;
+    layer->sink->entries++;
     return tar_header(layer->sink, &entry, err);
 }
 
@@ -194,6 +193,6 @@ int layer_write(const struct pair *trees, char *const *excluded, const int64_t *
     layer.latest = latest;
     if (walk_trees(&walk, err) < 0)
         return -1;
-    *entries = layer.entries;
+    *entries = sink->entries;
     return tar_end(sink, err);
 }

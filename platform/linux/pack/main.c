@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "platform/linux/freezer.h"
 #include "platform/linux/pack/copy.h"
 #include "platform/linux/pack/layer.h"
 #include "platform/linux/unpack/confine.h"
@@ -42,20 +43,46 @@ static int confine(struct error *err)
     return confine_powers(err) < 0 ? -1 : confine_calls(err);
 }
 
+/* "PID ID" or "-".  One that has ended meanwhile stands still by itself. */
+static void still_open(const char *still, struct freezer *freezer)
+{
+    const char *id = strchr(still, ' ');
+    struct error ignored;
+
+    *freezer = (struct freezer){ -1, -1, false };
+    if (id != NULL)
+        freezer_open(strtoull(still, NULL, 10), id + 1, freezer, &ignored);
+}
+
+/* Whatever comes of it, the container goes on. */
+static int write_still(const struct freezer *freezer, char **at, const struct pair *trees,
+                       uint64_t *entries, struct error *err)
+{
+    int64_t latest = strtoll(at[2], NULL, 10);
+    int result = 0;
+
+    if (freezer->state >= 0)
+        result = freezer_freeze(freezer, err);
+    if (result == 0)
+        result = layer_write(trees, at + 6, strcmp(at[2], "-") != 0 ? &latest : NULL, &sink,
+                             entries, err);
+    freezer_thaw(freezer);
+    return result;
+}
+
 static int run_layer(char **at, struct error *err)
 {
     struct pair trees;
+    struct freezer freezer;
     char plain[SHA256_TEXT_SIZE], packed[SHA256_TEXT_SIZE];
-    int64_t latest = strtoll(at[2], NULL, 10);
     uint64_t entries;
     int out = open(at[0], O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 
     if (out < 0)
         return error_sys(err, errno, "open %s", at[0]);
-    if (sink_open_file(&sink, out, at[1], err) < 0 || place_pair(at[3], at[4], &trees, err) < 0 ||
-        confine(err) < 0 ||
-        layer_write(&trees, at + 5, strcmp(at[2], "-") != 0 ? &latest : NULL, &sink, &entries,
-                    err) < 0 ||
+    still_open(at[3], &freezer);
+    if (sink_open_file(&sink, out, at[1], err) < 0 || place_pair(at[4], at[5], &trees, err) < 0 ||
+        confine(err) < 0 || write_still(&freezer, at, &trees, &entries, err) < 0 ||
         sink_finish(&sink, plain, packed, err) < 0)
         return -1;
     report_line("layer %s %s %" PRIu64 " %" PRIu64 " %" PRIu64, plain, packed, sink.packed_size,
@@ -110,7 +137,7 @@ static const struct {
     int least; /* arguments */
     int (*run)(char **at, struct error *err);
 } modes[] = {
-    { "layer", 5, run_layer },
+    { "layer", 6, run_layer },
     { "changes", 2, run_changes },
     { "copy", 2, run_copy },
     { "stat", 2, run_stat },
@@ -121,10 +148,10 @@ static int run(int argc, char **argv, struct error *err)
     for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(*modes); i++)
         if (strcmp(argv[1], modes[i].name) == 0 && argc - 2 >= modes[i].least)
             return modes[i].run(argv + 2, err);
-    return error_set(
-        err, ERROR_INVALID_ARGUMENT,
-        "usage: gantry-pack layer OUT none|gzip|zstd EPOCH|- BEFORE AFTER [EXCLUDED...] | "
-        "changes BEFORE AFTER [EXCLUDED...] | copy ROOT PATH | stat ROOT PATH");
+    return error_set(err, ERROR_INVALID_ARGUMENT,
+                     "usage: gantry-pack layer OUT none|gzip|zstd EPOCH|- 'PID ID'|- BEFORE AFTER "
+                     "[EXCLUDED...] | "
+                     "changes BEFORE AFTER [EXCLUDED...] | copy ROOT PATH | stat ROOT PATH");
 }
 
 int main(int argc, char **argv)

@@ -1,13 +1,13 @@
 /*
  * protocol — the few words that gantry-pack and its client share.
  *
- *      gantry-pack layer OUT none|gzip|zstd EPOCH BEFORE AFTER [EXCLUDED ...]
+ *      gantry-pack layer OUT none|gzip|zstd EPOCH STILL BEFORE AFTER [EXCLUDED ...]
  *      gantry-pack changes BEFORE AFTER [EXCLUDED ...]
  *      gantry-pack stat ROOT PATH
  *      gantry-pack copy ROOT PATH
  *
  * OUT is a file that is there.  EPOCH, in seconds, is the latest time that a layer may hold, or
- * "-".  BEFORE and AFTER are mounts (mounts_text.h), "" is an empty folder.  EXCLUDED is a path
+ * "-".  STILL is "PID ID", a container that stands still meanwhile, or "-".  BEFORE and AFTER are mounts (mounts_text.h), "" is an empty folder.  EXCLUDED is a path
  * that is left out where it is new and empty: something was mounted there.  ROOT is mounts, or "pid
  * N": what that process sees.
  *

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "platform/linux/unpack/report.h"
+
 static int write_all(int file, const void *bytes, size_t size, struct error *err)
 {
     const char *at = bytes;
@@ -50,6 +52,7 @@ static int flush(struct sink *sink, bool is_last, struct error *err)
     int length;
 
     if (sink->file >= 0) {
+        report_progress(sink->plain_size, sink->entries);
         sha256_update(&sink->plain, sink->have, sink->piece);
         if (compress_bytes(sink->compress, sink->piece, sink->have, is_last, err) < 0)
             return -1;

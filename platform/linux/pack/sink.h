@@ -20,6 +20,7 @@ struct sink {
     struct compress *compress;
     struct sha256_ctx plain, packed; /* of what came, of what went into the file */
     uint64_t plain_size, packed_size;
+    uint64_t entries; /* counted by who puts them */
     size_t have;
     uint8_t piece[PACK_DATA];
 };

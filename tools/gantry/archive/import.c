@@ -12,7 +12,7 @@
 #include "platform/scope.h"
 #include "protocol/json.h"
 #include "protocol/oci/manifest.h"
-#include "tools/gantry/archive/changes.h"
+#include "protocol/oci/changes.h"
 #include "tools/gantry/archive/load.h"
 
 #define TAR_BLOCK 512

@@ -1,11 +1,9 @@
 /* See changes.h. */
-#include "tools/gantry/archive/changes.h"
+#include "protocol/oci/changes.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "platform/scope.h"
 
 /* A word up to a blank, or in quotes; NULL when there is none.  *at goes behind it. */
 static char *word_take(char **at)
@@ -47,11 +45,35 @@ static int text_set(json_t *config, const char *key, char *value)
     return *value != '\0' ? json_object_set_new(config, key, json_string(value)) : -1;
 }
 
+/* A relative one goes on from where it was. */
+static int folder_set(json_t *config, const char *key, char *value)
+{
+    const char *old = json_string_value(json_object_get(config, key));
+    char path[4096];
+
+    if (*value == '/' || *value == '\0')
+        return text_set(config, key, value);
+    if (snprintf(path, sizeof(path), "%s/%s", old != NULL && strcmp(old, "/") != 0 ? old : "",
+                 value) >= (int)sizeof(path))
+        return -1;
+    return text_set(config, key, path);
+}
+
 static json_t *member(json_t *config, const char *key, json_t *(*make)(void))
 {
-    if (json_object_get(config, key) == NULL)
+    json_t *old = json_object_get(config, key);
+
+    if (old == NULL || json_is_null(old))
         json_object_set_new(config, key, make());
     return json_object_get(config, key);
+}
+
+/* One line for a build that begins with this image. */
+static int trigger_add(json_t *config, const char *key, char *value)
+{
+    return *value != '\0'
+               ? json_array_append_new(member(config, key, json_array), json_string(value))
+               : -1;
 }
 
 /* KEY=VALUE...; quotes around a value are not of it. */
@@ -71,6 +93,18 @@ static char *value_of(char *word)
     return value;
 }
 
+/* In the place of one with the same name. */
+static int pair_put(json_t *list, const char *pair)
+{
+    size_t i, length = strcspn(pair, "=") + 1;
+    json_t *one;
+
+    json_array_foreach (list, i, one)
+        if (json_is_string(one) && strncmp(json_string_value(one), pair, length) == 0)
+            return json_array_set_new(list, i, json_string(pair));
+    return json_array_append_new(list, json_string(pair));
+}
+
 /* Also docker's old form ENV KEY VALUE. */
 static int env_set(json_t *config, const char *key, char *line)
 {
@@ -84,9 +118,9 @@ static int env_set(json_t *config, const char *key, char *line)
             return -1;
         if (value == NULL)
             value = rest;
-        if (snprintf(pair, sizeof(pair), "%s=%s", word, value) >= (int)sizeof(pair))
+        if (snprintf(pair, sizeof(pair), "%s=%s", word, value) >= (int)sizeof(pair) ||
+            pair_put(list, pair) < 0)
             return -1;
-        json_array_append_new(list, json_string(pair));
         if (value == rest)
             return 0;
         is_any = true;
@@ -156,10 +190,11 @@ static const struct {
     { "ENV", "Env", env_set },
     { "EXPOSE", "ExposedPorts", port_set },
     { "LABEL", "Labels", label_set },
+    { "ONBUILD", "OnBuild", trigger_add },
     { "STOPSIGNAL", "StopSignal", text_set },
     { "USER", "User", text_set },
     { "VOLUME", "Volumes", volume_set },
-    { "WORKDIR", "WorkingDir", text_set },
+    { "WORKDIR", "WorkingDir", folder_set },
 };
 
 static bool is_instruction(const char *text, const char *word)
@@ -178,7 +213,7 @@ static int change_apply(json_t *config, const char *line, struct arena *arena, s
     if (*value != '\0')
         *value++ = '\0';
     value += strspn(value, " \t");
-    for (size_t i = 0; i < COUNT_OF(instructions); i++)
+    for (size_t i = 0; i < sizeof(instructions) / sizeof(*instructions); i++)
         if (is_instruction(text, instructions[i].word))
             return instructions[i].set(config, instructions[i].key, value) == 0
                        ? 0
@@ -186,16 +221,18 @@ static int change_apply(json_t *config, const char *line, struct arena *arena, s
                                    line);
     error_set(err, ERROR_INVALID_ARGUMENT, "--change '%.200s': no instruction that is known", line);
     return error_hint(err,
-                      "known are CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME "
+                      "known are CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, "
+                      "VOLUME "
                       "and WORKDIR");
 }
 
 int changes_apply(json_t *config, const struct strs *lines, struct error *err)
 {
-    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct arena *arena = arena_new();
+    int result = 0;
 
-    for (size_t i = 0; i < lines->count; i++)
-        if (change_apply(config, lines->items[i], arena, err) < 0)
-            return -1;
-    return 0;
+    for (size_t i = 0; i < lines->count && result == 0; i++)
+        result = change_apply(config, lines->items[i], arena, err);
+    arena_free(arena);
+    return result;
 }
