@@ -133,21 +133,25 @@ static int make_folder(struct volumes *volumes, struct request *request, const c
     return fs_exists(data) ? 0 : fs_folder_new(data, 0755, err);
 }
 
+/* A folder that did not come to have a row. */
+static void take_back(struct volumes *volumes, struct request *request, const char *name)
+{
+    struct error ignored = { 0 };
+    struct volume_info info;
+
+    if (volume_read(volumes, volumes->db, request_namespace(request), name, &info,
+                    request_arena(request), &ignored) == 0)
+        volume_away(volumes, request_namespace(request), name);
+}
+
 static int create_after(void *self, struct request *request, void *ctx, void *out,
                         struct error *err)
 {
     const struct making *making = ctx;
-    struct volumes *volumes = self;
-    struct volume_info info;
-    struct error ignored = { 0 };
-    char folder[PATH_SIZE];
 
     (void)out;
-    if (err != NULL &&
-        volume_read(volumes, volumes->db, request_namespace(request), making->name, &info,
-                    request_arena(request), &ignored) == 0 &&
-        volume_folder(volumes, request_namespace(request), making->name, folder, &ignored) == 0)
-        trash_put(&volumes->trash, folder, &ignored);
+    if (err != NULL)
+        take_back(self, request, making->name);
     return 0;
 }
 
@@ -172,7 +176,9 @@ int on_volume_create(void *self, struct request *request, struct error *err)
     turn = turn_take(volumes, request, making->name, on_volume_create);
     if (turn != 0)
         return turn < 0 ? -1 : 0;
-    if (make_folder(volumes, request, making->name, err) < 0)
+    if (make_folder(volumes, request, making->name, err) < 0) {
+        take_back(volumes, request, making->name);
         return -1;
+    }
     return request_write(request, create_write, create_after, making, err);
 }

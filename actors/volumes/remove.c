@@ -4,18 +4,15 @@
  * Whether a container holds it is asked inside the write, so one that is made at the same moment
  * is either seen or finds that the volume is gone.
  */
-#include "actors/base/lease.h"
-#include "actors/base/log.h"
 #include "actors/volumes/store.h"
 #include "platform/scope.h"
 
 #define NAMED_MAX 3 /* containers that a refusal names; of others it says how many */
 
-/* ---- in use -------------------------------------------------------------------------------------
- */
+/* ---- in use --------------------------------------------------------------------------- */
 
 /* "web (1a2b3c), db (4d5e6f) and 7 more"; NULL: no container. */
-static int holders(struct write *write, const char *name, const char **text, struct error *err)
+int volume_holders(struct write *write, const char *name, const char **text, struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
     struct arena *arena = write_arena(write);
@@ -58,12 +55,13 @@ static int is_leased(struct write *write, const char *name, struct error *err)
     return query_next(&query, err);
 }
 
-static int check_free(struct write *write, const char *name, struct error *err)
+int volume_check_free(struct write *write, const char *name, struct error *err)
 {
     const char *containers;
     int leased;
 
-    if (holders(write, name, &containers, err) < 0 || (leased = is_leased(write, name, err)) < 0)
+    if (volume_holders(write, name, &containers, err) < 0 ||
+        (leased = is_leased(write, name, err)) < 0)
         return -1;
     if (containers != NULL) {
         error_set(err, ERROR_FAILED_PRECONDITION, "volume %.80s: is in use by container %s", name,
@@ -79,7 +77,7 @@ static int check_free(struct write *write, const char *name, struct error *err)
 
 /* ---- one ------------------------------------------------------------------------------ */
 
-static int delete (struct write *write, const char *name, struct error *err)
+int volume_delete(struct write *write, const char *name, struct error *err)
 {
     if (db_run(write_db(write), err, "DELETE FROM volumes_volume WHERE namespace = ? AND name = ?",
                "ss", write_namespace(write), name) < 0)
@@ -96,20 +94,9 @@ static int remove_write(struct write *write, const void *in_record, void *out, s
     (void)out;
     if (volume_find(volumes, write_db(write), write_namespace(write), in->name, &info,
                     write_arena(write), err) < 0 ||
-        check_free(write, in->name, err) < 0)
+        volume_check_free(write, in->name, err) < 0)
         return -1;
-    return delete (write, in->name, err);
-}
-
-/* What resists is tried at the next start again, as no row names it. */
-static void put_away(struct volumes *volumes, const char *namespace, const char *name)
-{
-    struct error err = { 0 };
-    char folder[PATH_SIZE];
-
-    if (volume_folder(volumes, namespace, name, folder, &err) < 0 ||
-        trash_put(&volumes->trash, folder, &err) < 0)
-        log_warn("volumes", "%s of namespace %s: %s", name, namespace, err.text);
+    return volume_delete(write, in->name, err);
 }
 
 static int remove_after(void *self, struct request *request, void *ctx, void *out,
@@ -119,7 +106,9 @@ static int remove_after(void *self, struct request *request, void *ctx, void *ou
 
     (void)ctx, (void)out;
     if (err == NULL)
-        put_away(self, request_namespace(request), in->name);
+        volume_away(self, request_namespace(request), in->name);
+    else if (err->code != ERROR_NOT_FOUND && request_is_inside(request))
+        forget_soon(self);
     return 0;
 }
 
@@ -159,64 +148,4 @@ int on_volume_pass(void *self, struct request *request, struct error *err)
     if (!request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED, "volumes.pass is for the daemon itself");
     return request_write(request, pass_write, NULL, NULL, err);
-}
-
-/* ---- at the start --------------------------------------------------------------------- */
-
-struct forgotten {
-    char namespace[IDENTIFIER_MAX + 4], name[VOLUME_NAME_MAX + 1];
-};
-
-/* Nobody has asked anything yet, so leases say nothing but what died. */
-static int forget_write(struct write *write, const void *in, void *out, struct error *err)
-{
-    const struct forgotten *forgotten = write_ctx(write);
-    const char *containers;
-
-    (void)in, (void)out;
-    if (holders(write, forgotten->name, &containers, err) < 0)
-        return -1;
-    return containers == NULL ? delete (write, forgotten->name, err) : 0;
-}
-
-static int forget_after(void *self, struct request *request, void *ctx, void *out,
-                        struct error *err)
-{
-    const struct forgotten *forgotten = ctx;
-    struct volumes *volumes = self;
-    struct volume_info info;
-    struct arena *arena = arena_new();
-    struct error ignored = { 0 };
-
-    (void)request, (void)out;
-    if (err == NULL && volume_read(volumes, volumes->db, forgotten->namespace, forgotten->name,
-                                   &info, arena, &ignored) == 0)
-        put_away(volumes, forgotten->namespace, forgotten->name);
-    arena_free(arena);
-    return 0;
-}
-
-int volumes_forget(struct volumes *volumes, struct loop *loop, struct error *err)
-{
-    CLEANUP(query_done) struct query row = { 0 };
-    int found;
-
-    if (db_query(volumes->db, &row, err,
-                 "SELECT v.namespace, v.name FROM volumes_volume v WHERE v.anonymous = 1"
-                 " AND NOT EXISTS (SELECT 1 FROM containers_volume c"
-                 "     WHERE c.namespace = v.namespace AND c.volume = v.name)"
-                 " AND (v.passing = 1 OR EXISTS (SELECT 1 FROM leases_resource r"
-                 "     WHERE r.namespace = v.namespace AND r.kind = 'volume' AND r.key = v.name"
-                 "     AND substr(r.lease, 1, length(?1)) = ?1))",
-                 "s", JOB_LEASE) < 0)
-        return -1;
-    while ((found = query_next(&row, err)) == 1) {
-        struct forgotten forgotten = { 0 };
-
-        snprintf(forgotten.namespace, sizeof(forgotten.namespace), "%s", query_text(&row, 0));
-        snprintf(forgotten.name, sizeof(forgotten.name), "%s", query_text(&row, 1));
-        loop_write(loop, forgotten.namespace, forget_write, forget_after, &forgotten,
-                   sizeof(forgotten));
-    }
-    return found;
 }

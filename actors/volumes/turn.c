@@ -66,13 +66,26 @@ static int wait_for(struct turn *turn, struct request *request, handler *again)
     return 1;
 }
 
-int turn_take(struct volumes *volumes, struct request *request, const char *name, handler *again)
+static struct turn *turn_find(const struct volumes *volumes, const char *namespace,
+                              const char *name)
 {
-    const char *namespace = request_namespace(request);
     struct turn *turn = volumes->turns;
 
     while (turn != NULL && (!streq(turn->name, name) || !streq(turn->namespace, namespace)))
         turn = turn->next;
+    return turn;
+}
+
+bool turn_is_taken(const struct volumes *volumes, const char *namespace, const char *name)
+{
+    return turn_find(volumes, namespace, name) != NULL;
+}
+
+int turn_take(struct volumes *volumes, struct request *request, const char *name, handler *again)
+{
+    const char *namespace = request_namespace(request);
+    struct turn *turn = turn_find(volumes, namespace, name);
+
     if (turn != NULL)
         return wait_for(turn, request, again);
     turn = zmalloc(sizeof(*turn));

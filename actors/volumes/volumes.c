@@ -38,7 +38,6 @@ static int sweep_name(void *ctx, const char *name, struct error *err)
 {
     struct sweep *sweep = ctx, inner = *sweep;
     CLEANUP(query_done) struct query query = { 0 };
-    struct error failed = { 0 };
     char path[PATH_SIZE];
     int found;
 
@@ -57,8 +56,7 @@ static int sweep_name(void *ctx, const char *name, struct error *err)
     if (found == 1)
         return 0;
     log_info("volumes", "%s of namespace %s: no row names it, it goes", name, sweep->namespace);
-    if (trash_put(&sweep->volumes->trash, path, &failed) < 0)
-        log_warn("volumes", "%s", failed.text);
+    volume_away(sweep->volumes, sweep->namespace, name);
     return 0;
 }
 
@@ -95,13 +93,14 @@ static int start(void *self, struct loop *loop, struct error *err)
     struct volumes *volumes = self;
     struct sweep sweep = { .volumes = volumes };
 
+    volumes->loop = loop;
     if (db_open(volumes->database, true, &volumes->db, err) < 0 ||
         trash_open(&volumes->trash, loop, volumes->root, err) < 0 ||
         path_format(sweep.folder, err, "%s/volumes", volumes->root) < 0 ||
         fs_folder_make(sweep.folder, 0700, err) < 0 || /* what lies there is for containers alone */
         recover_rows(volumes, err) < 0 || fs_folder_each(sweep.folder, sweep_name, &sweep, err) < 0)
         return -1;
-    return volumes_forget(volumes, loop, err);
+    return forget_at_start(volumes, err);
 }
 
 static void stop(void *self)

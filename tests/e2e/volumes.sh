@@ -163,6 +163,12 @@ is "a bind of the user's takes the place" "" "$out"
 run_for 0 gantry volume rm named raw
 volumes_are ""
 
+step "whatever the layers are kept by"
+run_for 0 gantry pull --snapshotter native "$registry/seeded"
+inside --snapshotter native -v named:/data "$registry/seeded" sh -c 'cat /data/file /data/sub/deep/more; stat -c %u:%a /data/private'
+is "native" "original more 12:4750" "$(paste -sd ' ' <<<"$out")"
+run_for 0 gantry volume rm named
+
 step "of several who use a new volume at once all see the content"
 for i in 1 2 3 4; do gantry run --rm -v once:/data "$registry/seeded" sh -c 'cat /data/sub/deep/more' >"$work/out.$i" 2>&1 & pids[i]=$!; done
 for i in 1 2 3 4; do wait "${pids[i]}" || fail "$(cat "$work/out.$i")"; done

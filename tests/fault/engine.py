@@ -121,7 +121,7 @@ class Engine:
         """What lies where nothing may lie when everything was removed."""
         root = self.root
         places = [f"{root}/blobs/sha256/*", f"{root}/ingests/*", f"{root}/snapshots/[0-9]*", f"{root}/trash/*/*",
-                  f"{root}/containers/*/*", f"{self.state}/t/*", f"{self.state}/oci/*"]
+                  f"{root}/containers/*/*", f"{root}/volumes/*/*", f"{self.state}/t/*", f"{self.state}/oci/*"]
         return [path for place in places for path in glob.glob(place)] + self.cgroups()
 
     def cgroups(self):

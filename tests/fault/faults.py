@@ -127,6 +127,46 @@ class Remove(WithImage):
             self.engine.must("rm", "gone")
 
 
+class Volumes(WithImage):
+    """A container with volumes that are filled from its image: a named one, and one that nobody named."""
+
+    def create(self):
+        return "create", "--name", "made", "-v", "data:/deep", "-v", "/etc", self.image, "cat", "/deep/er/file", "/etc/passwd"
+
+    def ask(self):
+        return self.engine.may_fail(*self.create())
+
+    def again(self, result):
+        there = self.engine.gantry("inspect", "--type", "container", "made").status == 0
+        if there and self.engine.process_lived and result.status != 0:
+            raise Failed(f"it is there, and this was said: {result}")
+        if not there:
+            self.engine.must(*self.create())
+        if "below\nroot:" not in (text := self.engine.must("start", "-a", "made")):
+            raise Failed(f"what the image had there is not there: {text}")
+
+    def clean(self):
+        """Nothing but the named one may be left, whatever failed before."""
+        self.engine.must("rm", "-v", "made")
+        # the lease of a job that could not give it back holds it a moment longer
+        until("the named one goes", lambda: self.engine.gantry("volume", "rm", "-f", "data").status == 0, 10)
+        until("the other one is gone", lambda: not self.engine.must("volume", "ls", "-q"), 10)
+
+
+class RemoveVolumes(WithImage):
+    """rm -v takes the volume along, or the container stays with it."""
+
+    def ask(self):
+        self.engine.must("create", "--name", "gone", "-v", "/deep", self.image, "true")
+        self.engine.arm()
+        return self.engine.may_fail("rm", "-v", "gone")
+
+    def again(self, result):
+        if self.engine.containers():
+            self.engine.must("rm", "-v", "gone")
+        until("its volume is gone", lambda: not self.engine.must("volume", "ls", "-q"), 10)
+
+
 class RemoveImage(Scenario):
     def ask(self):
         self.engine.must("pull", self.image)
@@ -249,7 +289,7 @@ class Start(WithImage):
         self.engine.must("rm", "ends")
 
 
-SCENARIOS = {"start": Start, "pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage,
+SCENARIOS = {"start": Start, "pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage, "volumes": Volumes, "rm-volumes": RemoveVolumes,
              "push": Push, "copy": Copy}
 
 
@@ -267,7 +307,7 @@ class Faulty(Engine):
 
 
 def arms_itself(scenario):
-    return isinstance(scenario, (Remove, RemoveImage, Start))
+    return isinstance(scenario, (Remove, RemoveVolumes, RemoveImage, Start))
 
 
 def ask(engine, scenario, wish):

@@ -79,8 +79,7 @@ static void aged(const char *path, time_t seconds)
     assert_int_equal(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), 0);
 }
 
-/* ---- what is copied ----------------------------------------------------------------------------
- */
+/* ---- what is copied ------------------------------------------------------------------- */
 
 static void owners_modes_times_and_attributes_are_kept(void **state)
 {

@@ -106,6 +106,26 @@ static void anonymous_volumes_go_with_their_container_if_asked(void **state)
     assert_int_equal(count_of("volumes_volume"), 0);
 }
 
+static void a_volume_that_could_not_go_yet_goes_later(void **state)
+{
+    const struct leases_create_request lease = { .id = "mine" };
+    const struct leases_remove_request gone = { .id = "mine" };
+    const char *name;
+
+    (void)state;
+    must_create(.id = "one", .image = pull_volumes(one_volume));
+    name = only_volume();
+    must(peer_ask(&store.leases, &op_leases_create, &lease, &answer));
+    store.volumes.lease = "mine";
+    must_make(.name = name);
+    store.volumes.lease = NULL;
+    must(remove_container(.id = "one", SET(volumes, true)));
+    assert_true(is_there(name));
+    must(peer_ask(&store.leases, &op_leases_remove, &gone, &answer));
+    COMES_TRUE(count_of("volumes_volume") == 0);
+    COMES_TRUE(files_in("volumes/default") == 0);
+}
+
 static void a_container_that_comes_to_nothing_gives_back_what_was_made_for_it(void **state)
 {
     const char *image = pull_volumes(one_volume);
@@ -191,6 +211,7 @@ int main(void)
         BOX_TEST(an_image_s_volume_is_made_filled_and_recorded),
         BOX_TEST(a_mount_of_the_user_s_takes_the_place_of_an_image_s_volume),
         BOX_TEST(anonymous_volumes_go_with_their_container_if_asked),
+        BOX_TEST(a_volume_that_could_not_go_yet_goes_later),
         BOX_TEST(a_container_that_comes_to_nothing_gives_back_what_was_made_for_it),
         BOX_TEST(a_volume_on_a_file_is_refused_and_leaves_nothing),
         BOX_TEST(wrong_mounts_of_volumes_are_refused),

@@ -32,8 +32,7 @@ static const struct volumes_prune_reply *must_prune(bool all)
     return answer.body;
 }
 
-/* ---- made ---------------------------------------------------------------------------------------
- */
+/* ---- made ----------------------------------------------------------------------------- */
 
 static void a_volume_is_a_folder_and_a_row(void **state)
 {
