@@ -465,7 +465,8 @@ int layers_take(struct source *source, const struct images_config *config, const
                                   .config = config,
                                   .driver = driver,
                                   .layer = &variant->layers[i],
-                                  .index = i };
+                                  .index = i,
+                                  .count = count };
         if (!no_unpack && check_type(works[i].layer, err) < 0)
             return -1;
     }

@@ -22,6 +22,7 @@ int snapshot_prepare(struct job *job, struct work *work, struct error *err)
         .key = work->key,
         .driver = work->driver,
         SET(apart, true),
+        SET(layers, work->count),
         .target = work->layer->chain_id,
     };
     struct snapshots_mounts_reply place;

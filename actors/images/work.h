@@ -19,7 +19,7 @@ struct work {
     const struct images_config *config;
     const char *driver;
     const struct layer *layer;
-    size_t index;
+    size_t index, count; /* of the image's layers */
     bool unpack;     /* its snapshot is wanted and not here */
     bool prepared;   /* there is a place to unpack it */
     bool whole;      /* it has to be rebased before it is committed */

@@ -368,6 +368,18 @@ static int check(const struct snapshots_prepare_request *in, struct error *err)
     return 0;
 }
 
+/* Who unpacks layers apart says how many there will be: no layer is fetched in vain. */
+static int height_check(const struct plan *plan, struct error *err)
+{
+    const struct snapshotter *calls = plan->seen.driver->calls;
+
+    if (!plan->in->has_layers || plan->in->layers <= calls->parents_max)
+        return 0;
+    error_set(err, ERROR_RESOURCE_EXHAUSTED, "%llu layers are more than the %zu that %s takes",
+              (unsigned long long)plan->in->layers, calls->parents_max, calls->name);
+    return error_hint(err, "--snapshotter native takes any number of them");
+}
+
 static struct row row_wanted(const struct plan *plan, const char *kind)
 {
     int64_t now = clock_now();
@@ -397,7 +409,7 @@ static int begin(struct snapshots *snapshots, struct request *request, const cha
                            .isolated = snapshots->isolated };
     plan->seen.driver = driver_wanted(snapshots, request, plan->in->driver, err);
     if (plan->seen.driver == NULL || check(plan->in, err) < 0 ||
-        find_parents(snapshots, request, plan, err) < 0)
+        height_check(plan, err) < 0 || find_parents(snapshots, request, plan, err) < 0)
         return -1;
     plan->seen.row = row_wanted(plan, kind);
     slow->is_there = target_is_there(snapshots, request, plan);

@@ -48,11 +48,10 @@ static int word_give(int context, const char *key, const char *value, struct err
 static int layers_give(int context, const char *layers, struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
-    char *save = NULL;
+    const char *path;
 
-    for (char *at = strtok_r(arena_str(arena, layers), ":", &save); at != NULL;
-         at = strtok_r(NULL, ":", &save))
-        if (word_give(context, "lowerdir+", at, err) < 0)
+    while ((path = overlay_next_path(&layers, arena)) != NULL)
+        if (word_give(context, "lowerdir+", path, err) < 0)
             return -1;
     return 0;
 }

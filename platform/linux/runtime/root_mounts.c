@@ -9,7 +9,6 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,65 +16,8 @@
 
 #define TARGET_SIZE 40
 
-/* ---- overlays of many layers ------------------------------------------------- */
-
 /* What is mounted here is a file system as any other: no label, no mode of its own. */
 static const struct rootfs plain;
-
-/* mount(2) takes one page of options.  Layers lie side by side in the snapshots folder, so
-   from inside that folder their names are a few bytes each: a page holds hundreds. */
-static size_t common_folder(const char *lower)
-{
-    size_t common = 0;
-
-    for (const char *at = lower; lower[0] == '/' && at != NULL; at = strchr(at, ':')) {
-        size_t same = 0;
-
-        at += *at == ':';
-        if (at == lower) {
-            common = strcspn(lower, ":");
-            continue;
-        }
-        while (same < common && at[same] == lower[same])
-            same++;
-        common = same;
-    }
-    while (common > 0 && lower[common - 1] != '/')
-        common--;
-    return memchr(lower, '\\', common) != NULL ? 0 : common;
-}
-
-/* The value without the folder wherever a path begins with it. */
-static const char *shortened(const char *value, const char *folder, size_t length,
-                             struct arena *arena)
-{
-    char *copy = arena_str(arena, value), *to = copy;
-
-    for (const char *from = value; *from != '\0';) {
-        bool is_start = from == value || from[-1] == ':';
-
-        if (is_start && strncmp(from, folder, length) == 0)
-            from += length;
-        else
-            *to++ = *from++;
-    }
-    *to = '\0';
-    return copy;
-}
-
-static int layers_shorten(struct mount_options *options, struct arena *arena, struct error *err)
-{
-    const char *lower = mount_data(options, "lowerdir"), *folder;
-    size_t common = lower != NULL ? common_folder(lower) : 0;
-
-    if (common == 0)
-        return 0;
-    folder = arena_printf(arena, "%.*s", (int)common, lower);
-    for (size_t i = 0; i < options->data_count; i++)
-        if (options->data[i].value != NULL)
-            options->data[i].value = shortened(options->data[i].value, folder, common, arena);
-    return chdir(folder) < 0 ? error_sys(err, errno, "folder of layers %s", folder) : 0;
-}
 
 static int tree_attach(int tree, int target, const char *what, struct error *err)
 {
@@ -86,21 +28,6 @@ static int tree_attach(int tree, int target, const char *what, struct error *err
     if (tree >= 0)
         close(tree);
     return status;
-}
-
-static int many_mount(struct mount_want *want, int target, const char *path, struct arena *arena,
-                      struct error *err)
-{
-    if (layers_shorten(&want->options, arena, err) < 0)
-        return -1;
-    if (file_system_mount_at(&plain, want, 0, path) == 0)
-        return 0;
-    if (errno != E2BIG)
-        return error_sys(err, errno, "overlay");
-    if (tree_attach(file_system_make(&plain, want, 0, err), target, "overlay", err) == 0)
-        return 0;
-    return error_wrap(err, "overlay of more layers than fit into a page of options "
-                           "(Linux 6.8 and later take them one by one)");
 }
 
 /* ---- one mount after the other ------------------------------------------------ */
@@ -158,7 +85,7 @@ static int new_mount(struct mount_want *want, int target, struct arena *arena, s
     if (file_system_mount_at(&plain, want, 0, path) == 0)
         return 0;
     if (errno == E2BIG && strcmp(want->type, "overlay") == 0)
-        return many_mount(want, target, path, arena, err);
+        return overlay_mount(want, target, path, arena, err);
     return tree_attach(file_system_make(&plain, want, 0, err), target, want->type, err);
 }
 

@@ -117,6 +117,15 @@ bool file_system_is_long(const struct mount_want *want);
 /* Changes the one that is mounted there. */
 int file_system_change(const struct mount_want *want, int mounted, struct error *err);
 
+/* ---- overlay_mount.c --------------------------------------------------------------- */
+
+/* One whose options do not fit into a page; `path` leads to `target`.  The options and the current
+   folder are changed. */
+int overlay_mount(struct mount_want *want, int target, const char *path, struct arena *arena,
+                  struct error *err);
+/* The next of a list as lowerdir= has it, without its backslashes; NULL: that was the last. */
+char *overlay_next_path(const char **list, struct arena *arena);
+
 /* ---- copy_up.c, cgroup_mounts.c --------------------------------------------------- */
 
 int copy_up(int from, int to, struct error *err);
