@@ -22,6 +22,7 @@
 
 #include "platform/linux/drivers.h"
 #include "platform/linux/layer_home.h"
+#include "platform/linux/layer_marks.h"
 #include "platform/scope.h"
 
 #define PARENTS_MAX 500 /* OVL_MAX_STACK */
@@ -240,6 +241,10 @@ static size_t add_switches(const struct overlay *overlay, const char **options, 
 {
     if (overlay->index)
         options[count++] = "index=off";
+    if (layer_marks()->option != NULL) {
+        options[count++] = layer_marks()->option; /* which switches the others off itself */
+        return count;
+    }
     if (overlay->metacopy)
         options[count++] = "metacopy=off";
     if (overlay->redirect_dir)

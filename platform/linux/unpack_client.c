@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "platform/linux/layer_marks.h"
 #include "platform/linux/mounts_text.h"
 #include "platform/linux/unpack/protocol.h"
 #include "platform/platform.h"
@@ -294,14 +295,14 @@ static int root_inherit(const char *from, const char *to, struct error *err)
     if (lchown(to, st.st_uid, st.st_gid) < 0 || chmod(to, st.st_mode & 07777) < 0)
         return error_sys(err, errno, "set attributes of %s", to);
     for (const char *name = names; name < names + length; name += strlen(name) + 1) {
-        if (strncmp(name, "trusted.overlay.", 16) == 0 || strncmp(name, "trusted.gantry.", 15) == 0)
+        if (layer_marks_have(name))
             continue;
         size = lgetxattr(from, name, value, sizeof(value));
         if (size < 0 || lsetxattr(to, name, value, (size_t)size, 0) < 0)
             return error_sys(err, errno, "copy attribute %s of %s", name, from);
     }
     if (utimensat(AT_FDCWD, to, (struct timespec[]){ now, st.st_mtim }, AT_SYMLINK_NOFOLLOW) < 0 ||
-        (lremovexattr(to, UNPACK_XATTR_IMPLIED) < 0 && errno != ENODATA))
+        (lremovexattr(to, layer_marks()->implied) < 0 && errno != ENODATA))
         return error_sys(err, errno, "set attributes of %s", to);
     return 0;
 }
@@ -317,7 +318,7 @@ int unpack_stitch(const char *folder, const char *const *lowers, size_t count, s
         return error_set(err, ERROR_INTERNAL, "stitch %s: no parents", folder);
     if (fs_exists(list) && helper_run("stitch", folder, lowers, count, err) < 0)
         return -1;
-    if (lgetxattr(root, UNPACK_XATTR_IMPLIED, &mark, 1) < 0)
+    if (lgetxattr(root, layer_marks()->implied, &mark, 1) < 0)
         return errno == ENODATA ? 0 : error_sys(err, errno, "read attributes of %s", root);
     return root_inherit(lowers[0], root, err);
 }

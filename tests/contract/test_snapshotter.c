@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "platform/linux/drivers.h"
+#include "platform/linux/layer_marks.h"
 #include "platform/scope.h"
 #include "platform/snapshotter.h"
 
@@ -532,13 +533,13 @@ static void an_opaque_folder_hides_what_the_parent_has_in_it(void **state)
     make_lowest();
     must(prepare_as(2, 0, false, true));
     assert_int_equal(mkdir(apart(2, "d"), 0755), 0);
-    assert_int_equal(setxattr(apart(2, "d"), "trusted.overlay.opaque", "y", 1, 0), 0);
+    assert_int_equal(setxattr(apart(2, "d"), layer_marks()->opaque, "y", 1, 0), 0);
     put_apart(2, "d/only");
     must(rebase(2, 1));
     mount_stack(2, true, 0, NULL);
     assert_false(fs_exists(inside("d/x")) || fs_exists(inside("d/y")));
     assert_string_equal(get("d/only"), "d/only");
-    assert_int_equal(getxattr(inside("d"), "trusted.overlay.opaque", NULL, 0), -1);
+    assert_int_equal(getxattr(inside("d"), layer_marks()->opaque, NULL, 0), -1);
 }
 
 /* The parent's files were made, and then somebody pulled the plug. */

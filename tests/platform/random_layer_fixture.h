@@ -372,8 +372,10 @@ static void option_lowers(struct place *place, const char *prefix, int number, c
 /* The reference's writable view of layer `number` on the ones below it, at <root>/work. */
 static void reference_mount(struct place *place, int number)
 {
-    char option[4096] = "index=off,metacopy=off,redirect_dir=off,lowerdir=";
+    char option[4096];
 
+    snprintf(option, sizeof(option), "index=off,%s%s",
+             in_user_namespace() ? "" : "metacopy=off,redirect_dir=off,", lowers_word());
     mkdir(in(place, "r%d", number), 0700);
     mkdir(in(place, "r%d/fs", number), 0755);
     mkdir(in(place, "r%d/work", number), 0755);

@@ -196,6 +196,7 @@ static void lay_9_an_image_cannot_set_overlays_attributes(void **state)
         "SCHILY.xattr.trusted.overlay.opaque",       "SCHILY.xattr.trusted.overlay.redirect",
         "SCHILY.xattr.user.overlay.whiteout",        "LIBARCHIVE.xattr.trusted.overlay.metacopy",
         "LIBARCHIVE.xattr.trusted%2eoverlay.origin", "SCHILY.xattr.trusted.gantry.implied",
+        "SCHILY.xattr.user.gantry.implied",
     };
     struct place *place = *state;
     struct bytes tar = { 0 };

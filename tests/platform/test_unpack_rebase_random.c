@@ -119,13 +119,14 @@ static void one_stack(struct place *place, enum way way, struct tally *tally)
     struct bytes tars[4] = { 0 };
     bool last[4];
     int count = 2 + (int)any(3);
-    char option[4096] = "lowerdir=";
+    char option[4096];
 
     pairs->whole = true;
     for (int i = 0; i < count; i++)
         random_layer(place, i, &tars[i], &last[i]);
     if (rebase_stack(place, tars, last, count, way, tally)) {
         mkdir(in(place, "reference"), 0755);
+        strcpy(option, lowers_word());
         option_lowers(place, "r", count - 1, option);
         if (mount("overlay", in(place, "reference"), "overlay", MS_RDONLY, option) < 0)
             fail_msg("overlay %s: %s", option, strerror(errno));

@@ -10,9 +10,10 @@
 
 static void final_mount(struct place *place, const char *prefix, int number, const char *at)
 {
-    char option[4096] = "lowerdir=";
+    char option[4096];
 
     mkdir(in(place, "%s", at), 0755);
+    strcpy(option, lowers_word());
     option_lowers(place, prefix, number, option);
     if (mount("overlay", in(place, "%s", at), "overlay", MS_RDONLY, option) < 0)
         fail_msg("overlay %s: %s", option, strerror(errno));

@@ -27,6 +27,7 @@
 #include <cmocka.h>
 #include <openssl/evp.h>
 
+#include "platform/linux/layer_marks.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "platform/unpack.h"
@@ -399,7 +400,13 @@ static UNUSED bool is_opaque_at(const char *path)
 {
     char value[2];
 
-    return lgetxattr(path, "trusted.overlay.opaque", value, 2) == 1 && value[0] == 'y';
+    return lgetxattr(path, layer_marks()->opaque, value, 2) == 1 && value[0] == 'y';
+}
+
+/* What every overlay's options begin with here. */
+static UNUSED const char *lowers_word(void)
+{
+    return layer_marks()->option != NULL ? "userxattr,lowerdir=" : "lowerdir=";
 }
 
 static UNUSED int64_t mtime_ns(const char *path)

@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "platform/linux/layer_marks.h"
 #include "platform/scope.h"
 
 #define VALUE_MAX 65536 /* the kernel's own limit */
@@ -21,8 +22,7 @@ static bool has_prefix(const char *name, const char *prefix)
 
 static bool is_own(const char *name)
 {
-    if (has_prefix(name, "trusted.overlay.") || has_prefix(name, "user.overlay.") ||
-        has_prefix(name, "trusted.gantry."))
+    if (layer_marks_have(name))
         return false;
     return has_prefix(name, "user.") || has_prefix(name, "trusted.") ||
            has_prefix(name, "system.posix_acl_") || strcmp(name, "security.capability") == 0;

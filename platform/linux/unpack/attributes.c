@@ -14,21 +14,10 @@
 #define NAMES_SIZE  65536 /* the kernel's own limits for the list and for one value */
 #define VALUE_SIZE  65536
 
-static bool has_prefix(const char *name, const char *prefix)
-{
-    return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
-bool attributes_is_mark(const char *name)
-{
-    return has_prefix(name, "trusted.overlay.") || has_prefix(name, "user.overlay.") ||
-           has_prefix(name, "trusted.gantry.");
-}
-
 int attributes_check(const struct entry *entry, struct error *err)
 {
     for (size_t i = 0; i < entry->xattr_count; i++)
-        if (attributes_is_mark(entry->xattrs[i].name))
+        if (layer_marks_have(entry->xattrs[i].name))
             return error_set(err, ERROR_INVALID_ARGUMENT,
                              "an image may not set the attribute %.100s", entry->xattrs[i].name);
     return 0;
@@ -127,7 +116,7 @@ int attributes_clear(int fd, struct error *err)
     if (length < 0 && errno != EOPNOTSUPP)
         return error_sys(err, errno, "list attributes");
     for (const char *name = names; name < names + length; name += strlen(name) + 1)
-        if (strcmp(name, XATTR_OPAQUE) != 0 && fremovexattr(fd, name) < 0 && errno != ENODATA &&
+        if (strcmp(name, layer_marks()->opaque) != 0 && fremovexattr(fd, name) < 0 && errno != ENODATA &&
             errno != EPERM && errno != EOPNOTSUPP)
             return error_sys(err, errno, "remove attribute %s", name);
     return 0;
@@ -154,7 +143,7 @@ int attributes_copy(struct tree *tree, int from, const struct stat *st, int to, 
     if (length < 0 && errno != EOPNOTSUPP)
         return error_sys(err, errno, "list attributes");
     for (const char *name = names; name < names + length; name += strlen(name) + 1) {
-        if (attributes_is_mark(name))
+        if (layer_marks_have(name))
             continue;
         if (strcmp(name, ACL_DEFAULT) == 0)
             tree->default_acl = true;
@@ -180,7 +169,7 @@ int attributes_copy_at(int root, const char *path, const struct folder *to, cons
     if (length < 0 && errno != EOPNOTSUPP)
         return error_sys(err, errno, "list attributes of %s", name);
     for (const char *key = names; key < names + length; key += strlen(key) + 1) {
-        if (attributes_is_mark(key))
+        if (layer_marks_have(key))
             continue;
         size = fchdir(root) < 0 ? -1 : lgetxattr(path, key, value, sizeof(value));
         if (size < 0 || fchdir(to->fd) < 0 ||

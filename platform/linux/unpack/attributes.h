@@ -11,8 +11,7 @@
 #include "platform/linux/unpack/entry.h"
 #include "platform/linux/unpack/tree.h"
 
-/* The kernel's and our own marks on folders: not copied, and no image may set them. */
-bool attributes_is_mark(const char *name);
+/* The kernel's and our own marks (layer_marks.h) are not copied, and no image may set them. */
 int attributes_check(const struct entry *entry, struct error *err);
 
 /* A file or folder that was just made in `parent`, 0:0 and with the mode's lower nine bits where
@@ -24,7 +23,7 @@ int attributes_new_at(struct tree *tree, struct folder *parent, const char *name
                       const struct entry *entry, struct error *err);
 /* A folder that was there already: all its attributes are the entry's now. */
 int attributes_replace(struct tree *tree, int fd, const struct entry *entry, struct error *err);
-/* Removes extended attributes; XATTR_OPAQUE stays. */
+/* Removes extended attributes; the mark of an opaque folder stays. */
 int attributes_clear(int fd, struct error *err);
 /* Removes ACLs that a folder has given, and sets the mode. */
 int attributes_plain(int fd, mode_t mode, struct error *err);

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "platform/linux/layer_marks.h"
 #include "platform/linux/unpack/look.h"
 #include "platform/linux/unpack/protocol.h"
 
@@ -26,6 +27,7 @@
 #define SANITIZED 0
 #endif
 
+#define LOWERS     "lowerdir="
 #define MEMORY_MAX (512l << 20) /* of addresses */
 #define FLAGS      (MS_NODEV | MS_NOSUID | MS_NOEXEC)
 
@@ -58,14 +60,16 @@ int confine_lock(const char *folder, struct confined *confined, struct error *er
 static int lowers_open(char *const *lowers, size_t count, char *option, size_t room,
                        struct error *err)
 {
-    size_t have = 0;
+    const char *more = layer_marks()->option;
+    size_t have = (size_t)snprintf(option, room, "%s%s" LOWERS, more != NULL ? more : "",
+                                   more != NULL ? "," : "");
     int fd;
 
     for (size_t i = 0; i < count; i++) {
         fd = open(lowers[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
             return error_sys(err, errno, "open parent %s", lowers[i]);
-        have += (size_t)snprintf(option + have, room - have, "%s%d", i > 0 ? ":" : "lowerdir=", fd);
+        have += (size_t)snprintf(option + have, room - have, "%s%d", i > 0 ? ":" : "", fd);
         if (have >= room)
             return error_set(err, ERROR_RESOURCE_EXHAUSTED, "%zu parents are too many", count);
     }
@@ -75,7 +79,7 @@ static int lowers_open(char *const *lowers, size_t count, char *option, size_t r
 /* In /proc/self/fd every descriptor is a path. */
 static int lower_mount(const char *option, size_t count, int at, struct error *err)
 {
-    const char *first = strchr(option, '=') + 1;
+    const char *first = strstr(option, LOWERS) + strlen(LOWERS);
     char target[16];
 
     snprintf(target, sizeof(target), "%d", at);
@@ -106,14 +110,27 @@ static int root_make(const char *folder, int *root, struct error *err)
     return 0;
 }
 
+/* Adds to what a mount has: in a user namespace the rest may be locked (mount_namespaces(7)). */
+static int restrict_mount(const char *path, uint64_t more)
+{
+    struct mount_attr attr = { .attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID |
+                                           MOUNT_ATTR_NOEXEC | more };
+
+    return mount_setattr(AT_FDCWD, path, 0, &attr, sizeof(attr));
+}
+
 static int root_enter(int root, struct error *err)
 {
+    struct mount_attr attr;
+
     if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
         chdir("/") < 0)
         return error_sys(err, errno, "enter the root");
-    if (mount(NULL, "/folder", NULL, MS_REMOUNT | MS_BIND | FLAGS | MS_NOATIME, NULL) < 0 ||
-        mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | FLAGS, NULL) < 0)
+    if (restrict_mount("/folder", 0) < 0 || restrict_mount("/", MOUNT_ATTR_RDONLY) < 0)
         return error_sys(err, errno, "restrict the root");
+    attr = (struct mount_attr){ .attr_set = MOUNT_ATTR_NOATIME, .attr_clr = MOUNT_ATTR__ATIME };
+    if (mount_setattr(AT_FDCWD, "/folder", 0, &attr, sizeof(attr)) < 0 && errno != EPERM)
+        return error_sys(err, errno, "restrict the root"); /* EPERM: locked */
     return 0;
 }
 
@@ -148,8 +165,7 @@ int confine_mounts(const char *folder, char *const *lowers, size_t count, struct
     if (root_enter(root, err) < 0)
         return -1;
     if (count > 0) {
-        if (count == 1 &&
-            mount(NULL, "/lower", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | FLAGS, NULL) < 0)
+        if (count == 1 && restrict_mount("/lower", MOUNT_ATTR_RDONLY) < 0)
             return error_sys(err, errno, "restrict the parent");
         confined->lower = open("/lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (confined->lower < 0)

@@ -14,7 +14,6 @@
 #include "platform/linux/unpack/protocol.h"
 #include "platform/scope.h"
 
-#define XATTR_LINK  "trusted.gantry.link"
 #define WANTED      "y" /* the values of a folder's mark */
 #define WAIVED      "n"
 #define BUFFER_SIZE (64 * 1024)
@@ -79,7 +78,7 @@ static int put(struct deferred *deferred, const char *bytes, size_t size, struct
 
 int deferred_root(struct deferred *deferred, struct folder *root, struct error *err)
 {
-    if (fsetxattr(root->fd, UNPACK_XATTR_IMPLIED, WANTED, 1, 0) < 0)
+    if (fsetxattr(root->fd, layer_marks()->implied, WANTED, 1, 0) < 0)
         return error_sys(err, errno, "mark folder /%s", root->path);
     deferred->count++;
     return 0;
@@ -109,7 +108,7 @@ static int placeholder(struct tree *tree, struct folder *parent, const char *nam
         fd = openat(parent->fd, name, flags, 0);
     }
     snprintf(text, sizeof(text), "%" PRIu64, number);
-    if (fd < 0 || fsetxattr(fd, XATTR_LINK, text, strlen(text), 0) < 0)
+    if (fd < 0 || fsetxattr(fd, layer_marks()->link, text, strlen(text), 0) < 0)
         return error_sys(err, errno, "hold the place of a hard link");
     parent->touched = true;
     return tree_count(tree, S_IFREG, 0, err);
@@ -148,7 +147,7 @@ static ssize_t link_number(struct folder *folder, const char *name, char text[24
 {
     if (fchdir(folder->fd) < 0)
         return -1;
-    return lgetxattr(name, XATTR_LINK, text, 23);
+    return lgetxattr(name, layer_marks()->link, text, 23);
 }
 
 bool deferred_is_link(struct deferred *deferred, struct folder *folder, const char *name)
@@ -172,7 +171,7 @@ bool deferred_has_number(struct folder *folder, const char *name, uint64_t numbe
 /* Only a folder that has a mark gets the other one. */
 int deferred_waive(struct folder *folder, struct error *err)
 {
-    if (fsetxattr(folder->fd, UNPACK_XATTR_IMPLIED, WAIVED, 1, XATTR_REPLACE) < 0 &&
+    if (fsetxattr(folder->fd, layer_marks()->implied, WAIVED, 1, XATTR_REPLACE) < 0 &&
         errno != ENODATA)
         return error_sys(err, errno, "mark folder %s", folder->path);
     return 0;
@@ -183,10 +182,10 @@ int deferred_unmark(struct folder *folder, enum mark *mark, struct error *err)
     char value = '\0';
 
     *mark = MARK_NONE;
-    if (fgetxattr(folder->fd, UNPACK_XATTR_IMPLIED, &value, 1) < 0)
+    if (fgetxattr(folder->fd, layer_marks()->implied, &value, 1) < 0)
         return errno == ENODATA ? 0 : error_sys(err, errno, "read the mark of %s", folder->path);
     *mark = value == WANTED[0] ? MARK_WANTED : MARK_WAIVED;
-    if (fremovexattr(folder->fd, UNPACK_XATTR_IMPLIED) < 0)
+    if (fremovexattr(folder->fd, layer_marks()->implied) < 0)
         return error_sys(err, errno, "unmark folder %s", folder->path);
     return 0;
 }

@@ -198,9 +198,9 @@ int fd_is_opaque(int fd, bool *opaque, struct error *err)
     char value;
 
     *opaque = false;
-    if (fgetxattr(fd, XATTR_OPAQUE, &value, 1) == 1)
+    if (fgetxattr(fd, layer_marks()->opaque, &value, 1) == 1)
         *opaque = value == 'y';
     else if (errno != ENODATA && errno != EOPNOTSUPP)
-        return error_sys(err, errno, "read attribute " XATTR_OPAQUE);
+        return error_sys(err, errno, "read attribute %s", layer_marks()->opaque);
     return 0;
 }

@@ -173,7 +173,7 @@ static bool is_implied(int from)
 {
     char mark;
 
-    return fgetxattr(from, UNPACK_XATTR_IMPLIED, &mark, 1) >= 0;
+    return fgetxattr(from, layer_marks()->implied, &mark, 1) >= 0;
 }
 
 static int take_attributes(struct merge *merge, int from, struct folder *folder, struct error *err)

@@ -34,7 +34,7 @@ static int folder_over(struct tree *tree, struct folder *parent, const char *nam
 
 static int folder_hide(struct tree *tree, struct folder *folder, struct error *err)
 {
-    if (!tree->base && fsetxattr(folder->fd, XATTR_OPAQUE, "y", 1, 0) < 0)
+    if (!tree->base && fsetxattr(folder->fd, layer_marks()->opaque, "y", 1, 0) < 0)
         return error_sys(err, errno, "hide what is under it");
     return 0;
 }

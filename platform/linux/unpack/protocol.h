@@ -30,7 +30,4 @@
 /* In the layer folder: the parent's files, on which fs/ is put. */
 #define UNPACK_WHOLE "whole"
 
-/* On a folder that the layer does not name: its attributes are the parents' business. */
-#define UNPACK_XATTR_IMPLIED "trusted.gantry.implied"
-
 #endif

@@ -19,9 +19,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "platform/linux/layer_marks.h"
 #include "protocol/error.h"
-
-#define XATTR_OPAQUE "trusted.overlay.opaque"
 
 #define FOLDERS 32
 

@@ -111,7 +111,7 @@ static int make_folder(struct walk *walk, const char *name, bool opaque, struct 
     walk->at->gives_group = false;
     walk->at->mtime = tree->entry_time;
     walk->at->touched = true;
-    if (opaque && fsetxattr(walk->at->fd, XATTR_OPAQUE, "y", 1, 0) < 0)
+    if (opaque && fsetxattr(walk->at->fd, layer_marks()->opaque, "y", 1, 0) < 0)
         return error_sys(err, errno, "hide what is under %s", name);
     return 0;
 }

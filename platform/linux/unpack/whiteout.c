@@ -56,7 +56,7 @@ int whiteout_kind(const char *path, enum whiteout *kind, struct error *err)
 /* This layer's own folder hides what the parents have under its name. */
 static int hide(struct folder *folder, struct error *err)
 {
-    if (fsetxattr(folder->fd, XATTR_OPAQUE, "y", 1, 0) < 0)
+    if (fsetxattr(folder->fd, layer_marks()->opaque, "y", 1, 0) < 0)
         return error_sys(err, errno, "hide what is under %s", folder->path);
     return deferred_waive(folder, err);
 }
@@ -72,6 +72,8 @@ static int remove_lower(struct tree *tree, struct folder *parent, const char *na
         parent->touched = true;
         return tree_count(tree, S_IFCHR, 0, err);
     }
+    if (errno == EPERM && in_user_namespace())
+        return error_sys(err, EPERM, "make a whiteout (in a user namespace that takes Linux 5.8)");
     if (errno != EEXIST)
         return error_sys(err, errno, "make the whiteout");
     if (fstatat(parent->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -94,7 +96,7 @@ int whiteout_apply(struct tree *tree, const char *path, enum whiteout kind, stru
         return -1;
     if (kind == WHITEOUT_NAME)
         return remove_lower(tree, parent, name + strlen(PREFIX), err);
-    if (fsetxattr(parent->fd, XATTR_OPAQUE, "y", 1, 0) < 0)
+    if (fsetxattr(parent->fd, layer_marks()->opaque, "y", 1, 0) < 0)
         return error_sys(err, errno, "make the folder opaque");
     return 0;
 }
