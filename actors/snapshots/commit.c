@@ -177,6 +177,7 @@ int on_snapshot_commit(void *self, struct request *request, struct error *err)
     commit->inodes = in->inodes;
     if (find_parent(snapshots, request, commit, err) < 0)
         return -1;
+    request_on_end(request, on_committed, NULL);
     if (in->has_synced && in->synced && in->has_size && in->has_inodes &&
         commit->driver->calls->commit == NULL && !commit->driver->calls->waits)
         return request_write(request, commit_write, commit_after, commit, err);

@@ -147,6 +147,7 @@ static int start(void *self, struct loop *loop, struct error *err)
         trash_open(&snapshots->trash, loop, snapshots->root, err) < 0 ||
         read_last_number(snapshots, err) < 0)
         return error_wrap(err, "snapshots");
+    inventories_open(snapshots, loop);
     for (size_t i = 0; snapshotters[i] != NULL && i < DRIVERS_MAX; i++)
         if (open_driver(snapshots, snapshotters[i], err) < 0)
             return -1;

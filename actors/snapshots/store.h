@@ -21,6 +21,14 @@ static inline bool driver_is_slow(const struct driver *driver)
     return driver->calls->whole || driver->calls->waits;
 }
 
+/* inventories.c */
+#define INVENTORY_FILE "inventory" /* beside a layer's fs */
+struct inventories {
+    struct loop *loop;
+    int timer; /* -1: none */
+    bool busy, again;
+};
+
 struct snapshots {
     char root[PATH_SIZE];
     char database[PATH_SIZE];
@@ -31,6 +39,7 @@ struct snapshots {
     struct driver drivers[DRIVERS_MAX];
     size_t driver_count;
     uint64_t last_number; /* of a layer; never given out twice */
+    struct inventories inventories;
 };
 
 /* driver.c.  NULL: INVALID_ARGUMENT, there is no such driver. */
@@ -112,5 +121,10 @@ int snapshot_remove(struct write *write, const struct row *row, struct freed *fr
 
 /* sweep.c */
 int on_snapshot_sweep(void *self, struct request *request, struct error *err);
+
+/* inventories.c: they are taken when nothing was committed for a while. */
+void inventories_open(struct snapshots *snapshots, struct loop *loop);
+void inventories_soon(struct snapshots *snapshots);
+void on_committed(void *self, struct request *request, void *arg); /* for request_on_end() */
 
 #endif

@@ -1,8 +1,12 @@
 /* Threads of helpers; the daemon's own are actors and jobs. */
 #include <errno.h>
+#include <linux/ioprio.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "platform/platform.h"
 
@@ -23,6 +27,15 @@ static void *enter(void *ctx)
 void thread_name(const char *name)
 {
     prctl(PR_SET_NAME, name);
+}
+
+/* Both calls are about the calling thread; where they are not allowed it works like the others. */
+void thread_give_way(void)
+{
+    struct sched_param none = { 0 };
+
+    sched_setscheduler(0, SCHED_IDLE, &none);
+    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 }
 
 int thread_detach(void (*run)(void *ctx), void *ctx, struct error *err)
