@@ -50,6 +50,8 @@ int fs_folder_sync(const char *path, struct error *err);
 int fs_remove_tree(const char *path, struct error *err);
 int fs_remove(const char *path, struct error *err);
 int fs_rename(const char *from, const char *to, struct error *err);
+/* Each gets the other's name, in one step; where there is no `to`, `from` gets it. */
+int fs_exchange(const char *from, const char *to, struct error *err);
 
 /* Where the links of the path lead; itself when it is not there yet. */
 int fs_follow(const char *path, char out[PATH_SIZE], struct error *err);

@@ -97,7 +97,8 @@ static int ingest_write(struct write *write, const void *in_record, void *out_re
     struct content_ingest_reply *out = out_record;
     const struct plan *plan = write_ctx(write);
 
-    if (in->digest != NULL && take_present(write, plan->isolated, in->digest, &out->present, err) < 0)
+    if (in->digest != NULL && !(in->has_anew && in->anew) &&
+        take_present(write, plan->isolated, in->digest, &out->present, err) < 0)
         return -1;
     if (out->present)
         return plan->lock != NULL ? ingest_forget(write, in->ref, err) : 0;
@@ -150,6 +151,9 @@ int on_content_ingest(void *self, struct request *request, struct error *err)
     const struct content_ingest_request *in = request_body(request);
     struct plan *plan = arena_alloc(request_arena(request), sizeof(*plan));
 
+    if (in->has_anew && in->anew && !request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED,
+                         "content.ingest: anew is said inside the daemon only");
     if (ref_check(in->ref, err) < 0 ||
         (in->digest != NULL && digest_require(in->digest, err) < 0) ||
         ingest_path(self, request_namespace(request), in->ref, plan->path, err) < 0)

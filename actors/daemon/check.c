@@ -7,7 +7,7 @@
  * moment: a finding counts when it is still there after several looks.
  */
 #include "actors/base/log.h"
-#include "actors/daemon/daemon.h"
+#include "actors/daemon/check.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/digest.h"
@@ -17,21 +17,14 @@
 #define LOOKS        10
 #define LOOK_MS      100 /* between two */
 
-struct check {
-    struct db *db;
-    const struct daemon_config *config;
-    struct arena *arena;
-    struct daemon_check_reply *reply;
-};
-
 /* The ways out. */
 #define AT_START   "it goes when gantryd starts the next time"
-#define PULL_AGAIN "remove the images that need it (gantry rmi), then pull them again"
-#define REMAKE     "remove what stands on it (gantry rm, gantry rmi), then make it again"
+#define REFETCH    "gantry check --repair fetches it anew"
+#define REBUILD    "gantry check --repair unpacks it anew"
 #define RESTART    "restart gantryd; if it is still said then, remove the object and make it again"
 #define BACKUP     "stop gantryd, and put a backup of the file in its place"
 
-static void found(struct check *check, const char *what, const char *name, const char *problem, const char *hint)
+void check_found(struct check *check, const char *what, const char *name, const char *problem, const char *hint)
 {
     struct finding *findings = check->reply->findings.items;
 
@@ -80,9 +73,9 @@ static int check_blob(struct check *check, const char *digest, uint64_t size, st
     if (blob_path(check, digest, path, err) < 0)
         return -1;
     if (fs_stat(path, &info, &problem) < 0)
-        found(check, "content", digest, "its file is missing", PULL_AGAIN);
+        check_found(check, "content", digest, "its file is missing", REFETCH);
     else if (info.size != size)
-        found(check, "content", digest, "its file has another size", PULL_AGAIN);
+        check_found(check, "content", digest, "its file has another size", REFETCH);
     return 0;
 }
 
@@ -97,9 +90,9 @@ static int check_bytes(struct check *check, const char *digest, uint64_t size, s
     if (blob_path(check, digest, path, err) < 0)
         return -1;
     if (hash_file(path, digest, &same, &problem) < 0 && problem.code != ERROR_NOT_FOUND)
-        found(check, "content", digest, problem.text, PULL_AGAIN);
+        check_found(check, "content", digest, problem.text, REFETCH);
     else if (!same)
-        found(check, "content", digest, "its file has other bytes", PULL_AGAIN);
+        check_found(check, "content", digest, "its file has other bytes", REFETCH);
     return 0;
 }
 
@@ -135,15 +128,19 @@ static int check_places(struct check *check, const char *sql, const char *what, 
         if (path_format(path, err, "%s/%s", check->config->root, query_text(&query, 1)) < 0)
             return -1;
         if (!fs_exists(path))
-            found(check, what, query_text(&query, 0), problem, hint);
+            check_found(check, what, query_text(&query, 0), problem, hint);
     }
     return more;
 }
 
+/* Plugins keep theirs elsewhere. */
+#define LAYERS    "SELECT id, 'snapshots/' || id || '/fs' FROM snapshots_layer WHERE driver IN ('overlay', 'native', 'btrfs') "
+#define COMMITTED "(SELECT 1 FROM snapshots_snapshot s WHERE s.layer = snapshots_layer.id AND s.kind = 'committed')"
+
 static int check_rows(struct check *check, struct error *err)
 {
-    if (check_places(check, "SELECT id, 'snapshots/' || id || '/fs' FROM snapshots_layer", "snapshot folder", "is missing",
-                     REMAKE, err) < 0 ||
+    if (check_places(check, LAYERS "AND EXISTS " COMMITTED, "snapshot folder", "is missing", REBUILD, err) < 0 ||
+        check_places(check, LAYERS "AND NOT EXISTS " COMMITTED, "snapshot folder", "is missing", RESTART, err) < 0 ||
         check_places(check, "SELECT ref, 'ingests/' || file FROM content_ingest", "ingest", "its file is missing",
                      "restart gantryd; the next pull begins it anew", err) < 0 ||
         check_places(check, "SELECT name, 'volumes/' || namespace || '/' || name || '/data' FROM volumes_volume", "volume",
@@ -174,7 +171,7 @@ static int check_name(void *ctx, const char *name, struct error *err)
     if (db_query(files->check->db, &query, err, files->sql, "s", key) < 0 || (found_row = query_next(&query, err)) < 0)
         return -1;
     if (found_row == 0)
-        found(files->check, files->what, name, "no row names it", AT_START);
+        check_found(files->check, files->what, name, "no row names it", AT_START);
     return 0;
 }
 
@@ -229,7 +226,7 @@ static int check_sql(struct check *check, const char *sql, const char *what, con
     if (db_query(check->db, &query, err, sql, "") < 0)
         return -1;
     while ((more = query_next(&query, err)) == 1)
-        found(check, what, query_text(&query, 0), problem, RESTART);
+        check_found(check, what, query_text(&query, 0), problem, RESTART);
     return more;
 }
 
@@ -255,6 +252,27 @@ static const char last_words[] =
 /* A committed snapshot is another record, made in passing: see the owner's events. */
 #define UNFINISHED "(SELECT * FROM snapshots_snapshot WHERE kind <> 'committed')"
 
+/* Records that name others. */
+static int check_names(struct check *check, struct error *err)
+{
+    static const struct {
+        const char *what, *sql, *problem;
+    } all[] = {
+        { "container", "SELECT c.id FROM containers_container c WHERE c.snapshot IS NOT NULL AND NOT EXISTS"
+                       " (SELECT 1 FROM snapshots_snapshot s WHERE s.namespace = c.namespace AND s.driver = c.driver"
+                       " AND s.key = c.snapshot)", "its snapshot is not there" },
+        { "snapshot", "SELECT s.key FROM snapshots_snapshot s WHERE NOT EXISTS"
+                      " (SELECT 1 FROM snapshots_layer l WHERE l.id = s.layer)", "it has no layer" },
+        { "snapshot layer", "SELECT l.id FROM snapshots_layer l WHERE l.parent IS NOT NULL AND NOT EXISTS"
+                            " (SELECT 1 FROM snapshots_layer p WHERE p.id = l.parent)", "what it stands on is not there" },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        if (check_sql(check, all[i].sql, all[i].what, all[i].problem, err) < 0)
+            return -1;
+    return 0;
+}
+
 static int check_journal(struct check *check, struct error *err)
 {
     static const struct {
@@ -275,6 +293,8 @@ static int check_journal(struct check *check, struct error *err)
     else if (check_sql(check, "SELECT t.id FROM tasks_task t LEFT JOIN containers_container c USING (namespace, id)"
                               " WHERE c.id IS NULL", "task", "there is no such container", err) < 0)
         result = -1;
+    if (result == 0)
+        result = check_names(check, err);
     for (size_t i = 0; i < COUNT_OF(all) && result == 0; i++)
         if (check_sql(check, all[i].row, all[i].what, "the journal has no event of its making", err) < 0 ||
             check_sql(check, all[i].event, all[i].what, "the journal says it exists, and it does not", err) < 0)
@@ -291,7 +311,7 @@ static int look(struct check *check, struct error *err)
     check->reply->checked = 0;
     check->reply->findings = (struct list){ 0, arena_alloc(check->arena, FINDINGS_MAX * sizeof(struct finding)) };
     if (db_check(check->db, &damage) < 0)
-        found(check, "database", check->config->database, damage.text, BACKUP);
+        check_found(check, "database", check->config->database, damage.text, BACKUP);
     if (check_blobs(check, check_blob, err) < 0 || check_rows(check, err) < 0 || check_files(check, err) < 0)
         return -1;
     return check_journal(check, err);
@@ -319,10 +339,10 @@ static void keep_old(struct list *list, const struct list *before)
     list->count = kept;
 }
 
-int daemon_check(struct job *job, struct db *db, const struct daemon_config *config, bool deep,
-                 struct daemon_check_reply *reply, struct error *err)
+int daemon_check(struct job *job, struct db *db, const struct daemon_config *config,
+                 const struct daemon_check_request *want, struct daemon_check_reply *reply, struct error *err)
 {
-    struct check check = { db, config, job_arena(job), reply };
+    struct check check = { job, db, config, job_arena(job), reply };
 
     if (look(&check, err) < 0)
         return -1;
@@ -333,5 +353,8 @@ int daemon_check(struct job *job, struct db *db, const struct daemon_config *con
             return -1;
         keep_old(&reply->findings, &before);
     }
-    return deep ? check_blobs(&check, check_bytes, err) : 0;
+    if (want->has_deep && want->deep &&
+        (check_blobs(&check, check_bytes, err) < 0 || check_layers(&check, err) < 0))
+        return -1;
+    return want->has_repair && want->repair ? check_repair(&check, err) : 0;
 }

@@ -143,12 +143,11 @@ static int on_actors(void *self, struct request *request, struct error *err)
 static int check_job(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct daemon_self *daemon = job_self(job);
-    const struct daemon_check_request *want = in;
     CLEANUP(db_close) struct db *db = NULL;
 
     if (db_open(daemon->config->database, true, &db, err) < 0)
         return -1;
-    return daemon_check(job, db, daemon->config, want->has_deep && want->deep, out, err);
+    return daemon_check(job, db, daemon->config, in, out, err);
 }
 
 static int on_check(void *self, struct request *request, struct error *err)

@@ -2,7 +2,7 @@
  * daemon — the actor that speaks for the whole.
  *
  *      serves   protocol/schema/daemon.def
- *      asks     nobody
+ *      asks     images, to make anew what is found wrong; by jobs
  *      emits    nothing
  *      owns     nothing; reads what others wrote: stats, and their tables for counts and checks
  */
@@ -35,7 +35,7 @@ extern const struct actor daemon_actor; /* self: struct daemon_self */
 
 /* check.c: rows against files, records against the journal.  May take a second longer where
    something is found, to see whether it stays. */
-int daemon_check(struct job *job, struct db *db, const struct daemon_config *config, bool deep,
-                 struct daemon_check_reply *reply, struct error *err);
+int daemon_check(struct job *job, struct db *db, const struct daemon_config *config,
+                 const struct daemon_check_request *want, struct daemon_check_reply *reply, struct error *err);
 
 #endif

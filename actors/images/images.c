@@ -446,6 +446,7 @@ static const struct route routes[] = {
     { &op_images_hosts, on_images_hosts },
     { &op_images_host_enter, on_images_host_enter },
     { &op_images_host_leave, on_images_host_leave },
+    { &op_images_refetch, on_images_refetch }, { &op_images_rebuild, on_images_rebuild },
     { &op_images_host_health, on_images_host_health }, { &op_images_sweep, on_sweep },
     { 0 },
 };

@@ -80,4 +80,8 @@ int on_images_claim(void *self, struct request *request, struct error *err);   /
 int on_images_release(void *self, struct request *request, struct error *err);
 void claims_free(struct images *images); /* at the end: jobs that stop release nothing any more */
 
+/* refetch.c, rebuild.c: what `check --repair` asks for. */
+int on_images_refetch(void *self, struct request *request, struct error *err);
+int on_images_rebuild(void *self, struct request *request, struct error *err);
+
 #endif

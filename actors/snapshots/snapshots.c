@@ -199,7 +199,8 @@ static const struct route routes[] = {
     { &op_snapshots_rebase, on_snapshot_rebase },
     { &op_snapshots_stat, on_snapshot_stat },       { &op_snapshots_usage, on_snapshot_usage },
     { &op_snapshots_list, on_snapshot_list },       { &op_snapshots_update, on_snapshot_update },
-    { &op_snapshots_remove, on_snapshot_remove },   { &op_snapshots_sweep, on_snapshot_sweep },
+    { &op_snapshots_remove, on_snapshot_remove },   { &op_snapshots_replace, on_snapshot_replace },
+      { &op_snapshots_sweep, on_snapshot_sweep },
     { &op_snapshots_diff, on_snapshot_diff },       { &op_snapshots_changes, on_snapshot_changes },
     { 0 },
 };

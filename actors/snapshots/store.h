@@ -109,6 +109,7 @@ int on_snapshot_commit(void *self, struct request *request, struct error *err);
 int on_snapshot_rebase(void *self, struct request *request, struct error *err);
 int on_snapshot_update(void *self, struct request *request, struct error *err);
 int on_snapshot_remove(void *self, struct request *request, struct error *err);
+int on_snapshot_replace(void *self, struct request *request, struct error *err); /* replace.c */
 /* diff.c */
 int on_snapshot_diff(void *self, struct request *request, struct error *err);
 int on_snapshot_changes(void *self, struct request *request, struct error *err);

@@ -211,6 +211,16 @@ int fs_rename(const char *from, const char *to, struct error *err)
     return 0;
 }
 
+int fs_exchange(const char *from, const char *to, struct error *err)
+{
+    HOOK("exchange", err);
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0)
+        return 0;
+    if (errno != ENOENT || fs_exists(to))
+        return error_sys(err, errno, "exchange %s and %s", from, to);
+    return fs_rename(from, to, err);
+}
+
 char *fs_read(const char *path, size_t limit, size_t *size, struct error *err)
 {
     CLEANUP(file_close) int file = -1;

@@ -74,6 +74,74 @@ run_for 0 gantry check --deep
 for file in "blobs/sha256/$digest" "ingests/$digest" snapshots/12345 containers/default/nobody trash/content/abc; do
     wait_until "$file goes" test ! -e "$work/root/$file"
 done
+
+step "a committed layer is compared with what was in it"
+layer=$(gantry --format json snapshot ls -f kind==committed | jq '.[0].layer')
+fs=$work/root/snapshots/$layer/fs
+wait_until "its inventory is taken" test -e "$work/root/snapshots/$layer/inventory"
+run_for 0 gantry check --deep
+echo "nobody:x:0:0::/:/bin/sh" >>"$fs/etc/passwd"
+rm "$fs/bin/ls"
+chmod 4755 "$fs/bin/busybox"
+mkdir "$fs/new"
+run_for 0 gantry check
+run_for 1 gantry check --deep
+for problem in "/bin/busybox has another mode" "/bin/ls is missing" "/etc/passwd has other bytes" "/new was not there"; do
+    has "check" "snapshot layer $layer (sha256:" "$out"
+    has "check" "$problem" "$out"
+done
+has "check" ", 4 findings" "$out"
+
+step "and unpacked anew in its place, unless somebody runs there"
+run_for 0 gantry run -d --name runs "$busybox" sleep 1000
+run_for 1 gantry check --deep --repair
+has "said" "container runs runs on layer $layer; gantry stop runs" "$out"
+run_for 0 gantry rm -f runs
+run_for 0 gantry check --deep --repair
+has "said" "/etc/passwd has other bytes; repaired: unpacked anew from sha256:" "$out"
+has "said" "4 findings, 4 of them repaired" "$out"
+run_for 0 gantry check --deep
+is "the layer" "$layer" "$(gantry --format json snapshot ls -f kind==committed | jq '.[0].layer')"
+is "the files" "2 755" "$(wc -l <"$fs/etc/passwd") $(stat -c %a "$fs/bin/busybox")"
+wait_until "its inventory is taken again" test -e "$work/root/snapshots/$layer/inventory"
+run_for 0 gantry check --deep
+run_for 0 gantry start -a one
+mv "$fs" "$work/kept"
+run_for 0 gantry check --repair
+has "a layer that is gone" "snapshot folder $layer: is missing; repaired: unpacked anew from" "$out"
+rm -rf "$work/kept"
+run_for 0 gantry run --rm "$busybox" cat /etc/passwd
+
+step "blobs are fetched anew from where they came: a layer, a config, a manifest"
+for blob in $(find "$work/root/blobs/sha256" -type f); do
+    tr '\000-\377' '\001-\377\000' <"$blob" >"$work/kept"
+    cat "$work/kept" >"$blob"
+done
+run_for 1 gantry check --deep
+has "said" ", 3 findings" "$out"
+run_for 0 gantry check --deep --repair
+has "said" "its file has other bytes; repaired: fetched anew from ${busybox%/*}/busybox" "$out"
+has "said" "3 findings, 3 of them repaired" "$out"
+rm "$blob"
+run_for 0 gantry --format json check --repair
+is "as JSON" "content sha256:${blob##*/} fetched anew from $busybox" "$(jq -r '.findings[0] | .what + " " + .repaired' <<<"$out")"
+run_for 0 gantry check --deep
+is "ingests" "" "$(find "$work/root/ingests" -type f)"
+
+step "what cannot be repaired is said"
+registry_stop
+rm "$blob"
+run_for 1 gantry check --repair
+has "said" "content sha256:${blob##*/}: its file is missing; not repaired: $busybox" "$out"
+run_for 0 gantry snapshot prepare -l containerd.io/gc.root=yes one
+run_for 0 gantry snapshot commit -l containerd.io/gc.root=yes one mine
+mine=$(gantry --format json snapshot ls -f key==mine | jq '.[0].layer')
+wait_until "its inventory is taken" test -e "$work/root/snapshots/$mine/inventory"
+touch "$work/root/snapshots/$mine/fs/new"
+run_for 1 gantry check --deep --repair
+has "said" "snapshot layer $mine (mine): /new was not there; not repaired: layer $mine: no image here says which blob it came from" "$out"
+run_for 0 gantry snapshot rm mine
+
 run_for 0 gantry rm one
 run_for 0 gantry rmi "$busybox"
 run_for 0 gantry check

@@ -150,7 +150,9 @@ static void print_finding(struct cli *cli, const struct finding *finding)
 {
     printf("%s: %s", printable(finding->what, cli->arena),
            printable(finding->problem, cli->arena));
-    if (finding->hint != NULL)
+    if (finding->repaired != NULL)
+        printf("; repaired: %s", printable(finding->repaired, cli->arena));
+    else if (finding->hint != NULL)
         printf("; %s", printable(finding->hint, cli->arena));
     putchar('\n');
 }
@@ -160,8 +162,10 @@ int command_check(struct cli *cli, const struct args *args, struct error *err)
     struct daemon_check_request want = { 0 };
     struct daemon_check_reply reply;
     const struct finding *findings;
+    size_t repaired = 0;
 
     want.deep = want.has_deep = args_flag(args, "deep");
+    want.repair = want.has_repair = args_flag(args, "repair");
     if (cli_call(cli, &op_daemon_check, &want, &reply, err) < 0)
         return -1;
     findings = reply.findings.items;
@@ -169,9 +173,14 @@ int command_check(struct cli *cli, const struct args *args, struct error *err)
         cli_print_json(daemon_check_reply_record(), &reply);
     for (size_t i = 0; i < reply.findings.count && !cli->json; i++)
         print_finding(cli, &findings[i]);
-    if (!cli->json)
+    for (size_t i = 0; i < reply.findings.count; i++)
+        repaired += findings[i].repaired != NULL;
+    if (!cli->json && repaired > 0)
+        printf("%" PRIu64 " objects checked, %zu findings, %zu of them repaired\n", reply.checked,
+               reply.findings.count, repaired);
+    else if (!cli->json)
         printf("%" PRIu64 " objects checked, %zu findings\n", reply.checked, reply.findings.count);
-    return reply.findings.count > 0;
+    return reply.findings.count > repaired;
 }
 
 /* ---- events ------------------------------------------------------------- */

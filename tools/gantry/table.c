@@ -282,7 +282,8 @@ static const struct option events_options[] = {
 };
 
 static const struct option check_options[] = {
-    FLAG(0, "deep", "Also hash every blob"),
+    FLAG(0, "deep", "Also hash every blob, and compare every committed layer with its inventory"),
+    FLAG(0, "repair", "Fetch anew and unpack anew what is found wrong"),
     END,
 };
 
@@ -596,7 +597,9 @@ const struct command commands[] = {
       .more = "With --all those with a name as well: their data are gone then." },
     { .name = "check", .operands = "", .options = check_options, .run = command_check,
       .doc = "Compare what is recorded with what is on disk",
-      .more = "The exit status is 1 when something is not as it should be." },
+      .more = "The exit status is 1 when something is not as it should be, and stays so.  --repair fetches a blob once "
+              "more from where it came, and unpacks a layer once more from its blob in its place; what cannot be repaired "
+              "is said, and why." },
     { .name = "gc", .operands = "", .options = gc_options, .run = command_gc, .doc = "Remove now what nothing names",
       .more = "It happens by itself, a moment after something was let go of.  --dry-run lists what would go." },
     { .name = "why", .operands = "DIGEST|SNAPSHOT", .least = 1, .most = 1, .run = command_why,
