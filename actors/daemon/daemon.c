@@ -57,6 +57,7 @@ static int on_info(void *self, struct request *request, struct error *err)
         count(daemon->db, "SELECT count(*) FROM images_image", &reply.images, err) < 0)
         return -1;
     reply.has_containers = reply.has_running = reply.has_images = true;
+    self_check_describe(daemon, &reply);
     reply.warnings.items = (const char **)(uintptr_t)config->warnings;
     while (config->warnings != NULL && config->warnings[reply.warnings.count] != NULL)
         reply.warnings.count++;
@@ -169,11 +170,14 @@ static int daemon_open(void *self, struct loop *loop, struct error *err)
 {
     struct daemon_self *daemon = self;
 
-    (void)loop;
+    daemon->loop = loop;
     daemon->engine = zsock_new(ZMQ_PUSH);
     zsock_set_sndtimeo(daemon->engine, 0);
     zsock_connect(daemon->engine, "inproc://engine");
-    return db_open(daemon->config->database, true, &daemon->db, err);
+    if (db_open(daemon->config->database, true, &daemon->db, err) < 0)
+        return -1;
+    self_check_soon(daemon);
+    return 0;
 }
 
 static void daemon_close(void *self)

@@ -118,6 +118,8 @@ static void configure_base(struct engine *engine)
         .started = clock_now(),
         .settings = engine->settings,
         .setting_count = engine->setting_count,
+        .unclean = engine->last.unclean,
+        .new_boot = engine->last.new_boot,
     };
     engine->daemon.config = &engine->daemon_config;
 }

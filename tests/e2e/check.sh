@@ -65,12 +65,21 @@ sql "INSERT INTO tasks_task (namespace, id, status, boot) VALUES ('default', 'no
 found "task nobody" "there is no such container"
 sql "DELETE FROM tasks_task WHERE id = 'nobody'"
 
-step "a start puts right what a crash can leave"
+step "a start puts right what a crash can leave, and checks the rest by itself"
+run_for 0 gantry info
+[[ $out != *"last stop"* ]] || fail "it was stopped, and info says '$out'"
 daemon_kill
 touch "$work/root/blobs/sha256/$digest" "$work/root/ingests/$digest"
 mkdir -p "$work/root/snapshots/12345/fs" "$work/root/containers/default/nobody" "$work/root/trash/content/abc"
 daemon_start
 run_for 0 gantry check --deep
+run_for 0 gantry info
+has "info" "unclean; " "$out"
+wait_until "the check has ended" eval '[ "$(gantry --format json info | jq .check_findings)" = 0 ]'
+run_for 0 gantry info
+has "info" "objects, 0 findings" "$out"
+run_for 0 gantry events --since 0 --follow=false --all --filter topic==/daemon/check
+has "the event" "findings=0" "$out"
 for file in "blobs/sha256/$digest" "ingests/$digest" snapshots/12345 containers/default/nobody trash/content/abc; do
     wait_until "$file goes" test ! -e "$work/root/$file"
 done

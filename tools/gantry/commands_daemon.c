@@ -59,6 +59,20 @@ static const char *number(uint64_t value, struct arena *arena)
     return arena_printf(arena, "%" PRIu64, value);
 }
 
+/* Of the engine before this one, and what the check of what it left has said. */
+static const char *last_stop_text(const struct daemon_info_reply *info, struct arena *arena)
+{
+    char when[TIME_TEXT_SIZE];
+
+    if (!info->has_unclean || !info->unclean)
+        return NULL;
+    if (!info->has_check_ended)
+        return "unclean; the check of what it left has not ended";
+    return arena_printf(arena, "unclean; checked %s: %" PRIu64 " objects, %" PRIu64 " findings%s",
+                        time_text(info->check_ended, when), info->check_objects, info->check_findings,
+                        info->check_findings > 0 ? " (gantry check --repair)" : "");
+}
+
 static void print_info(const struct daemon_info_reply *info, struct arena *arena)
 {
     const struct setting *settings = info->settings.items;
@@ -87,6 +101,7 @@ static void print_info(const struct daemon_info_reply *info, struct arena *arena
                   arena);
     if (info->has_images)
         info_line("images", number(info->images, arena), arena);
+    info_line("last stop", last_stop_text(info, arena), arena);
     putchar('\n');
     for (size_t i = 0; i < info->settings.count; i++)
         table_row(table, settings[i].key, settings[i].value, settings[i].origin);
