@@ -52,6 +52,19 @@ is "inspect" "data local true 2" "$(jq -r '.[0] | "\(.name) \(.driver) \(.used) 
 run_for 0 gantry inspect one
 is "inspect of the container" "volume data $(data data) /a true" \
     "$(jq -r '.[0].mounts[0] | "\(.type) \(.name) \(.source) \(.destination) \(.rw)"' <<<"$out")"
+inside --volumes-from one "$busybox" cat /a/shared
+is "by the container's mounts" "from one" "$out"
+inside --volumes-from one:ro --volumes-from two -v "$work/root:/a" "$busybox" sh -c 'cat /b/shared; [ -e /a/shared ] || echo other'
+is "what the user mounts himself wins" "from one other" "$(paste -sd ' ' <<<"$out")"
+inside --volumes-from one:ro "$busybox" sh -c 'touch /a/new 2>/dev/null || echo refused'
+is "read-only" refused "$out"
+run_for 125 gantry run --rm --volumes-from nobody "$busybox" true
+has "said" nobody "$errors"
+run_for 125 gantry run --rm --volumes-from one:rx "$busybox" true
+run_for 0 gantry inspect data
+is "inspect without a type" data "$(jq -r '.[0].name' <<<"$out")"
+run_for 1 gantry inspect nobody
+has "said" "no volume 'nobody'" "$errors"
 run_for 0 gantry rm -f one two
 run_for 0 gantry volume prune
 volumes_are data

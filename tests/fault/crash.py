@@ -32,10 +32,10 @@ class Crash:
         name = f"c{self.names}"
         some = [
             ("pull", self.image),
-            ("run", "--rm", self.image, "echo", "hi"),
+            ("run", "--rm", "-v", "/etc", self.image, "echo", "hi"),  # a volume of its own, filled from the image
             ("run", "--name", name, self.image, "echo", "hi"),
             ("run", "-d", "--name", f"{name}-d", self.image, "sleep", "100000"),
-            ("create", "--name", f"{name}-n", self.image, "true"),
+            ("create", "--name", f"{name}-n", "-v", f"{self.random.choice(['data', 'more'])}:/etc", self.image, "true"),
             ("rmi", "-f", self.image),
             ("push", self.image, self.registry.reference(name)),
         ]
@@ -102,6 +102,9 @@ class Crash:
     def end(self):
         self.engine.start()
         self.engine.remove_containers()
+        # of volumes those alone that somebody named: the others went with their containers, killed or not
+        until("anonymous volumes are gone", lambda: not set(self.engine.must("volume", "ls", "-q").split()) - {"data", "more"})
+        self.engine.must("volume", "prune", "--all")
         for image in self.engine.must("images", "-q").split():
             self.engine.must("rmi", "-f", image)
         self.engine.must("gc")

@@ -101,5 +101,6 @@ command_run command_actors, command_attach, command_check, command_completion, c
 command_run command_volume_create, command_volume_inspect, command_volume_ls, command_volume_prune,
     command_volume_rm;
 int names_of_volumes(struct cli *cli, struct error *err); /* one a line, for completion */
+int inspect_volume(struct cli *cli, const char *name, bool size, json_t *array, struct error *err);
 
 #endif

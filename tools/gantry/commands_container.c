@@ -149,18 +149,22 @@ static int inspect_one(struct cli *cli, const struct args *args, const char *nam
                        struct error *err)
 {
     const char *type = args_text(args, "type"), *platform = args_text(args, "platform");
+    struct error missing = { 0 };
 
     if (type != NULL && strcmp(type, "image") == 0)
         return inspect_image(cli, name, platform, array, err);
+    if (type != NULL && strcmp(type, "volume") == 0)
+        return inspect_volume(cli, name, false, array, err);
     if (inspect_container(cli, name, array, err) == 0)
         return 0;
     if (type != NULL || (err->code != ERROR_NOT_FOUND && err->code != ERROR_INVALID_ARGUMENT))
         return -1;
     if (inspect_image(cli, name, platform, array, err) == 0)
         return 0;
-    if (err->code == ERROR_NOT_FOUND)
-        error_set(err, ERROR_NOT_FOUND, "there is no container and no image '%.80s'", name);
-    return -1;
+    if (err->code != ERROR_NOT_FOUND || inspect_volume(cli, name, false, array, &missing) == 0)
+        return err->code != ERROR_NOT_FOUND ? -1 : 0;
+    return error_set(err, ERROR_NOT_FOUND, "there is no container, no image and no volume '%.80s'",
+                     name);
 }
 
 int command_inspect(struct cli *cli, const struct args *args, struct error *err)
@@ -169,9 +173,10 @@ int command_inspect(struct cli *cli, const struct args *args, struct error *err)
     json_t *array;
     int status = 0;
 
-    if (type != NULL && strcmp(type, "container") != 0 && strcmp(type, "image") != 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "--type is container or image, not '%.40s'",
-                         type);
+    if (type != NULL && strcmp(type, "container") != 0 && strcmp(type, "image") != 0 &&
+        strcmp(type, "volume") != 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "--type is container, image or volume, not '%.40s'", type);
     array = json_array();
     for (size_t i = 0; i < args->operands.count; i++) {
         struct error one = { 0 };

@@ -13,6 +13,7 @@
 #include "tools/gantry/options.h"
 #include "tools/gantry/pull.h"
 #include "tools/gantry/task.h"
+#include "tools/gantry/volumes_from.h"
 
 #define NAME_ATTEMPTS 12
 
@@ -103,6 +104,7 @@ static int make_container(struct cli *cli, const struct args *args,
     const char *cidfile = args_text(args, "cidfile");
 
     if (options_of_args(args, &want, &options, cli->arena, err) < 0 ||
+        volumes_from(cli, args, &options.mounts, err) < 0 ||
         cidfile_check(cidfile, err) < 0)
         return -1;
     want.name = args_text(args, "name");

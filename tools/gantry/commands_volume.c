@@ -121,8 +121,7 @@ int command_volume_create(struct cli *cli, const struct args *args, struct error
     return 0;
 }
 
-static int inspect_one(struct cli *cli, const struct args *args, const char *name, json_t *array,
-                       struct error *err)
+int inspect_volume(struct cli *cli, const char *name, bool size, json_t *array, struct error *err)
 {
     const struct volumes_get_request want = { .name = name };
     struct snapshots_usage_reply usage = { 0 };
@@ -130,10 +129,10 @@ static int inspect_one(struct cli *cli, const struct args *args, const char *nam
     json_t *json;
 
     if (cli_call(cli, &op_volumes_get, &want, &volume, err) < 0 ||
-        (args_flag(args, "size") && usage_of(cli, name, &usage, err) < 0))
+        (size && usage_of(cli, name, &usage, err) < 0))
         return -1;
     json = record_json(volume_info_record(), &volume);
-    if (args_flag(args, "size")) {
+    if (size) {
         json_object_set_new(json, "size", json_integer((json_int_t)usage.size));
         json_object_set_new(json, "inodes", json_integer((json_int_t)usage.inodes));
     }
@@ -150,7 +149,7 @@ int command_volume_inspect(struct cli *cli, const struct args *args, struct erro
     for (size_t i = 0; i < args->operands.count; i++) {
         struct error one = { 0 };
 
-        if (inspect_one(cli, args, args->operands.items[i], array, &one) == 0)
+        if (inspect_volume(cli, args->operands.items[i], args_flag(args, "size"), array, &one) == 0)
             continue;
         cli_complain(cli, &one);
         status = 1;

@@ -60,7 +60,7 @@ static const char *operand_words(enum complete complete)
     case COMPLETE_REGISTRIES:
         return "$(_gantry_names registries)";
     case COMPLETE_OBJECTS:
-        return "$(_gantry_names containers; _gantry_names images)";
+        return "$(_gantry_names containers; _gantry_names images; _gantry_names volumes)";
     case COMPLETE_COMMANDS:
         return "$commands";
     case COMPLETE_SHELLS:

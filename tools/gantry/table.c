@@ -49,6 +49,7 @@ const struct option global_options[] = {
     EACH('v', "volume", "[SRC:]DST[:OPT]", "Mount a volume by its name, or bind a folder or file by its whole path; OPT: ro, nocopy, rslave, ..."), \
     EACH(0, "mount", "FIELDS", "type=bind,source=,target=,readonly,bind-propagation= or "         \
                                "type=tmpfs,target=,tmpfs-size=,tmpfs-mode= or type=volume,source=,target=,readonly,volume-nocopy"),                     \
+    EACH(0, "volumes-from", "CONTAINER[:ro]", "Mount the volumes and binds of another container, at the same places"), \
     EACH(0, "tmpfs", "DST[:OPT]", "Mount a file system in memory; OPT: size=64m, mode=1777, exec"), \
     TEXT('w', "workdir", "DIR", "Working directory"),                                             \
     TEXT('u', "user", "USER[:GROUP]", "Names or numbers"),                                        \
@@ -92,7 +93,6 @@ const struct option global_options[] = {
                              "image's, e.g. tini"),                                               \
     REFUSED(0, "restart", "POLICY", "restart policies do not exist yet; let a service manager "   \
                                     "start the container again"),                                 \
-    REFUSED(0, "volumes-from", "CONTAINER", "give it the same volumes by their names, with --volume (inspect shows them)"), \
     REFUSED(0, "gpus", "LIST", "devices are given one by one with --device")
 
 static const struct option run_options[] = {
@@ -232,7 +232,7 @@ static const struct option rmi_options[] = {
 };
 
 static const struct option inspect_options[] = {
-    TEXT(0, "type", "container|image", "Look for this kind alone"),
+    TEXT(0, "type", "container|image|volume", "Look for this kind alone"),
     TEXT(0, "platform", "OS/ARCH", "Of an image; the host's when absent"),
     END,
 };
@@ -521,9 +521,9 @@ const struct command commands[] = {
       .doc = "Make an image of the tar of a file system" },
     { .name = "tag", .operands = "IMAGE NAME", .least = 2, .most = 2,
       .complete = COMPLETE_IMAGES, .run = command_tag, .doc = "Give an image another name" },
-    { .name = "inspect", .operands = "CONTAINER|IMAGE...", .least = 1, .most = -1,
+    { .name = "inspect", .operands = "CONTAINER|IMAGE|VOLUME...", .least = 1, .most = -1,
       .complete = COMPLETE_OBJECTS, .options = inspect_options, .run = command_inspect,
-      .doc = "Print all that is known of containers and images, as JSON" },
+      .doc = "Print all that is known of containers, images and volumes, as JSON" },
     { .name = "events", .operands = "", .options = events_options, .run = command_events,
       .doc = "Show what happens" },
     { .name = "namespace ls", .operands = "", .run = command_namespace_ls, .doc = "List namespaces" },
