@@ -13,6 +13,7 @@
 #include "actors/base/log.h"
 #include "actors/collector/explain.h"
 #include "actors/collector/run.h"
+#include "actors/collector/usage.h"
 
 #define MERGE_MS     100
 #define MERGE_MS_MAX 30000
@@ -285,6 +286,11 @@ static int on_why(void *self, struct request *request, struct error *err)
     return explain(self, request, why_job, err);
 }
 
+static int on_usage(void *self, struct request *request, struct error *err)
+{
+    return explain(self, request, usage_job, err);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static int start(void *self, struct loop *loop, struct error *err)
@@ -332,6 +338,7 @@ static const struct route routes[] = {
     { &op_collector_list, on_list },
     { &op_collector_run, on_run },
     { &op_collector_why, on_why },
+    { &op_collector_usage, on_usage },
     { 0 },
 };
 const struct actor collector_actor = { "collector", routes, start, stop };

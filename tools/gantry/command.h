@@ -91,7 +91,7 @@ command_run command_actors, command_attach, command_check, command_completion, c
     command_events, command_exec, command_gc, command_help, command_images, command_info,
     command_inspect, command_import, command_kill, command_load, command_login, command_logout,
     command_logs, command_names, command_namespace_create,
-    command_blob_delete, command_lease_add, command_lease_create, command_lease_inspect, command_lease_ls,
+    command_blob_delete, command_container_prune, command_df, command_image_prune, command_prune, command_lease_add, command_lease_create, command_lease_inspect, command_lease_ls,
     command_lease_release, command_lease_rm, command_lease_update, command_namespace_inspect, command_namespace_label, command_namespace_ls, command_namespace_rm, command_ps, command_manifest_delete, command_manifest_inspect, command_pull, command_push, command_referrers,
     command_registry_explain, command_rm, command_rmi,
     command_run_, command_save, command_snapshot_commit, command_snapshot_label,

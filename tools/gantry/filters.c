@@ -161,20 +161,27 @@ static int combine(const struct group *groups, size_t count, struct strs *filter
     return 0;
 }
 
-int filters_of_args(const struct args *args, const struct filter_key *keys, struct strs *filters,
-                    struct arena *arena, struct error *err)
+int filters_of_words(const struct strs *words, const struct filter_key *keys, struct strs *filters,
+                     struct arena *arena, struct error *err)
 {
-    struct strs words = args_list(args, "filter", arena);
     struct group *groups = arena_alloc(arena, GROUPS_MAX * sizeof(*groups));
     size_t count = 0;
 
     *filters = (struct strs){ 0 };
-    for (size_t i = 0; i < words.count; i++) {
+    for (size_t i = 0; i < words->count; i++) {
         const char *key, *selector;
 
-        if (selector_of(words.items[i], keys, &key, &selector, arena, err) < 0 ||
+        if (selector_of(words->items[i], keys, &key, &selector, arena, err) < 0 ||
             add_to_group(groups, &count, key, selector, err) < 0)
             return -1;
     }
     return count > 0 ? combine(groups, count, filters, arena, err) : 0;
+}
+
+int filters_of_args(const struct args *args, const struct filter_key *keys, struct strs *filters,
+                    struct arena *arena, struct error *err)
+{
+    const struct strs words = args_list(args, "filter", arena);
+
+    return filters_of_words(&words, keys, filters, arena, err);
 }

@@ -21,6 +21,8 @@ extern const struct filter_key filter_container_keys[]; /* end with an empty one
 extern const struct filter_key filter_image_keys[];
 extern const struct filter_key filter_volume_keys[];
 
+int filters_of_words(const struct strs *words, const struct filter_key *keys, struct strs *filters,
+                     struct arena *arena, struct error *err);
 /* From the option --filter. */
 int filters_of_args(const struct args *args, const struct filter_key *keys, struct strs *filters,
                     struct arena *arena, struct error *err);

@@ -394,6 +394,29 @@ static const struct option lease_rm_options[] = {
     END,
 };
 
+static const struct option df_options[] = {
+    FLAG('v', "verbose", "Show images and containers one by one, too"),
+    END,
+};
+
+#define PRUNE_OPTIONS                                                                            \
+    FLAG('f', "force", "Do not ask"),                                                            \
+    EACH(0, "filter", "FILTER", "until=TIME (made before: 24h, a time), label=KEY[=VALUE]; all must match")
+static const struct option container_prune_options[] = { PRUNE_OPTIONS, END };
+
+static const struct option image_prune_options[] = {
+    FLAG('a', "all", "Images that no container was made from, too"),
+    PRUNE_OPTIONS,
+    END,
+};
+
+static const struct option prune_options[] = {
+    FLAG('a', "all", "Images that no container was made from, too"),
+    FLAG(0, "volumes", "Volumes without a name that no container holds, too"),
+    PRUNE_OPTIONS,
+    END,
+};
+
 static const struct option help_options[] = {
     FLAG(0, "man", "Print the manual page instead"),
     END,
@@ -600,6 +623,16 @@ const struct command commands[] = {
       .more = "The exit status is 1 when something is not as it should be, and stays so.  --repair fetches a blob once "
               "more from where it came, and unpacks a layer once more from its blob in its place; what cannot be repaired "
               "is said, and why." },
+    { .name = "df", .operands = "", .options = df_options, .run = command_df,
+      .doc = "Show what takes how much disk, and what can be had back",
+      .more = "What several images share is counted once; images are the sum of the layers and blobs that they lead to.  "
+              "What can be had back is what no container uses: gantry prune --all removes it." },
+    { .name = "prune", .operands = "", .options = prune_options, .run = command_prune,
+      .doc = "Remove what is not in use: stopped containers, broken-off downloads" },
+    { .name = "container prune", .operands = "", .options = container_prune_options, .run = command_container_prune,
+      .doc = "Remove all containers that do not run" },
+    { .name = "image prune", .operands = "", .options = image_prune_options, .run = command_image_prune,
+      .doc = "Remove broken-off downloads and, with --all, images that no container was made from" },
     { .name = "gc", .operands = "", .options = gc_options, .run = command_gc, .doc = "Remove now what nothing names",
       .more = "It happens by itself, a moment after something was let go of.  --dry-run lists what would go." },
     { .name = "why", .operands = "DIGEST|SNAPSHOT", .least = 1, .most = 1, .run = command_why,
