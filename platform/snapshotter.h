@@ -77,7 +77,7 @@ struct snapshotter {
     /* These may wait, and run on threads of jobs. */
 
     /* Whole ones only: what was prepared apart and unpacked is put on top of the parent (0: there is
-       none), which is committed.  ABORTED: the layer has to be unpacked once more with the
+       none), which is committed; a second time nothing happens.  ABORTED: the layer has to be unpacked once more with the
        parent's folder in sight (unpack_options.lowers), and rebased then. */
     int (*rebase)(void *state, const struct layer_new *layer, struct error *err);
     int (*sync)(void *state, uint64_t number, struct error *err); /* its data is on the disk */

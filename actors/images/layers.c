@@ -263,40 +263,6 @@ static int commit(struct job *job, const struct work *works, size_t index, struc
 
 /* ---- whole trees -------------------------------------------------------------------------- */
 
-/* Of a driver whose layers hold their parents' files: so the next lower one is all lowers. */
-static int rebase_once(struct job *job, const struct work *works, size_t index, struct error *err)
-{
-    const struct work *work = &works[index];
-    struct snapshots_rebase_request want = {
-        .key = work->key,
-        .driver = work->driver,
-        .parent = index > 0 ? works[index - 1].layer->chain_id : NULL,
-        .name = work->layer->chain_id,
-    };
-
-    return call(job, &op_snapshots_rebase, &want, NULL, err);
-}
-
-static int rebase(struct job *job, struct work *works, size_t index, struct error *err)
-{
-    struct work *work = &works[index];
-    const char *lower[1];
-    char path[PATH_SIZE];
-
-    work_report(job, "rebase", work, work->layer->blob.size);
-    if (rebase_once(job, works, index, err) == 0)
-        return 0;
-    if (err->code == ERROR_ABORTED && index > 0) {
-        if (work_folder(&works[index - 1], "/fs", path, err) < 0)
-            return -1;
-        lower[0] = path;
-        if (unpack_again(job, work, lower, 1, err) == 0 &&
-            rebase_once(job, works, index, err) == 0)
-            return 0;
-    }
-    return error_wrap(err, "layer %.19s", work->layer->blob.digest);
-}
-
 /* Those that nobody has come to yet do not know. */
 static bool is_whole(const struct work *works, size_t count)
 {
@@ -307,16 +273,30 @@ static bool is_whole(const struct work *works, size_t count)
     return whole;
 }
 
-/* Each stands on the one before it, which has to be committed then. */
+/* The next lower one holds the files of all below. */
+static int commit_again(struct job *job, struct work *works, size_t index, struct error *err)
+{
+    const char *lower[1];
+    char path[PATH_SIZE];
+
+    if (work_folder(&works[index - 1], "/fs", path, err) < 0)
+        return -1;
+    lower[0] = path;
+    if (unpack_again(job, &works[index], lower, 1, err) < 0)
+        return -1;
+    return commit(job, works, index, err);
+}
+
+/* Each is put on top of the one before it, which has to be committed then; the commit syncs it. */
 static int commit_whole(struct job *job, struct work *works, size_t last, struct error *err)
 {
     for (size_t i = 0; i < last; i++) {
-        char folder[PATH_SIZE];
-
         if (!works[i].unpacked)
             continue;
-        if (rebase(job, works, i, err) < 0 || work_folder(&works[i], "", folder, err) < 0 ||
-            fs_sync_all(folder, err) < 0 || commit(job, works, i, err) < 0)
+        work_report(job, "rebase", &works[i], works[i].layer->blob.size);
+        if (commit(job, works, i, err) == 0)
+            continue;
+        if (err->code != ERROR_ABORTED || i == 0 || commit_again(job, works, i, err) < 0)
             return -1;
     }
     return 0;

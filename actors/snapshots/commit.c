@@ -1,7 +1,8 @@
 /*
  * Commit: an active snapshot becomes one that others stand on.
  *
- * The happy path is data on the disk -> measured -> the driver's part -> row.  The layer stays where it is,
+ * The happy path is on top of the parent -> data on the disk -> measured -> the driver's part ->
+ * row.  The layer stays where it is,
  * only its name and kind change, so a crash before the row leaves the active snapshot as
  * it was.
  */
@@ -14,6 +15,8 @@
 struct commit {
     const struct driver *driver;
     const struct snapshots_commit_request *in;
+    const char *namespace;
+    bool rebases; /* it was unpacked apart, and layers of its driver hold their parents' files */
     uint64_t number, parent;
     uint64_t size, inodes;
 };
@@ -34,6 +37,15 @@ static int take_parent(struct write *write, const struct snapshots_commit_reques
         return error_set(err, ERROR_INVALID_ARGUMENT, "parent %.200s: is %s, not committed",
                          in->parent, parent->info.kind);
     return 0;
+}
+
+/* What it was put on top of is what the name means. */
+static int check_rebased(const struct commit *commit, const struct row *parent, struct error *err)
+{
+    if (!commit->rebases || commit->parent == parent->number)
+        return 0;
+    return error_set(err, ERROR_FAILED_PRECONDITION, "parent %.200s: has changed meanwhile",
+                     commit->in->parent);
 }
 
 static int layer_write(struct write *write, const struct commit *commit, const struct row *parent,
@@ -79,7 +91,7 @@ static int commit_write(struct write *write, const void *in_record, void *out_re
     if (row.number != commit->number)
         return error_set(err, ERROR_ABORTED, "snapshot %.200s: has been made anew meanwhile",
                          in->key);
-    if (take_parent(write, in, &row, &parent, err) < 0)
+    if (take_parent(write, in, &row, &parent, err) < 0 || check_rebased(commit, &parent, err) < 0)
         return -1;
     *out = (struct snapshot_info){
         .key = in->name,
@@ -118,6 +130,20 @@ static int commit_after(void *self, struct request *request, void *ctx, void *ou
     return 0;
 }
 
+static int rebase(const struct commit *commit, struct error *err)
+{
+    static const struct map no_labels;
+    const struct layer_new layer = { .number = commit->number,
+                                     .parent = commit->parent,
+                                     .apart = true,
+                                     .namespace = commit->namespace,
+                                     .key = commit->in->key,
+                                     .target = commit->in->name,
+                                     .labels = &no_labels };
+
+    return commit->driver->calls->rebase(commit->driver->state, &layer, err);
+}
+
 /* What the caller has not done: syncing, measuring. */
 static int commit_job(struct job *job, const void *plan, void *out, struct error *err)
 {
@@ -125,7 +151,9 @@ static int commit_job(struct job *job, const void *plan, void *out, struct error
     const struct snapshots_commit_request *in = commit.in;
     const struct snapshotter *calls = commit.driver->calls;
 
-    if ((!in->has_synced || !in->synced) &&
+    if (commit.rebases && rebase(&commit, err) < 0)
+        return -1;
+    if ((!in->has_synced || !in->synced || commit.rebases) &&
         calls->sync(commit.driver->state, commit.number, err) < 0)
         return -1;
     if ((!in->has_size || !in->has_inodes) &&
@@ -141,13 +169,21 @@ static int commit_job(struct job *job, const void *plan, void *out, struct error
     return 0;
 }
 
-/* 0 where it is told with the commit: then the size is, too. */
+/* It has one, or is told it now. */
 static int find_parent(struct snapshots *snapshots, struct request *request, struct commit *commit,
                        struct error *err)
 {
     const uint64_t *parents;
     size_t count;
+    struct row row;
 
+    if (commit->in->parent != NULL) {
+        if (snapshot_find(snapshots->db, commit->namespace, commit->driver->name,
+                          commit->in->parent, &row, request_arena(request), err) < 0)
+            return error_wrap(err, "parent");
+        commit->parent = row.number;
+        return 0;
+    }
     if (layer_parents(snapshots->db, commit->number, &parents, &count, request_arena(request),
                       err) < 0)
         return -1;
@@ -172,13 +208,15 @@ int on_snapshot_commit(void *self, struct request *request, struct error *err)
                       in->key, &row, request_arena(request), err) < 0)
         return -1;
     commit->in = in;
+    commit->namespace = request_namespace(request);
+    commit->rebases = row.apart && commit->driver->calls->whole;
     commit->number = row.number;
     commit->size = in->size;
     commit->inodes = in->inodes;
     if (find_parent(snapshots, request, commit, err) < 0)
         return -1;
     request_on_end(request, on_committed, NULL);
-    if (in->has_synced && in->synced && in->has_size && in->has_inodes &&
+    if (in->has_synced && in->synced && in->has_size && in->has_inodes && !commit->rebases &&
         commit->driver->calls->commit == NULL && !commit->driver->calls->waits)
         return request_write(request, commit_write, commit_after, commit, err);
     return request_run_on(request, commit_job, commit, err);

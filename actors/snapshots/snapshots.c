@@ -196,7 +196,6 @@ void snapshots_free(struct snapshots **snapshots)
 static const struct route routes[] = {
     { &op_snapshots_prepare, on_snapshot_prepare }, { &op_snapshots_view, on_snapshot_view },
     { &op_snapshots_commit, on_snapshot_commit },   { &op_snapshots_mounts, on_snapshot_mounts },
-    { &op_snapshots_rebase, on_snapshot_rebase },
     { &op_snapshots_stat, on_snapshot_stat },       { &op_snapshots_usage, on_snapshot_usage },
     { &op_snapshots_list, on_snapshot_list },       { &op_snapshots_update, on_snapshot_update },
     { &op_snapshots_remove, on_snapshot_remove },   { &op_snapshots_replace, on_snapshot_replace },

@@ -106,7 +106,6 @@ int on_snapshot_list(void *self, struct request *request, struct error *err);
 int on_snapshot_prepare(void *self, struct request *request, struct error *err);
 int on_snapshot_view(void *self, struct request *request, struct error *err);
 int on_snapshot_commit(void *self, struct request *request, struct error *err);
-int on_snapshot_rebase(void *self, struct request *request, struct error *err);
 int on_snapshot_update(void *self, struct request *request, struct error *err);
 int on_snapshot_remove(void *self, struct request *request, struct error *err);
 int on_snapshot_replace(void *self, struct request *request, struct error *err); /* replace.c */

@@ -114,31 +114,78 @@ int whole_each(void *state, int (*each)(void *ctx, uint64_t number, struct error
 
 /* ---- on top of the parent --------------------------------------------------------------- */
 
-static int merge(const struct whole *whole, const char *home, const char *parent, const char *tree,
-                 struct error *err)
+struct rebase {
+    const struct whole *whole;
+    char home[PATH_SIZE], fs[PATH_SIZE], tree[PATH_SIZE], parent[PATH_SIZE];
+    char begun[PATH_SIZE], done[PATH_SIZE]; /* marks */
+};
+
+static int rebase_places(struct rebase *rebase, const struct layer_new *layer, struct error *err)
 {
-    if (whole->kind->clone == NULL)
-        return unpack_rebase(home, parent, err);
-    if (whole->kind->drop(tree, err) < 0 || whole->kind->clone(parent, tree, err) < 0)
+    const struct whole *whole = rebase->whole;
+    uint64_t number = layer->number;
+
+    if (place(whole, number, "", rebase->home, err) < 0 ||
+        place(whole, number, "/fs", rebase->fs, err) < 0 ||
+        place(whole, number, "/" UNPACK_WHOLE_FOLDER, rebase->tree, err) < 0 ||
+        place(whole, number, "/rebasing", rebase->begun, err) < 0 ||
+        place(whole, number, "/rebased", rebase->done, err) < 0)
         return -1;
-    return unpack_rebase(home, NULL, err);
+    return place(whole, layer->parent, "/fs", rebase->parent, err);
 }
 
+static int merge(const struct rebase *rebase, struct error *err)
+{
+    const struct whole_kind *kind = rebase->whole->kind;
+
+    if (kind->clone == NULL)
+        return unpack_rebase(rebase->home, rebase->parent, err);
+    if (kind->drop(rebase->tree, err) < 0 || kind->clone(rebase->parent, rebase->tree, err) < 0)
+        return -1;
+    return unpack_rebase(rebase->home, NULL, err);
+}
+
+/* ABORTED came before anything was moved. */
+static int merge_once(const struct rebase *rebase, struct error *err)
+{
+    struct error ignored;
+
+    if (fs_write(rebase->begun, "", 0, 0600, false, err) < 0)
+        return -1;
+    if (merge(rebase, err) == 0)
+        return fs_write(rebase->done, "", 0, 0600, false, err);
+    if (err->code == ERROR_ABORTED)
+        fs_remove(rebase->begun, &ignored);
+    return -1;
+}
+
+/* What is there by now is complete, and only has to take its place. */
+static int take_place(const struct rebase *rebase, struct error *err)
+{
+    if (!fs_exists(rebase->tree))
+        return 0;
+    if (rebase->whole->kind->drop(rebase->fs, err) < 0)
+        return -1;
+    return fs_rename(rebase->tree, rebase->fs, err);
+}
+
+/* The marks are for who comes again after a failure: a layer that is used up, or is on top of its parent
+   already, must not be put there once more: what it has removed would be back. */
 int whole_rebase(void *state, const struct layer_new *layer, struct error *err)
 {
-    const struct whole *whole = state;
-    char home[PATH_SIZE], fs[PATH_SIZE], parent[PATH_SIZE], tree[PATH_SIZE];
+    struct rebase rebase = { .whole = state };
 
     if (layer->parent == 0)
         return 0;
-    if (place(whole, layer->number, "", home, err) < 0 ||
-        place(whole, layer->number, "/fs", fs, err) < 0 ||
-        place(whole, layer->number, "/" UNPACK_WHOLE_FOLDER, tree, err) < 0 ||
-        place(whole, layer->parent, "/fs", parent, err) < 0)
+    if (rebase_places(&rebase, layer, err) < 0)
         return -1;
-    if (merge(whole, home, parent, tree, err) < 0 || whole->kind->drop(fs, err) < 0)
-        return -1;
-    return fs_rename(tree, fs, err);
+    if (fs_exists(rebase.done))
+        return take_place(&rebase, err);
+    if (fs_exists(rebase.begun))
+        return error_set(err, ERROR_FAILED_PRECONDITION,
+                         "layer %llu: an earlier commit failed in the middle; unpack it anew",
+                         (unsigned long long)layer->number);
+    return merge_once(&rebase, err) < 0 ? -1 : take_place(&rebase, err);
 }
 
 /* ---- asking ----------------------------------------------------------------------------- */

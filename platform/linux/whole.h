@@ -3,6 +3,7 @@
  *
  *      <root>/snapshots/<number>/fs        all that is to be seen
  *      <root>/snapshots/<number>/whole     the parent's files, while an unpacked fs is put on top
+ *      <root>/snapshots/<number>/rebasing, rebased    ... which was begun, was done
  *
  * They differ in how a tree is made, had a second time and removed: that is a whole_kind.  All else
  * is here.

@@ -24,6 +24,18 @@
 #include "protocol/oci/digest.h"
 
 /* Those of actors that do not run, too: they are looked into. */
+const char *store_driver(void)
+{
+    const char *name = getenv("GANTRY_TEST_SNAPSHOTTER");
+
+    return name != NULL ? name : "overlay";
+}
+
+bool store_is_overlay(void)
+{
+    return strcmp(store_driver(), "overlay") == 0;
+}
+
 static const struct db_schema *const schemas[] = {
     &namespaces_schema, &events_schema, &leases_schema,     &content_schema,
     &snapshots_schema,  &images_schema, &containers_schema, &tasks_schema,
@@ -88,7 +100,7 @@ static void configure_more(struct store *store, struct running *running)
     running->images_config = (struct images_config){
         .root = store->root,
         .database = store->database,
-        .default_driver = "overlay",
+        .default_driver = store_driver(),
         .downloads = 3,
         .ranges = store->ranges,
         .range_size = store->range_size,
@@ -103,7 +115,7 @@ static void configure_more(struct store *store, struct running *running)
         .root = store->root,
         .database = store->database,
         .default_runtime = runtime,
-        .default_driver = "overlay",
+        .default_driver = store_driver(),
     };
     running->containers.config = &running->containers_config;
     running->tasks_config = (struct tasks_config){
@@ -185,6 +197,7 @@ void store_start(struct store *store)
     running->snapshots =
         snapshots_new(&(struct snapshots_config){ .root = store->root,
                                                  .database = store->database,
+                                                 .default_driver = store_driver(),
                                                  .isolated = store->isolated });
     running->collector = collector_new(&(struct collector_config){
         .database = store->database,

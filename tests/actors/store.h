@@ -34,6 +34,10 @@ struct store {
     const char *runtime;          /* name or path of the default OCI runtime */
 };
 
+/* The snapshot driver of it all: GANTRY_TEST_SNAPSHOTTER, or overlay. */
+const char *store_driver(void);
+bool store_is_overlay(void);
+
 void store_open(struct store *store);
 void store_open_with(struct store *store, unsigned with);
 void store_close(struct store *store);

@@ -509,6 +509,7 @@ static void what_was_unpacked_apart_lies_on_its_parent_after_a_rebase(void **sta
     hide_apart(2, "d/x");
     put_apart(2, "d/z");
     must(rebase(2, 1));
+    must(rebase(2, 1)); /* somebody comes again: nothing happens */
     must(commit(2));
     must(prepare(3, 2));
     mount_stack(3, false, 2, (const uint64_t[]){ 2, 1 });
@@ -569,6 +570,20 @@ static void what_a_crash_left_of_a_rebase_goes(void **state)
     assert_false(fs_exists(inside("new")));
 }
 
+/* A disk that was full in the middle, say: what was moved by then is not in the layer any more. */
+static void a_rebase_that_failed_in_the_middle_is_not_tried_again(void **state)
+{
+    (void)state;
+    if (!driver->whole)
+        skip();
+    make_lowest();
+    must(prepare_as(2, 0, false, true));
+    put_apart(2, "new");
+    must(fs_write(apart(2, "../rebasing"), "", 0, 0600, false, &err));
+    assert_int_equal(rebase(2, 1), -1);
+    assert_int_equal(err.code, ERROR_FAILED_PRECONDITION);
+}
+
 /* Those that a container has made keep the kernel from removing its own in one step. */
 static void subvolumes_inside_a_layer_go_with_it(void **state)
 {
@@ -615,6 +630,7 @@ static int prove(const struct snapshotter *calls, const char *where)
         T(what_was_unpacked_apart_lies_on_its_parent_after_a_rebase),
         T(an_opaque_folder_hides_what_the_parent_has_in_it),
         T(what_a_crash_left_of_a_rebase_goes),
+        T(a_rebase_that_failed_in_the_middle_is_not_tried_again),
         T(subvolumes_inside_a_layer_go_with_it),
     };
 

@@ -131,6 +131,11 @@ static void an_active_snapshot_lies_over_its_parents(void **state)
     must(prepare("2", "one"));
     must(commit("2", "two"));
     must(prepare("3", "two"));
+    if (!store_is_overlay()) {
+        assert_string_equal(mount_at(0)->type, "bind");
+        assert_string_equal(mount_at(0)->source, store_path(&store, "snapshots/3/fs"));
+        return;
+    }
     assert_string_equal(mount_at(0)->type, "overlay");
     assert_true(has_option(mount_at(0), arena_printf(answer.arena,
                                                      "lowerdir=%s/snapshots/2/fs:%s/snapshots/1/fs",
@@ -202,6 +207,8 @@ static void a_layer_unpacked_apart_gets_its_parent_at_the_commit(void **state)
     must(commit_inside("x-2", "two", "one"));
     assert_string_equal(((struct snapshot_info *)answer.body)->parent, "one");
     must(prepare("3", "two"));
+    if (!store_is_overlay())
+        return;
     assert_true(has_option(mount_at(0), arena_printf(answer.arena,
                                                      "lowerdir=%s/snapshots/1/fs:%s/snapshots/2/fs",
                                                      store.root, store.root)));
@@ -324,7 +331,7 @@ static void a_lost_active_folder_is_made_again(void **state)
     store_stop(&store);
     assert_int_equal(fs_remove_tree(store_path(&store, "snapshots/1"), &err), 0);
     store_start(&store);
-    assert_true(fs_exists(store_path(&store, "snapshots/1/work")));
+    assert_true(!store_is_overlay() || fs_exists(store_path(&store, "snapshots/1/work")));
 }
 
 static void labels_change_and_lists_have_pages(void **state)
