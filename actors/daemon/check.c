@@ -163,7 +163,7 @@ static int check_name(void *ctx, const char *name, struct error *err)
 {
     struct files *files = ctx;
     CLEANUP(query_done) struct query query = { 0 };
-    char key[300];
+    char key[400];
     int found_row;
 
     files->check->reply->checked++;
@@ -185,17 +185,30 @@ static int check_folder(struct check *check, const char *folder, struct files fi
     return fs_exists(path) ? fs_folder_each(path, check_name, &files, err) : 0;
 }
 
+/* Folders that lie below one of their namespace. */
+struct by_namespace {
+    struct check *check;
+    const char *folder, *what, *sql; /* of the row that namespace/name means */
+};
+
 static int check_namespace_folder(void *ctx, const char *name, struct error *err)
 {
-    struct check *check = ctx;
+    const struct by_namespace *by = ctx;
     char folder[300], prefix[200];
-    struct files files = { .what = "container folder", .prefix = prefix,
-                           .sql = "SELECT 1 FROM containers_container WHERE namespace = substr(?1, 1, instr(?1, '/') - 1)"
-                                  " AND id = substr(?1, instr(?1, '/') + 1)" };
+    struct files files = { .what = by->what, .prefix = prefix, .sql = by->sql };
 
-    snprintf(folder, sizeof(folder), "containers/%s", name);
+    snprintf(folder, sizeof(folder), "%s/%s", by->folder, name);
     snprintf(prefix, sizeof(prefix), "%s/", name);
-    return check_folder(check, folder, files, err);
+    return check_folder(by->check, folder, files, err);
+}
+
+static int check_namespaces(struct by_namespace by, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (path_format(path, err, "%s/%s", by.check->config->root, by.folder) < 0)
+        return -1;
+    return fs_exists(path) ? fs_folder_each(path, check_namespace_folder, &by, err) : 0;
 }
 
 static int check_files(struct check *check, struct error *err)
@@ -207,13 +220,22 @@ static int check_files(struct check *check, struct error *err)
                                   .sql = "SELECT 1 FROM snapshots_layer WHERE id = CAST(?1 AS INTEGER)"
                                          " AND CAST(id AS TEXT) = ?1" };
     const struct files ingests = { .what = "ingest file", .prefix = "", .sql = "SELECT 1 FROM content_ingest WHERE file = ?" };
-    char path[PATH_SIZE];
+    const struct by_namespace containers = {
+        check, "containers", "container folder",
+        "SELECT 1 FROM containers_container WHERE namespace = substr(?1, 1, instr(?1, '/') - 1)"
+        " AND id = substr(?1, instr(?1, '/') + 1)"
+    };
+    const struct by_namespace volumes = {
+        check, "volumes", "volume folder",
+        "SELECT 1 FROM volumes_volume WHERE namespace = substr(?1, 1, instr(?1, '/') - 1)"
+        " AND name = substr(?1, instr(?1, '/') + 1)"
+    };
 
     if (check_folder(check, "blobs/sha256", blobs, err) < 0 || check_folder(check, "blobs/sha512", more_blobs, err) < 0 ||
         check_folder(check, "snapshots", layers, err) < 0 || check_folder(check, "ingests", ingests, err) < 0 ||
-        path_format(path, err, "%s/containers", check->config->root) < 0)
+        check_namespaces(containers, err) < 0)
         return -1;
-    return fs_exists(path) ? fs_folder_each(path, check_namespace_folder, check, err) : 0;
+    return check_namespaces(volumes, err);
 }
 
 /* ---- records and events ---------------------------------------------------------------------- */
@@ -261,6 +283,9 @@ static int check_names(struct check *check, struct error *err)
         { "container", "SELECT c.id FROM containers_container c WHERE c.snapshot IS NOT NULL AND NOT EXISTS"
                        " (SELECT 1 FROM snapshots_snapshot s WHERE s.namespace = c.namespace AND s.driver = c.driver"
                        " AND s.key = c.snapshot)", "its snapshot is not there" },
+        { "container", "SELECT c.container FROM containers_volume c WHERE NOT EXISTS"
+                       " (SELECT 1 FROM volumes_volume v WHERE v.namespace = c.namespace AND v.name = c.volume)",
+          "one of its volumes is not there" },
         { "snapshot", "SELECT s.key FROM snapshots_snapshot s WHERE NOT EXISTS"
                       " (SELECT 1 FROM snapshots_layer l WHERE l.id = s.layer)", "it has no layer" },
         { "snapshot layer", "SELECT l.id FROM snapshots_layer l WHERE l.parent IS NOT NULL AND NOT EXISTS"

@@ -212,6 +212,9 @@ static void files_that_no_row_names_are_found(void **state)
     assert_int_equal(fs_folder_make(store_path(&store, "snapshots/4711"), 0700, &err), 0);
     found("no row names it", "snapshot folder 4711");
     assert_int_equal(rmdir(store_path(&store, "snapshots/4711")), 0);
+    assert_int_equal(fs_folder_make_all(store_path(&store, "volumes/default/stray"), 0700, &err), 0);
+    found("no row names it", "volume folder stray");
+    assert_int_equal(rmdir(store_path(&store, "volumes/default/stray")), 0);
     assert_int_equal(fs_folder_make(store_path(&store, "containers/default/stray"), 0700, &err), 0);
     found("no row names it", "container folder stray");
     assert_int_equal(rmdir(store_path(&store, "containers/default/stray")), 0);
