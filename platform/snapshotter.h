@@ -23,6 +23,10 @@
 #include "platform/platform.h"
 #include "protocol/schema.h"
 
+/* Labels that say whose a snapshot's files are, as containerd has them: "CONTAINER:HOST:SIZE[,...]". */
+#define SNAPSHOT_UIDS "containerd.io/snapshot/uidmapping"
+#define SNAPSHOT_GIDS "containerd.io/snapshot/gidmapping"
+
 /* A layer and what it stands on. */
 struct layer_stack {
     uint64_t number;         /* of the layer itself */

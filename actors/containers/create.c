@@ -10,6 +10,7 @@
 #include "actors/base/users.h"
 #include "actors/containers/containers.h"
 #include "actors/containers/mounts.h"
+#include "actors/containers/root.h"
 #include "platform/platform.h"
 #include "platform/scope.h"
 #include "protocol/oci/hosts.h"
@@ -109,6 +110,8 @@ static int make_root(struct making *making, struct error *err)
     };
     int result;
 
+    if (making->want->snapshot == NULL && root_labels(making->want, &want.labels, job_arena(making->job), err) < 0)
+        return -1;
     if (making->want->snapshot != NULL) {
         making->info.snapshot = making->want->snapshot;
         return 0;

@@ -359,6 +359,7 @@ static bool target_is_there(struct snapshots *snapshots, struct request *request
 static int check(const struct snapshots_prepare_request *in, struct error *err)
 {
     if (snapshot_key_check("key", in->key, err) < 0 || labels_check(&in->labels, err) < 0 ||
+        mapping_check(&in->labels, err) < 0 ||
         (in->target != NULL && snapshot_key_check("target", in->target, err) < 0))
         return -1;
     if (in->has_apart && in->apart && in->parent != NULL)

@@ -55,6 +55,7 @@ int snapshot_mounts_of(const struct seen *seen, struct snapshots_mounts_reply *o
                                             SET(whole, driver->calls->whole) };
     if (driver->calls->mounts(driver->state, &stack, &out->mounts, arena, err) < 0)
         return -1;
+    mapping_add(seen, &out->mounts, arena);
     if (stack.read_only || seen->row.apart)
         return 0;
     if (driver->calls->folder(driver->state, stack.number, path, err) < 0)

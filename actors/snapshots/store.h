@@ -102,6 +102,10 @@ int on_snapshot_stat(void *self, struct request *request, struct error *err);
 int on_snapshot_usage(void *self, struct request *request, struct error *err);
 int on_snapshot_list(void *self, struct request *request, struct error *err);
 
+/* mapping.c */
+int mapping_check(const struct map *labels, struct error *err);
+void mapping_add(const struct seen *seen, struct list *mounts, struct arena *arena);
+
 /* prepare.c, commit.c, change.c */
 int on_snapshot_prepare(void *self, struct request *request, struct error *err);
 int on_snapshot_view(void *self, struct request *request, struct error *err);

@@ -24,6 +24,7 @@
 #include "platform/linux/layer_home.h"
 #include "platform/linux/layer_marks.h"
 #include "platform/scope.h"
+#include "protocol/id_map.h"
 
 #define PARENTS_MAX 500 /* OVL_MAX_STACK */
 
@@ -112,6 +113,30 @@ static int look_like(const struct overlay *overlay, uint64_t parent, const char 
     return 0;
 }
 
+/* The upper belongs to the container's root, as all that will be written there: the lower layers are
+   id-mapped by who mounts them. */
+static int give_to_root(const struct map *labels, const char *path, struct error *err)
+{
+    const char *uids = map_get(labels, SNAPSHOT_UIDS), *gids = map_get(labels, SNAPSHOT_GIDS);
+    struct id_map users = { .count = 0 }, groups = { .count = 0 };
+    uint32_t uid, gid;
+    struct stat st;
+
+    if (uids == NULL || gids == NULL)
+        return 0;
+    if (id_map_add(&users, SNAPSHOT_UIDS, uids, err) < 0 ||
+        id_map_add(&groups, SNAPSHOT_GIDS, gids, err) < 0)
+        return -1;
+    if (lstat(path, &st) < 0)
+        return error_sys(err, errno, "stat %s", path);
+    if (!id_map_find(&users, st.st_uid, &uid) || !id_map_find(&groups, st.st_gid, &gid))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "the owner %u:%u of the root folder is not mapped", st.st_uid, st.st_gid);
+    if (chown(path, uid, gid) < 0 || chmod(path, st.st_mode & 07777) < 0)
+        return error_sys(err, errno, "set the owner of %s", path);
+    return 0;
+}
+
 static int overlay_prepare(void *state, const struct layer_new *layer, struct error *err)
 {
     uint64_t number = layer->number;
@@ -122,7 +147,9 @@ static int overlay_prepare(void *state, const struct layer_new *layer, struct er
         fs_folder_make(path, 0700, err) < 0 || place(state, number, "/fs", path, err) < 0 ||
         fs_folder_make(path, 0755, err) < 0)
         return -1;
-    return layer->parent != 0 ? look_like(state, layer->parent, path, err) : 0;
+    if (layer->parent != 0 && look_like(state, layer->parent, path, err) < 0)
+        return -1;
+    return layer->read_only ? 0 : give_to_root(layer->labels, path, err);
 }
 
 static int overlay_tidy(void *state, uint64_t number, struct error *err)

@@ -89,7 +89,7 @@ static void namespace_add(json_t *namespaces, const char *type)
 }
 
 /* A cgroup namespace hides the host's tree; on v1 it does not, and docker makes none either. */
-static void namespaces_put(const struct plan *plan, json_t *linux_part)
+static int namespaces_put(const struct plan *plan, json_t *linux_part, struct error *err)
 {
     json_t *namespaces = draft_array();
 
@@ -102,6 +102,7 @@ static void namespaces_put(const struct plan *plan, json_t *linux_part)
     if (plan->cgroup2)
         namespace_add(namespaces, "cgroup");
     draft_put(linux_part, "namespaces", namespaces);
+    return plan_users(plan, linux_part, namespaces, err);
 }
 
 static void masks_put(const struct plan *plan, json_t *linux_part)
@@ -141,9 +142,9 @@ static int linux_put(const struct plan *plan, json_t *linux_part, struct error *
 
     draft_put(linux_part, "cgroupsPath", draft_text(plan->input->cgroup_path));
     draft_put(linux_part, "resources", resources);
-    namespaces_put(plan, linux_part);
     masks_put(plan, linux_part);
-    if (plan_devices(plan, linux_part, resources, err) < 0 ||
+    if (namespaces_put(plan, linux_part, err) < 0 ||
+        plan_devices(plan, linux_part, resources, err) < 0 ||
         plan_resources(plan, resources, err) < 0 || plan_sysctl(plan, linux_part, err) < 0)
         return -1;
     return seccomp_put(plan, linux_part, err);

@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "protocol/id_map.h"
 #include "protocol/oci/image_config.h"
 #include "protocol/oci/users.h"
 #include "protocol/record.h"
@@ -82,6 +83,10 @@ int spec_check(const char *bytes, size_t size, struct error *err);
    bytes or before.  NULL when there is none to be found. */
 #define SPEC_COMMAND_MAX 1000
 const char *spec_command(const char *bytes, size_t size, struct arena *arena);
+
+/* Both empty: the container has no user namespace.  INVALID_ARGUMENT for what is no map. */
+int spec_id_maps(const struct container_options *options, struct id_map *uids, struct id_map *gids,
+                 struct error *err);
 
 /* The host's network is shared.  INVALID_ARGUMENT for a network that is neither none nor host. */
 int spec_network_is_host(const struct container_options *options, bool *is_host, struct error *err);

@@ -27,6 +27,7 @@ int plan_mounts(const struct plan *plan, json_t *spec, json_t *linux_part, struc
 int plan_resources(const struct plan *plan, json_t *resources, struct error *err);
 int plan_devices(const struct plan *plan, json_t *linux_part, json_t *resources, struct error *err);
 int plan_sysctl(const struct plan *plan, json_t *linux_part, struct error *err);
+int plan_users(const struct plan *plan, json_t *linux_part, json_t *namespaces, struct error *err);
 int plan_annotations(const struct plan *plan, json_t *spec, struct error *err);
 
 /* Merges KEY=VALUE texts into `env`, an object; an entry without a key or "=" is an error

@@ -222,7 +222,8 @@ static void sysctl_defaults(const struct plan *plan, json_t *sysctl)
     if (plan->host_network)
         return;
     draft_put(sysctl, "net.ipv4.ip_unprivileged_port_start", draft_text("0"));
-    draft_put(sysctl, "net.ipv4.ping_group_range", draft_text("0 2147483647"));
+    if (plan->options->uidmap.count + plan->options->gidmap.count == 0) /* all have to be mapped */
+        draft_put(sysctl, "net.ipv4.ping_group_range", draft_text("0 2147483647"));
 }
 
 int plan_sysctl(const struct plan *plan, json_t *linux_part, struct error *err)

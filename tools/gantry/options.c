@@ -355,6 +355,8 @@ static void identity(const struct args *args, struct container_options *options,
     options->devices = args_list(args, "device", arena);
     options->add_host = args_list(args, "add-host", arena);
     options->group_add = args_list(args, "group-add", arena);
+    options->uidmap = args_list(args, "uidmap", arena);
+    options->gidmap = args_list(args, "gidmap", arena);
     optional_flag(args, "tty", &options->tty, &options->has_tty);
     optional_flag(args, "interactive", &options->stdin, &options->has_stdin);
     optional_flag(args, "read-only", &options->read_only, &options->has_read_only);

@@ -75,6 +75,8 @@ const struct option global_options[] = {
     EACH(0, "annotation", "KEY=VALUE", "Annotation of the OCI spec"),                             \
     EACH(0, "add-host", "NAME:ADDRESS", "Line for /etc/hosts"),                                   \
     EACH(0, "group-add", "GROUP", "Further group of the process"),                                \
+    EACH(0, "uidmap", "CONTAINER:HOST:SIZE", "A user namespace with these users; its groups, too, without --gidmap"), \
+    EACH(0, "gidmap", "CONTAINER:HOST:SIZE", "A user namespace with these groups; its users, too, without --uidmap"), \
     TEXT(0, "oom-score-adj", "NUMBER", "-1000 to 1000"),                                          \
     TEXT(0, "stop-signal", "SIGNAL", "What stop sends"),                                          \
     TEXT(0, "stop-timeout", "SECONDS", "How long stop waits before it kills"),                    \
@@ -93,6 +95,7 @@ const struct option global_options[] = {
                              "image's, e.g. tini"),                                               \
     REFUSED(0, "restart", "POLICY", "restart policies do not exist yet; let a service manager "   \
                                     "start the container again"),                                 \
+    REFUSED(0, "userns", "MODE", "say which ids are mapped, with --uidmap and --gidmap"), \
     REFUSED(0, "gpus", "LIST", "devices are given one by one with --device")
 
 static const struct option run_options[] = {

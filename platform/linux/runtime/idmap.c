@@ -16,8 +16,9 @@
 #include <sys/wait.h>
 
 #include "platform/linux/runtime/rootfs_parts.h"
+#include "protocol/id_map.h"
 
-#define RANGES_MAX 340 /* user_namespaces(7) */
+#define RANGES_MAX ID_RANGES_MAX
 
 /* ---- maps ------------------------------------------------------------------------ */
 
@@ -166,6 +167,25 @@ int idmap_read(const struct place *mount, const struct place *linux_, const char
                            "is to be idmapped, but neither it nor linux has uidMappings and "
                            "gidMappings");
     return 0;
+}
+
+static int words_read(const char *what, const char *text, struct buffer *lines, struct error *err)
+{
+    struct id_map map = { .count = 0 };
+
+    if (id_map_add(&map, what, text, err) < 0)
+        return -1;
+    for (size_t i = 0; i < map.count; i++)
+        range_add(lines, &(struct range){ map.ranges[i].container, map.ranges[i].host,
+                                          map.ranges[i].size });
+    return 0;
+}
+
+int idmap_words(const char *uids, const char *gids, struct idmap *map, struct error *err)
+{
+    if (words_read("option uidmap", uids, &map->uids, err) < 0)
+        return -1;
+    return words_read("option gidmap", gids, &map->gids, err);
 }
 
 void idmap_free(struct idmap *map)

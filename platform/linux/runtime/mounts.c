@@ -286,13 +286,17 @@ static int all_attach(struct rootfs *rootfs, struct error *err)
     return 0;
 }
 
+/* Root of a user namespace may not be let back into a bundle of the host's; nobody there needs to be. */
 int mounts_attach(struct rootfs *rootfs, struct error *err)
 {
     CLEANUP(fd_drop) int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    bool is_shut = home < 0 && errno == EACCES && rootfs->want.new_user;
 
-    if (home < 0)
+    if (home < 0 && !is_shut)
         return error_sys(err, errno, "current folder");
     if (all_attach(rootfs, err) < 0)
         return -1;
+    if (is_shut)
+        return 0;
     return fchdir(home) < 0 ? error_sys(err, errno, "current folder") : 0;
 }

@@ -55,10 +55,10 @@ static void target_path(int found, char path[TARGET_SIZE])
 }
 
 /* Words that ask a runtime for something of a container's mounts. */
-static int options_read(const struct mount *asked, struct mount_options *options,
+static int options_read(const struct strs *words, struct mount_options *options,
                         struct arena *arena, struct error *err)
 {
-    if (mount_options_read(&asked->options, options, arena, err) < 0)
+    if (mount_options_read(words, options, arena, err) < 0)
         return -1;
     if (options->remount || options->copy_up || options->idmap)
         return error_set(err, ERROR_INVALID_ARGUMENT,
@@ -69,19 +69,63 @@ static int options_read(const struct mount *asked, struct mount_options *options
     return 0;
 }
 
-static int bind_mount(struct mount_want *want, int target, struct error *err)
+/* The value of a word for us, which is a string of its own and may have commas; NULL: not said. */
+static const char *word_take(struct strs *options, const char *name)
 {
+    const char *value = NULL;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < options->count; i++)
+        if (strncmp(options->items[i], name, strlen(name)) == 0)
+            value = options->items[i] + strlen(name);
+        else
+            options->items[kept++] = options->items[i];
+    options->count = kept;
+    return value;
+}
+
+/* Takes uidmap= and gidmap= away: *namespace is a user namespace that maps so; -1: nothing was said. */
+static int mapping_open(struct strs *options, int *namespace, struct error *err)
+{
+    const char *uids = word_take(options, "uidmap="), *gids = word_take(options, "gidmap=");
+    CLEANUP(idmap_free) struct idmap map = { { 0 }, { 0 } };
+
+    *namespace = -1;
+    if (uids == NULL && gids == NULL)
+        return 0;
+    if (uids == NULL || gids == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "one of uidmap and gidmap, needs both");
+    if (idmap_words(uids, gids, &map, err) < 0)
+        return -1;
+    *namespace = idmap_open(&map, err);
+    return *namespace < 0 ? -1 : 0;
+}
+
+static int bind_mount(struct mount_want *want, int target, int namespace, struct error *err)
+{
+    int tree;
+
     if (want->source == NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "bind without a source");
-    return tree_attach(source_bind(want, err), target, want->source, err);
+    tree = source_bind(want, err);
+    if (tree >= 0 && namespace >= 0 && idmap_apply(tree, namespace, false, err) < 0) {
+        close(tree);
+        return error_wrap(err, "%s", want->source);
+    }
+    return tree_attach(tree, target, want->source, err);
 }
 
 /* mount(2), and for who dislikes something fsopen(2), which says what. */
-static int new_mount(struct mount_want *want, int target, struct arena *arena, struct error *err)
+static int new_mount(struct mount_want *want, int target, int namespace, struct arena *arena,
+                     struct error *err)
 {
     char path[TARGET_SIZE];
 
     target_path(target, path);
+    if (namespace >= 0 && strcmp(want->type, "overlay") != 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "uidmap is for binds and overlays");
+    if (namespace >= 0)
+        return overlay_mount_mapped(want, target, path, namespace, arena, err);
     if (file_system_mount_at(&plain, want, 0, path) == 0)
         return 0;
     if (errno == E2BIG && strcmp(want->type, "overlay") == 0)
@@ -103,13 +147,18 @@ static int spread(const char *folder, const struct mount *asked, const struct mo
 static int mount_at(const char *folder, const struct mount *asked, int target, struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
+    CLEANUP(fd_drop) int namespace = -1;
+    struct strs words = asked->options;
     struct mount_want want = { .type = asked->type, .source = asked->source, .tree = -1 };
 
-    if (options_read(asked, &want.options, arena, err) < 0)
+    if (words.count > 0)
+        words.items = arena_copy(arena, words.items, words.count * sizeof(*words.items));
+    if (mapping_open(&words, &namespace, err) < 0 ||
+        options_read(&words, &want.options, arena, err) < 0)
         return -1;
     if (want.options.bind || strcmp(asked->type, "bind") == 0)
-        return bind_mount(&want, target, err);
-    if (new_mount(&want, target, arena, err) < 0)
+        return bind_mount(&want, target, namespace, err);
+    if (new_mount(&want, target, namespace, arena, err) < 0)
         return -1;
     return spread(folder, asked, &want.options, err);
 }

@@ -96,6 +96,8 @@ struct idmap {
 /* Of an element of "mounts", or of its options, or else the container's (`linux_`). */
 int idmap_read(const struct place *mount, const struct place *linux_, const char *option,
                struct idmap *map, struct error *err);
+/* As snapshots have it: "CONTAINER:HOST:SIZE[,...]", where the container's ids are those on the disk. */
+int idmap_words(const char *uids, const char *gids, struct idmap *map, struct error *err);
 void idmap_free(struct idmap *map);
 int idmap_open(const struct idmap *map, struct error *err); /* a user namespace */
 int idmap_apply(int tree, int namespace, bool all, struct error *err);
@@ -123,6 +125,9 @@ int file_system_change(const struct mount_want *want, int mounted, struct error 
    folder are changed. */
 int overlay_mount(struct mount_want *want, int target, const char *path, struct arena *arena,
                   struct error *err);
+/* One whose lower folders are id-mapped, by a user namespace.  They lie in one folder. */
+int overlay_mount_mapped(struct mount_want *want, int target, const char *path, int namespace,
+                         struct arena *arena, struct error *err);
 /* The next of a list as lowerdir= has it, without its backslashes; NULL: that was the last. */
 char *overlay_next_path(const char **list, struct arena *arena);
 

@@ -108,7 +108,9 @@ static const char *lower(struct arena *arena, const char *folder, unsigned count
     return copy;
 }
 
-static int overlay_make(const char *folder, unsigned count, const char *target)
+static const char *mapped = "0:100000:65536";
+
+static int overlay_make(const char *folder, unsigned count, const char *target, bool is_mapped)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     const char *options[] = {
@@ -116,10 +118,13 @@ static int overlay_make(const char *folder, unsigned count, const char *target)
         option(arena, "workdir=", folder, FIRST + count, "work"),
         option(arena, "upperdir=", folder, FIRST + count, "fs"),
         lower(arena, folder, count),
+        arena_printf(arena, "uidmap=%s", mapped),
+        arena_printf(arena, "gidmap=%s", mapped),
     };
+    size_t option_count = COUNT_OF(options) - (is_mapped ? 0 : 2);
     struct mount one = { .type = "overlay",
                          .source = "overlay",
-                         .options = { COUNT_OF(options), options } };
+                         .options = { option_count, options } };
     const struct list mounts = { 1, &one };
 
     return root_mounts_make(target, &mounts, &err);
@@ -139,7 +144,30 @@ static void all_is_there(const char *target, unsigned count)
     CHECK(unlink(path) == 0);
 }
 
-static void mount_as(const char *name, unsigned count, bool by_parts, bool works)
+/* The layers' files are the mapped root's; the folder that is written to is what it is. */
+static void owners_are_mapped(const char *target)
+{
+    char path[PATH_SIZE];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/f0", target);
+    CHECK(stat(path, &st) == 0 && st.st_uid == 100000 && st.st_gid == 100000);
+}
+
+static unsigned mounts_on(const char *target)
+{
+    unsigned count = 0;
+
+    while (umount2(target, MNT_DETACH) == 0)
+        count++;
+    return count;
+}
+
+struct how {
+    bool by_parts, is_mapped, fails;
+};
+
+static void mount_as(const char *name, unsigned count, const struct how *how)
 {
     char base[] = "/tmp/gantry-layers-XXXXXX", folder[100], target[100];
     int left;
@@ -151,13 +179,16 @@ static void mount_as(const char *name, unsigned count, bool by_parts, bool works
     snprintf(target, sizeof(target), "%s/root", base);
     layers_make(folder, count);
     CHECK(mkdir(target, 0755) == 0);
-    if (!by_parts)
+    if (!how->by_parts)
         refuse_parts();
-    CHECK((overlay_make(folder, count, target) == 0) == works);
-    if (works)
+    CHECK((overlay_make(folder, count, target, how->is_mapped) == 0) == !how->fails);
+    if (how->is_mapped)
+        owners_are_mapped(target);
+    if (!how->fails)
         all_is_there(target, count);
     else
         CHECK(strstr(err.text, "overlay") != NULL);
+    CHECK(how->fails || !how->by_parts || mounts_on(target) == 1);
     left = open("/dev/null", O_RDONLY | O_CLOEXEC);
     CHECK(left < 10); /* no descriptor of a layer */
     CHECK(umount2(base, MNT_DETACH) == 0);
@@ -165,13 +196,15 @@ static void mount_as(const char *name, unsigned count, bool by_parts, bool works
     _exit(0);
 }
 
-static void in_a_process(const char *name, unsigned count, bool by_parts, bool works)
+#define IN_A_PROCESS(name, count, ...) in_a_process(name, count, &(struct how){ __VA_ARGS__ })
+
+static void in_a_process(const char *name, unsigned count, const struct how *how)
 {
     int status;
     pid_t pid = fork();
 
     if (pid == 0)
-        mount_as(name, count, by_parts, works);
+        mount_as(name, count, how);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
 }
@@ -179,30 +212,81 @@ static void in_a_process(const char *name, unsigned count, bool by_parts, bool w
 static void five_hundred_layers_with_long_numbers_are_one_tree(void **state)
 {
     (void)state;
-    in_a_process("snapshots", MOST, true, true);
+    IN_A_PROCESS("snapshots", MOST, .by_parts = true);
 }
 
 static void five_hundred_layers_need_no_fsopen(void **state)
 {
     (void)state;
-    in_a_process("snapshots", MOST, false, true);
-    in_a_process("a/rather/long/way/to/the/folder/of/snapshots", MOST, false, true);
+    IN_A_PROCESS("snapshots", MOST, .by_parts = false);
+    IN_A_PROCESS("a/rather/long/way/to/the/folder/of/snapshots", MOST, .by_parts = false);
 }
 
 static void hundreds_of_layers_in_a_folder_with_odd_letters_are_one_tree(void **state)
 {
     (void)state;
     for (int by_parts = 0; by_parts < 2; by_parts++) {
-        in_a_process("odd:and\\backslash, too", 3, by_parts, true);
-        in_a_process("odd:and\\backslash, too", MOST, by_parts, true);
+        IN_A_PROCESS("odd:and\\backslash, too", 3, .by_parts = by_parts);
+        IN_A_PROCESS("odd:and\\backslash, too", MOST, .by_parts = by_parts);
     }
 }
 
 static void one_layer_more_is_refused(void **state)
 {
     (void)state;
-    in_a_process("snapshots", MOST + 1, true, false);
-    in_a_process("snapshots", MOST + 1, false, false);
+    IN_A_PROCESS("snapshots", MOST + 1, .by_parts = true, .fails = true);
+    IN_A_PROCESS("snapshots", MOST + 1, .fails = true);
+}
+
+static void lower_layers_are_mapped_to_other_users(void **state)
+{
+    (void)state;
+    for (int by_parts = 0; by_parts < 2; by_parts++) {
+        IN_A_PROCESS("snapshots", 1, .by_parts = by_parts, .is_mapped = true);
+        IN_A_PROCESS("odd:and\\backslash, too", 3, .by_parts = by_parts, .is_mapped = true);
+        IN_A_PROCESS("snapshots", MOST, .by_parts = by_parts, .is_mapped = true);
+    }
+}
+
+static int bind_make(const char *source, const char *uids, const char *gids)
+{
+    const char *options[] = { "ro", uids, gids };
+    struct mount one = { .type = "bind",
+                         .source = source,
+                         .options = { gids != NULL ? 3 : 2, options } };
+    const struct list mounts = { 1, &one };
+
+    err = (struct error){ 0 };
+    return root_mounts_make("/mnt", &mounts, &err);
+}
+
+static void binds_in_a_process(void)
+{
+    struct stat st;
+
+    CHECK(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    CHECK(bind_make("/etc", "uidmap=0:5:10,10:100:5", "gidmap=0:7:10") == 0);
+    CHECK(stat("/mnt/passwd", &st) == 0 && st.st_uid == 5 && st.st_gid == 7);
+    CHECK(open("/mnt/passwd", O_WRONLY | O_CLOEXEC) < 0 && errno == EROFS);
+    CHECK(bind_make("/etc", "uidmap=0:5:10", NULL) < 0);
+    CHECK(strstr(err.text, "needs both") != NULL);
+    CHECK(bind_make("/etc", "uidmap=x", "gidmap=0:7:10") < 0);
+    CHECK(strstr(err.text, "CONTAINER:HOST:SIZE") != NULL);
+    CHECK(bind_make("/proc", "uidmap=0:5:10", "gidmap=0:7:10") < 0);
+    CHECK(strstr(err.text, "not every file system can") != NULL);
+    _exit(0);
+}
+
+static void binds_are_mapped_where_the_file_system_can(void **state)
+{
+    int status;
+    pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0)
+        binds_in_a_process();
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 int main(void)
@@ -212,6 +296,8 @@ int main(void)
         cmocka_unit_test(five_hundred_layers_need_no_fsopen),
         cmocka_unit_test(hundreds_of_layers_in_a_folder_with_odd_letters_are_one_tree),
         cmocka_unit_test(one_layer_more_is_refused),
+        cmocka_unit_test(lower_layers_are_mapped_to_other_users),
+        cmocka_unit_test(binds_are_mapped_where_the_file_system_can),
     };
 
     if (geteuid() != 0) {
