@@ -83,6 +83,14 @@ int packing_copy(const struct packing_root *root, const char *path, struct packi
 int packing_stat(const struct packing_root *root, const char *path, struct packing *packing,
                  struct error *err);
 
+/* A tar, plain or packed with gzip or zstd, into a folder of the root: its bytes are handed over by
+   packing_say(), and packing_say_end() says that these were all. */
+int packing_put(const struct packing_root *root, const char *folder, struct packing *packing,
+                struct error *err);
+/* Waits until they are taken.  A helper that is gone is no error here: packing_next() knows why. */
+int packing_say(struct packing *packing, const void *bytes, size_t size, struct error *err);
+void packing_say_end(struct packing *packing);
+
 /* Readable when packing_next() will not wait for long; for poll(). */
 int packing_fd(const struct packing *packing);
 /* One piece of news; waits for it.  -1: what the helper found wrong, or how it died. */

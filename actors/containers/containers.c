@@ -502,7 +502,9 @@ static void containers_close(void *self)
 static const struct route routes[] = {
     { &op_containers_create, on_containers_create }, { &op_containers_put, on_put }, { &op_containers_drop, on_drop },
     { &op_containers_get, on_get }, { &op_containers_list, on_list }, { &op_containers_update, on_update },
-    { &op_containers_remove, on_remove }, { &op_containers_commit, on_containers_commit }, { 0 },
+    { &op_containers_remove, on_remove }, { &op_containers_commit, on_containers_commit },
+    { &op_containers_look, on_containers_look }, { &op_containers_take, on_containers_take },
+    { &op_containers_put_files, on_containers_put_files }, { 0 },
 };
 
 const struct actor containers_actor = { "containers", routes, containers_open, containers_close };

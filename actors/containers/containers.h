@@ -49,6 +49,11 @@ int files_restore(const struct containers *containers, struct error *err);
 /* create.c */
 int on_containers_create(void *self, struct request *request, struct error *err);
 
+/* copy.c */
+int on_containers_look(void *self, struct request *request, struct error *err);
+int on_containers_take(void *self, struct request *request, struct error *err);
+int on_containers_put_files(void *self, struct request *request, struct error *err);
+
 /* commit.c */
 int on_containers_commit(void *self, struct request *request, struct error *err);
 

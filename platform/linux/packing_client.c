@@ -27,10 +27,12 @@
 /* ---- starting ----------------------------------------------------------------- */
 
 static int helper_start(struct packing *packing, const char *name, const char **arguments,
-                        struct error *err)
+                        bool input, struct error *err)
 {
     char program[PATH_SIZE];
-    struct child_options options = { .argv = arguments, .output = true, .errors = HELPER_ERRORS };
+    struct child_options options = {
+        .argv = arguments, .input = input, .output = true, .errors = HELPER_ERRORS
+    };
 
     packing->program = name;
     if (program_find(name, program, err) < 0)
@@ -119,7 +121,7 @@ int packing_layer(const struct packing_layer *layer, struct packing *packing, st
     arguments[5] = still;
     if (trees_put(&layer->trees, arguments + 6, arena, err) < 0)
         return -1;
-    return helper_start(packing, "gantry-pack", arguments, err);
+    return helper_start(packing, "gantry-pack", arguments, false, err);
 }
 
 int packing_changes(const struct packing_trees *trees, struct packing *packing, struct error *err)
@@ -131,19 +133,56 @@ int packing_changes(const struct packing_trees *trees, struct packing *packing, 
     arguments[1] = "changes";
     if (trees_put(trees, arguments + 2, arena, err) < 0)
         return -1;
-    return helper_start(packing, "gantry-pack", arguments, err);
+    return helper_start(packing, "gantry-pack", arguments, false, err);
+}
+
+static const char *root_text(const struct packing_root *root, struct arena *arena,
+                             struct error *err)
+{
+    return root->pid != 0 ? arena_printf(arena, "pid %" PRIu64, root->pid)
+                          : mounts_to_text(root->mounts, arena, err);
 }
 
 static int root_start(const char *mode, const struct packing_root *root, const char *path,
                       struct packing *packing, struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
-    const char *arguments[] = { NULL, mode, NULL, path, NULL };
+    const char *arguments[] = { NULL, mode, root_text(root, arena, err), path, NULL };
 
     *packing = (struct packing){ .child = { .input = -1, .output = -1 } };
-    arguments[2] = root->pid != 0 ? arena_printf(arena, "pid %" PRIu64, root->pid)
-                                  : mounts_to_text(root->mounts, arena, err);
-    return arguments[2] != NULL ? helper_start(packing, "gantry-pack", arguments, err) : -1;
+    return arguments[2] != NULL ? helper_start(packing, "gantry-pack", arguments, false, err) : -1;
+}
+
+int packing_put(const struct packing_root *root, const char *folder, struct packing *packing,
+                struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    const char *arguments[] = { NULL, "put", folder, root_text(root, arena, err), NULL };
+
+    *packing = (struct packing){ .child = { .input = -1, .output = -1 } };
+    return arguments[3] != NULL ? helper_start(packing, "gantry-unpack", arguments, true, err) : -1;
+}
+
+int packing_say(struct packing *packing, const void *bytes, size_t size, struct error *err)
+{
+    const char *at = bytes;
+    int64_t wrote;
+
+    for (; size > 0 && packing->child.input >= 0; at += wrote, size -= (size_t)wrote) {
+        wrote = child_say(&packing->child, at, size);
+        if (wrote < 0 && errno == EINTR)
+            wrote = 0;
+        else if (wrote < 0 && errno == EPIPE)
+            file_close(&packing->child.input), wrote = 0;
+        else if (wrote < 0)
+            return error_sys(err, errno, "write to %s", packing->program);
+    }
+    return 0;
+}
+
+void packing_say_end(struct packing *packing)
+{
+    file_close(&packing->child.input);
 }
 
 int packing_copy(const struct packing_root *root, const char *path, struct packing *packing,

@@ -12,6 +12,10 @@
 /* Of the spec (JSON), in its order; in the arena. */
 int spec_places(const char *spec, size_t size, struct arena *arena, struct strs *paths,
                 struct error *err);
+/* Its bind mounts (records mount, in the arena), as they would be made in the root; without those
+   whose source lies in the folder `except`. */
+int spec_binds(const char *spec, size_t size, const char *except, struct arena *arena,
+               struct list *mounts, struct error *err);
 /* root.readonly */
 int spec_is_read_only(const char *spec, size_t size, bool *read_only, struct error *err);
 

@@ -316,6 +316,12 @@ static const struct option snapshot_make_options[] = {
     END,
 };
 
+static const struct option cp_options[] = {
+    FLAG('a', "archive", "Keep owners, set-id bits and devices"),
+    FLAG('L', "follow-link", "Copy what a link leads to"),
+    END,
+};
+
 static const struct option commit_options[] = {
     TEXT('a', "author", "TEXT", "Who made it"),
     EACH('c', "change", "INSTRUCTION", "Change its config by a Dockerfile's line, e.g. 'CMD [\"sh\"]'"),
@@ -456,6 +462,13 @@ const struct command commands[] = {
       .more = "The new image is the container's image and one layer more: what diff lists. Its config is the image's, changed as "
               "--change says (CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR); what was said to run "
               "alone stays with the container, and so do files in its volumes and other mounts. Prints the image's id." },
+    { .name = "cp", .operands = "CONTAINER:PATH PATH|- | PATH|- CONTAINER:PATH", .least = 2, .most = 2,
+      .complete = COMPLETE_CONTAINERS, .options = cp_options, .run = command_cp,
+      .doc = "Copy files out of a container or into one, running or not",
+      .more = "As cp -r does: into a folder that is there by its own name, else by the name that is said; SOURCE/. means what is in "
+              "that folder. - is a tar, plain or packed with gzip or zstd, that comes from or goes to a pipe. Links in the container are followed "
+              "there and lead nowhere else. Files that come get this user as their owner, files that go root. A folder "
+              "and anything else never take each other's place." },
     { .name = "diff", .operands = "CONTAINER", .least = 1, .most = 1,
       .complete = COMPLETE_CONTAINERS, .run = command_diff,
       .doc = "List the files that a container has added (A), changed (C) or removed (D)" },

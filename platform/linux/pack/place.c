@@ -122,6 +122,107 @@ int place_pair(const char *before, const char *after, struct pair *pair, struct 
     return (has_before && pair->before < 0) || pair->after < 0 ? -1 : 0;
 }
 
+/* ---- what is mounted in a root ---- */
+
+static int folder_make(int root, const char *path, struct error *err)
+{
+    struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+    char part[PATH_MAX];
+    int at = dup(root), next;
+
+    for (const char *name = path + strspn(path, "/"); at >= 0 && *name != '\0';
+         name += strspn(name, "/")) {
+        size_t length = strcspn(name, "/");
+
+        snprintf(part, sizeof(part), "%.*s", (int)length, name);
+        if (mkdirat(at, part, 0755) < 0 && errno != EEXIST)
+            break;
+        snprintf(part, sizeof(part), "%.*s", (int)(name + length - path), path);
+        next = (int)syscall(SYS_openat2, root, part, &how, sizeof(how));
+        close(at);
+        at = next;
+        name += length;
+    }
+    if (at < 0)
+        return error_sys(err, errno, "%.200s in the root", path);
+    close(at);
+    return 0;
+}
+
+/* Of volumes of a container that does not run.  Where the root has no such place it is made, as the
+   container's start would do. */
+static int inner_mount(const char *folder, const struct mount *mount, struct error *err)
+{
+    const struct list one = { 1, (void *)(uintptr_t)mount };
+    int root, result;
+
+    if (root_mounts_make(folder, &one, err) == 0)
+        return 0;
+    if (err->code != ERROR_NOT_FOUND)
+        return -1;
+    root = folder_open(folder, err);
+    if (root < 0)
+        return -1;
+    result = folder_make(root, mount->target, err);
+    close(root);
+    return result < 0 ? -1 : root_mounts_make(folder, &one, err);
+}
+
+static bool is_missing(const char *folder, const struct mount *mount)
+{
+    struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+    struct error ignored;
+    int root = folder_open(folder, &ignored);
+    int fd = (int)syscall(SYS_openat2, root, mount->target, &how, sizeof(how));
+
+    close(root);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0;
+}
+
+/* What is only read cannot get new places: a layer in memory gets them. */
+static int scratch_mount(const char *base, const char *folder, struct error *err)
+{
+    char upper[PATH_MAX], work[PATH_MAX], option[PATH_MAX];
+
+    snprintf(upper, sizeof(upper), "%s/upper", base);
+    snprintf(work, sizeof(work), "%s/work", base);
+    snprintf(option, sizeof(option), "lowerdir=%.100s,upperdir=%.100s,workdir=%.100s", folder,
+             upper, work);
+    if (mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0 ||
+        mount("overlay", folder, "overlay", FLAGS, option) < 0)
+        return error_sys(err, errno, "mount a layer for places of mounts");
+    return 0;
+}
+
+/* The root itself, then what is mounted in it. */
+static int root_mount(const char *base, const struct list *mounts, bool writing, bool *there,
+                      struct error *err)
+{
+    const struct mount *items = mounts->items;
+    struct list own = { 0, mounts->items };
+    char path[PATH_MAX];
+
+    while (own.count < mounts->count && items[own.count].target == NULL)
+        own.count++;
+    if (tree_mount(base, "root", &own, there, err) < 0)
+        return -1;
+    snprintf(path, sizeof(path), "%s/root", base);
+    for (size_t i = own.count; *there && !writing && i < mounts->count; i++)
+        if (is_missing(path, &items[i])) {
+            if (scratch_mount(base, path, err) < 0)
+                return -1;
+            break;
+        }
+    for (size_t i = own.count; *there && i < mounts->count; i++)
+        if (inner_mount(path, &items[i], err) < 0)
+            return -1;
+    return 0;
+}
+
 /* ---- one root -------------------------------------------------------------------------------- */
 
 static int root_of_process(const char *pid, bool writing, int *root, struct error *err)
@@ -157,7 +258,7 @@ int place_root(const char *root_text, bool writing, int *root, struct error *err
     if (mounts_from_text(root_text, &mounts, arena, err) < 0 || base_make(&base, err) < 0)
         return -1;
     mounts_for_reading(&mounts, &reading, arena);
-    if (tree_mount(base, "root", writing ? &mounts : &reading, &there, err) < 0)
+    if (root_mount(base, writing ? &mounts : &reading, writing, &there, err) < 0)
         return -1;
     if (!there)
         return error_set(err, ERROR_INVALID_ARGUMENT, "there is no root file system");

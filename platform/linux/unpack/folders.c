@@ -114,7 +114,7 @@ int folder_keep(struct tree *tree, int fd, const char *path, size_t length, stru
         return error_sys(err, errno, "stat %s", path);
     }
     slot->fd = fd;
-    slot->mtime = st.st_mtim;
+    slot->mtime = tree->merging ? (struct timespec){ .tv_nsec = UTIME_NOW } : st.st_mtim;
     slot->touched = false;
     slot->gives_group = (st.st_mode & S_ISGID) != 0;
     slot->used = ++tree->clock;

@@ -5,6 +5,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -59,6 +60,22 @@ static int path_clean(const char *raw, char clean[PATH_MAX], struct error *err)
     return 0;
 }
 
+/* Below the place where all goes. */
+static int path_place(const struct layer *layer, const char *raw, char clean[PATH_MAX],
+                      struct error *err)
+{
+    const char *prefix = layer->tree->prefix;
+    char inner[PATH_MAX];
+
+    if (*prefix == '\0')
+        return path_clean(raw, clean, err);
+    if (path_clean(raw, inner, err) < 0)
+        return -1;
+    if (snprintf(clean, PATH_MAX, "%s%s%s", prefix, *inner != '\0' ? "/" : "", inner) >= PATH_MAX)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "a name of more than %d bytes", PATH_MAX - 1);
+    return 0;
+}
+
 /* ---- headers --------------------------------------------------------------------- */
 
 static int xattrs_read(struct layer *layer, struct archive_entry *from, struct entry *entry,
@@ -93,7 +110,7 @@ static int target_read(struct layer *layer, struct archive_entry *from, struct e
     if (hard != NULL) {
         entry->type = 0;
         entry->target = layer->target;
-        return path_clean(hard, layer->target, err);
+        return path_place(layer, hard, layer->target, err);
     }
     entry->target = soft;
     if (S_ISLNK(entry->type) && (soft == NULL || *soft == '\0'))
@@ -109,7 +126,7 @@ static int entry_read(struct layer *layer, struct archive_entry *from, struct en
 
     if (path == NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "an entry without a name");
-    if (path_clean(path, layer->path, err) < 0)
+    if (path_place(layer, path, layer->path, err) < 0)
         return -1;
     if (uid < 0 || uid > ID_MAX || gid < 0 || gid > ID_MAX)
         return error_set(err, ERROR_INVALID_ARGUMENT, "owner %lld:%lld does not exist",
@@ -218,9 +235,9 @@ static int file_apply(struct layer *layer, struct archive_entry *from, const str
 static int entry_apply(struct layer *layer, struct archive_entry *from, const struct entry *entry,
                        struct error *err)
 {
-    enum whiteout kind;
+    enum whiteout kind = WHITEOUT_NONE;
 
-    if (whiteout_kind(entry->path, &kind, err) < 0)
+    if (!layer->tree->merging && whiteout_kind(entry->path, &kind, err) < 0)
         return -1;
     if (kind != WHITEOUT_NONE)
         return whiteout_apply(layer->tree, entry->path, kind, err);
@@ -260,7 +277,7 @@ static bool is_read(struct layer *layer, int result)
 static void time_settle(struct tree *tree, const struct entry *entry, bool is_first)
 {
     tree->entry_time = entry->mtime;
-    if (!is_first)
+    if (!is_first || tree->merging)
         return;
     tree->top.mtime = entry->mtime;
     tree->top.touched = true;

@@ -1,7 +1,7 @@
 /*
  * gantry-unpack — reads what strangers made, so that nobody else has to.
  *
- * Six modes; all of them first give up what they do not need (confine.h), then
+ * Seven modes; all of them first give up what they do not need (confine.h), then
  * work in one folder, and say what came of it in a line (protocol.h).
  */
 #include <errno.h>
@@ -23,6 +23,7 @@
 #include "platform/linux/unpack/merge.h"
 #include "platform/linux/unpack/misbehave.h"
 #include "platform/linux/unpack/protocol.h"
+#include "platform/linux/unpack/put.h"
 #include "platform/linux/unpack/report.h"
 #include "platform/linux/unpack/seed.h"
 #include "platform/linux/unpack/source.h"
@@ -262,6 +263,15 @@ static int run_seed(const struct options *options, struct error *err)
     return 0;
 }
 
+/* ROOT stands where other modes have their lowers. */
+static int run_put(const struct options *options, struct error *err)
+{
+    if (put_run(options->lowers[0], options->folder, err) < 0)
+        return -1;
+    report_line("ok");
+    return 0;
+}
+
 /* ---- arguments ------------------------------------------------------------------------- */
 
 static int usage(struct error *err)
@@ -270,7 +280,8 @@ static int usage(struct error *err)
                      "usage: gantry-unpack apply [--base] [--max-bytes N] [--max-entries N] BLOB "
                      "LAYER_FOLDER none|gzip|zstd|auto [LOWER...] | stitch LAYER_FOLDER LOWER... | "
                      "rebase LAYER_FOLDER [LOWER] | copy LAYER_FOLDER LOWER | "
-                     "users OUT_FOLDER LOWER... | seed [--sync] VOLUME_FOLDER SOURCE MOUNTS");
+                     "users OUT_FOLDER LOWER... | seed [--sync] VOLUME_FOLDER SOURCE MOUNTS | "
+                     "put FOLDER ROOT");
 }
 
 static bool number(const char *text, uint64_t *value)
@@ -318,6 +329,7 @@ static const struct mode {
     { "apply", 3, SIZE_MAX, apply },     { "stitch", 2, SIZE_MAX, run_stitch },
     { "rebase", 1, 2, run_rebase },      { "copy", 2, 2, run_copy },
     { "users", 2, SIZE_MAX, run_users }, { "seed", 3, 3, run_seed },
+    { "put", 2, 2, run_put },
 };
 
 static const struct mode *mode_find(const char *name, size_t words)

@@ -25,6 +25,8 @@ static int folder_over(struct tree *tree, struct folder *parent, const char *nam
     *stays = S_ISDIR(st.st_mode);
     if (*stays)
         return 0;
+    if (tree->merging)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "%.200s is there and is not a folder", name);
     if (tree_remove(tree, parent, name, err) < 0)
         return -1;
     if (mkdirat(parent->fd, name, 0755) < 0)
@@ -63,7 +65,7 @@ int node_folder(struct tree *tree, const struct entry *entry, struct error *err)
 
     if (*entry->path == '\0') {
         tree->root_named = true;
-        return folder_replace(tree, &tree->top, entry, err);
+        return tree->merging ? 0 : folder_replace(tree, &tree->top, entry, err);
     }
     if (tree_parent(tree, entry->path, &parent, &name, err) < 0)
         return -1;
@@ -74,6 +76,8 @@ int node_folder(struct tree *tree, const struct entry *entry, struct error *err)
         if (folder_over(tree, parent, name, &stays, err) < 0)
             return -1;
     }
+    if (stays && tree->merging)
+        return 0;
     if (stays) {
         char path[PATH_MAX];
 

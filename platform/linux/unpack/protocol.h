@@ -8,6 +8,8 @@
  *      gantry-unpack copy LAYER_FOLDER LOWER_FS
  *      gantry-unpack users OUT_FOLDER LOWER_FS ...
  *      gantry-unpack seed [--sync] VOLUME_FOLDER SOURCE MOUNTS      (mounts_text.h)
+ *      gantry-unpack put FOLDER ROOT     a tar on its input, into that folder of a container's root, which
+ *                                        is said as to gantry-pack (pack/protocol.h)
  *
  *      to it:    allow N     bytes 0 .. N-1 of the blob are on disk
  *                end N       it has N bytes and is what it should be

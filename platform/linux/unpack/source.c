@@ -20,6 +20,23 @@ int source_open(struct source *source, const char *blob, int control, struct err
     return 0;
 }
 
+void source_open_stream(struct source *source, int stream)
+{
+    *source = (struct source){ .blob = stream, .control = -1 };
+}
+
+static int stream_read(struct source *source, void *to, size_t room, size_t *got, struct error *err)
+{
+    ssize_t size;
+
+    while ((size = read(source->blob, to, room)) < 0 && errno == EINTR)
+        ;
+    if (size < 0)
+        return error_sys(err, errno, "read what is sent");
+    *got = (size_t)size;
+    return 0;
+}
+
 static int control_line(struct source *source, struct error *err)
 {
     uint64_t bytes;
@@ -77,6 +94,8 @@ int source_read(struct source *source, void *to, size_t room, size_t *got, struc
 {
     ssize_t size;
 
+    if (source->control < 0)
+        return stream_read(source, to, room, got, err);
     if (control_read(source, false, err) < 0)
         return -1;
     while (source->offset == source->allowed && !source->ended)

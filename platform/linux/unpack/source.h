@@ -16,7 +16,7 @@
 
 struct source {
     int blob;
-    int control;
+    int control;      /* -1: there is none, the blob is a stream and ends where it ends */
     uint64_t offset;  /* what was read */
     uint64_t allowed; /* what may be read */
     bool ended;       /* allowed is all there is, and it was verified */
@@ -25,6 +25,8 @@ struct source {
 };
 
 int source_open(struct source *source, const char *blob, int control, struct error *err);
+/* A stream that needs nobody's word. */
+void source_open_stream(struct source *source, int stream);
 /* Up to `room` bytes; waits for them.  *got = 0: the end, told by the daemon.
    CANCELLED when the daemon closed the control pipe before. */
 int source_read(struct source *source, void *to, size_t room, size_t *got, struct error *err);

@@ -214,6 +214,8 @@ int tree_remove(struct tree *tree, struct folder *parent, const char *name, stru
         return error_sys(err, errno, "stat %s", name);
     parent->touched = true;
     tree->last.id = 0;
+    if (S_ISDIR(st.st_mode) && tree->merging)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "%.200s is a folder, which stays", name);
     if (S_ISDIR(st.st_mode)) {
         if (folder_path(parent, name, path, err) < 0)
             return -1;

@@ -41,6 +41,9 @@ struct deferred;
 struct tree {
     int lower; /* the merged parents, read-only; -1: not there yet */
     bool base; /* there are no parents */
+    bool merging; /* into what somebody uses: folders that are there stay as they are, and a folder
+                     and anything else do not take each other's place */
+    char prefix[PATH_MAX]; /* where all entries go */
     bool stitching;
     bool default_acl; /* some folder has an ACL that files in it inherit */
     bool root_named;
