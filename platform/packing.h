@@ -44,6 +44,9 @@ struct packing_root {
     const struct list *mounts;
 };
 
+/* Still sees anything: not when it has ended, whether or not somebody knows that yet. */
+bool packing_is_running(uint64_t pid);
+
 enum packing_kind { PACKING_PROGRESS, PACKING_DATA, PACKING_DONE };
 
 struct packing_news {

@@ -60,7 +60,7 @@ static int root_find(struct job *job, const char *id, struct rooted *rooted, str
     *rooted = (struct rooted){ 0 };
     if (call(job, &op_containers_get, &want, &rooted->container, err) < 0)
         return -1;
-    if (rooted->container.has_pid) {
+    if (rooted->container.has_pid && packing_is_running(rooted->container.pid)) {
         rooted->root.pid = rooted->container.pid;
         return 0;
     }

@@ -24,6 +24,14 @@
 #define HELPER_ERRORS (-1) /* what a stranger's file could make it write belongs nowhere */
 #endif
 
+bool packing_is_running(uint64_t pid)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%" PRIu64 "/ns/mnt", pid); /* of a zombie it is not there */
+    return access(path, F_OK) == 0;
+}
+
 /* ---- starting ----------------------------------------------------------------- */
 
 static int helper_start(struct packing *packing, const char *name, const char **arguments,
