@@ -119,6 +119,34 @@ static void await_the_middle(struct peer *peer, const struct built_image *image)
     }
 }
 
+/* Nothing holds any more what is made, and the collector is quick. */
+static void a_pull_whose_lease_lapses_says_so_and_leaves_nothing(void **state)
+{
+    CLEANUP(image_drop) struct built_image *image = two_layers();
+    const struct built_blob *layer = &image->layers[1].packed;
+    const struct leases_create_request lease = { .id = "short" };
+
+    (void)state;
+    must(peer_ask(&store.leases, &op_leases_create, &lease, &answer));
+    store.images.lease = "short";
+    serve_blob(layer, &(struct server_reply){
+                          .body = layer->data, .size = layer->size, .ranges = true, .gate = true });
+    begin_pull(&store.images);
+    server_wait(server, blob_path(layer), 1);
+    store_sql(&store, "UPDATE leases_lease SET expires = 1 WHERE id = 'short'");
+    collect();
+    server_release(server);
+    assert_int_equal(end_pull(&store.images), ERROR_NOT_FOUND);
+    assert_says("lease short: there is none, or it has lapsed");
+    store.images.lease = NULL;
+    collect();
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM images_image"), 0);
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM snapshots_snapshot"), 0);
+    serve_second(image);
+    must_pull();
+    assert_nothing_half_done();
+}
+
 static void a_cancelled_pull_leaves_nothing_half_done_and_the_next_goes_on(void **state)
 {
     CLEANUP(image_drop) struct built_image *image = two_layers();
@@ -210,6 +238,7 @@ static void removing_an_image_meanwhile_takes_nothing_away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        PULL_TEST(a_pull_whose_lease_lapses_says_so_and_leaves_nothing),
         PULL_TEST(two_clients_of_one_image_download_and_unpack_it_once),
         PULL_TEST(two_namespaces_download_and_unpack_it_once),
         PULL_TEST(a_pull_goes_on_when_the_one_it_waited_for_is_given_up),
