@@ -197,10 +197,10 @@ static int take_source(struct refetch *self, size_t i, struct error *err)
     struct content_ingest_reply place;
 
     job_enter(self->job, self->sources[i].namespace);
-    if (call(self->job, &op_content_ingest, &ingest, &place, err) < 0)
-        return -1;
-    if (path_format(self->path, err, "%s", place.path) == 0 && ask_source(self, self->sources[i].name, err) == 0)
-        return publish(self, err);
+    if (call(self->job, &op_content_ingest, &ingest, &place, err) == 0 &&
+        path_format(self->path, err, "%s", place.path) == 0 && ask_source(self, self->sources[i].name, err) == 0 &&
+        publish(self, err) == 0)
+        return 0;
     call_finally(self->job, &op_content_abort, &abort);
     return -1;
 }

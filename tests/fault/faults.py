@@ -9,6 +9,7 @@ again on what it finds (`exit`); the same thing asked once more succeeds; `gantr
 and what is removed leaves nothing behind.  Start-up is a scenario of its own.  With `fetch-` the calls are those of
 gantry-fetch, and the daemon lives on.
 """
+import glob
 import json
 import os
 import shutil
@@ -25,6 +26,9 @@ ALIKE = 3  # of calls of one name in a row, so many are tried: at both ends and 
 
 class Scenario:
     """Prepared once; then for each call: ask, ask again, clean."""
+
+    alike = ALIKE
+    sound_after_crash = True  # before it is asked again
 
     def __init__(self, engine, image):
         self.engine, self.image, self.turns = engine, image, 0
@@ -239,6 +243,57 @@ class Copy(Scenario):
         self.engine.must("gc")  # by itself it comes, but on a busy machine later
 
 
+class Snapshots(Scenario):
+    """Made, committed, looked at, removed: each step is done or not, and the next try finds out which."""
+
+    KEEP = ("-l", "containerd.io/gc.root=yes")
+    STEPS = (("snapshot", "prepare", *KEEP, "work"), ("snapshot", "commit", *KEEP, "work", "done"),
+             ("snapshot", "prepare", *KEEP, "above", "done"), ("snapshot", "view", *KEEP, "look", "done"),
+             ("snapshot", "label", "look", "color=green"), ("snapshot", "rm", "look"), ("snapshot", "rm", "above"),
+             ("snapshot", "rm", "done"), ("gc",))
+
+    def ask(self):
+        for step in self.STEPS:
+            result = self.engine.may_fail(*step)
+            if result.status != 0:
+                break
+        return result
+
+    def again(self, result):
+        there = {s["key"] for s in json.loads(self.engine.must("--format", "json", "snapshot", "ls"))}
+        if result.status == 0 and there:
+            raise Failed(f"they were removed, and are there: {there}")
+        for key in ("look", "above", "work", "done"):
+            if key in there:
+                self.engine.must("snapshot", "rm", key)
+        for step in self.STEPS:
+            self.engine.must(*step)
+
+
+class Repair(WithImage):
+    """A layer and a blob are gone, and are made anew.  A check that finds something takes a second: one call of those
+    that are alike is enough."""
+
+    alike, sound_after_crash = 1, False
+
+    def ask(self):
+        engine = self.engine
+        layer = json.loads(engine.must("--format", "json", "snapshot", "ls"))[0]["layer"]
+        blob = max(glob.glob(f"{engine.root}/blobs/sha256/*"), key=os.path.getsize)
+        shutil.rmtree(f"{engine.root}/snapshots/{layer}/fs")
+        os.unlink(blob)
+        engine.arm()
+        result = engine.gantry("check", "--repair")
+        if result.status != 0 and "gantry: " not in result.errors and "not repaired: " not in result.out:
+            raise Failed(f"no clear error: {result}")
+        return result
+
+    def again(self, result):
+        self.engine.must("check", "--repair")
+        self.engine.must("run", "--rm", self.image, "cat", "/above", said="above")
+        self.engine.no_containers()
+
+
 class Start(WithImage):
     """A start on what a crash has left: files without rows, a half-made pull, a container that ended
     while nobody looked, and one that goes on."""
@@ -290,7 +345,8 @@ class Start(WithImage):
 
 
 SCENARIOS = {"start": Start, "pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage, "volumes": Volumes, "rm-volumes": RemoveVolumes,
-             "push": Push, "copy": Copy}
+             "push": Push, "copy": Copy,
+             "snapshots": Snapshots, "repair": Repair}
 
 
 class Faulty(Engine):
@@ -307,7 +363,7 @@ class Faulty(Engine):
 
 
 def arms_itself(scenario):
-    return isinstance(scenario, (Remove, RemoveVolumes, RemoveImage, Start))
+    return isinstance(scenario, (Remove, Repair, RemoveVolumes, RemoveImage, Start))
 
 
 def ask(engine, scenario, wish):
@@ -333,7 +389,7 @@ def count(engine, scenario):
     return [engine.control.name(n) for n in range(1, calls + 1)]
 
 
-def chosen(names, all_of_them):
+def chosen(names, all_of_them, alike):
     """Numbers to try: all, but of many alike in a row only some."""
     numbers, start = [], 0
     while start < len(names):
@@ -341,8 +397,8 @@ def chosen(names, all_of_them):
         while end < len(names) and names[end] == names[start]:
             end += 1
         run = list(range(start + 1, end + 1))
-        if len(run) > ALIKE and not all_of_them:
-            run = [run[0], run[len(run) // 2], run[-1]]
+        if len(run) > alike and not all_of_them:
+            run = [run[0], run[len(run) // 2], run[-1]][:alike]
         numbers += run
         start = end
     return numbers
@@ -384,7 +440,8 @@ def exit_at(engine, scenario, number):
             raise Failed(f"the daemon ended with {engine.process.returncode}")
         engine.process_lived = False
         engine.start()
-        engine.check()
+        if scenario.sound_after_crash:
+            engine.check()
     finish(engine, scenario, result)
     return hit
 
@@ -419,7 +476,7 @@ def run_scenario(engine, name, how, image, only):
     engine.begin(engine.control, None)
     scenario.prepare()
     names = count(engine, scenario)
-    numbers = only or chosen(names, bool(os.environ.get("GANTRY_FAULT_ALL")))
+    numbers = only or chosen(names, bool(os.environ.get("GANTRY_FAULT_ALL")), scenario.alike)
     try:
         for number in numbers:
             hits += HOWS[how](engine, scenario, number)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # faults - platform calls fail, or end the daemon, or gantry-fetch: tests/fault/faults.py on an engine of its own.
 #
-#   faults.sh fail|exit|fetch-fail|fetch-exit SCENARIO...     (start pull create run exec rm rmi volumes rm-volumes push copy)
+#   faults.sh fail|exit|fetch-fail|fetch-exit SCENARIO...     (start pull create run exec rm rmi volumes rm-volumes push copy
+#                                               snapshots repair)
 #
 # GANTRY_FAULT_ALL=1 leaves out no call; GANTRY_FAULT_ONLY="N..." tries these alone.
 . "$(dirname "$0")/../helpers/lib.sh"
