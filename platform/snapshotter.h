@@ -41,6 +41,7 @@ struct layer_new {
     uint64_t parent; /* 0: of nothing, or not known yet */
     bool read_only;  /* a view */
     bool apart;      /* to be unpacked, on a parent that is told with rebase() or never */
+    bool settled;    /* apart, for drivers that wait: `parent` (0: nothing) is what it will stand on */
     const char *namespace, *key;
     const char *target; /* what it will be committed as; NULL: not known */
     const struct map *labels;

@@ -21,7 +21,7 @@
 #define PLATFORM_UNPACK_H
 
 #include "platform/platform.h"
-#include "protocol/record.h"
+#include "protocol/schema.h"
 
 struct unpack_options {
     const char *blob;          /* the file with the compressed layer; may still be growing */
@@ -31,6 +31,7 @@ struct unpack_options {
     bool base;                 /* it has no parents: whiteouts are dropped, nothing is deferred */
     const char *const *lowers; /* the fs folders of its parents, highest first, all complete: */
     size_t lower_count;        /* nothing is deferred either; 0 where they are not there yet */
+    const struct list *lower_mounts; /* instead of them, how the parents are mounted; NULL: not so */
     uint64_t max_bytes;        /* uncompressed, 0: no limit */
     uint64_t max_entries;      /* files and folders, 0: no limit */
 };
@@ -86,6 +87,9 @@ int unpack_stitch(const char *folder, const char *const *lowers, size_t count, s
  */
 int unpack_rebase(const char *folder, const char *lower, struct error *err);
 #define UNPACK_WHOLE_FOLDER "whole"
+/* The same for a tree that has to be mounted (records mount): the helper does that in its own mount
+   namespace, and what was put there is on the disk afterwards. */
+int unpack_rebase_on(const char *folder, const struct list *mounts, struct error *err);
 /* Fills the empty fs/ of a layer folder with what `lower` has.  Waits. */
 int unpack_copy(const char *folder, const char *lower, struct error *err);
 
@@ -115,5 +119,8 @@ struct unpack_seed {
    an unpack_drop(). */
 int unpack_seed_start(const struct unpack_seed *options, struct unpack *unpack, struct error *err);
 int unpack_seed_end(struct unpack *unpack, struct error *err);
+
+/* The same, of a root file system that has to be mounted. */
+int unpack_users_of(const char *out_folder, const struct list *mounts, struct error *err);
 
 #endif

@@ -199,6 +199,15 @@ static int find_next_expiry(struct db *db, int64_t *expiry, struct error *err)
     return 0;
 }
 
+/* Behind, and whatever comes of it: plugins take their time, or are not there. */
+static void clean_plugins(struct job *job)
+{
+    const struct snapshots_clean_request in = { 0 };
+    struct error ignored;
+
+    call(job, &op_snapshots_clean, &in, NULL, &ignored);
+}
+
 int run_job(struct job *job, const void *in, void *out, struct error *err)
 {
     struct run *run = *(struct run *const *)in;
@@ -213,5 +222,6 @@ int run_job(struct job *job, const void *in, void *out, struct error *err)
     for (size_t i = 0; i < namespaces.count; i++)
         if (collect_namespace(job, db, namespaces.items[i], &run->result, err) < 0)
             return -1;
+    clean_plugins(job);
     return find_next_expiry(db, &run->next_expiry, err);
 }

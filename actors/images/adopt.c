@@ -130,6 +130,7 @@ static int take_variant(struct adoption *adoption, const struct images_adopt_req
     put->has_size = true;
     if (no_unpack || !variant->is_image || variant->layer_count == 0)
         return 0;
+    adoption->source.name = want->name;
     if (layers_take(&adoption->source, images->config, driver, false, variant, err) < 0)
         return -1;
     return snapshots_keep(adoption->source.job, variant, driver, err);

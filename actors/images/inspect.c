@@ -92,6 +92,7 @@ static int unpack(struct job *job, const void *in, void *out, struct error *err)
                          variant.config_blob.media_type);
     if (job_lease(job) == NULL && lease_take(&lease, job, err) < 0)
         return -1;
+    source.name = ((struct images_inspect_reply *)out)->image->name;
     if (layers_take(&source, images->config, driver, false, &variant, err) < 0 ||
         (source.unpacked && snapshots_keep(job, &variant, driver, err) < 0))
         return error_wrap(err, "unpack %.100s", want->name);

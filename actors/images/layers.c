@@ -150,8 +150,10 @@ static int layer_job(struct job *job, const void *in, void *out, struct error *e
     (void)out;
     if (work->source->supply == NULL && !work->unpack)
         return 0; /* nothing is asked for that is not here */
+    if (work->remote && !work->unpack)
+        return 0;
     work_report(job, "wait", work, 0);
-    if (work->unpack && !work->prepared && snapshot_prepare(job, work, err) < 0)
+    if (work->unpack && !work->prepared && snapshot_prepare(job, work, false, err) < 0)
         return -1;
     if (claim_take(&claim, job, err, "blob %s", work->layer->blob.digest) < 0)
         return -1;
@@ -210,6 +212,33 @@ static int stitch(struct job *job, struct work *works, size_t index, struct erro
 
 /* ---- users ---------------------------------------------------------------------------------- */
 
+/* 1: the tree of a layer cannot be seen by its folder, it has to be mounted. */
+static int lies_elsewhere(const struct work *work, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (!work->whole)
+        return 0;
+    return work_folder(work, "/fs", path, err) < 0 ? -1 : !fs_exists(path);
+}
+
+static int users_copy(struct job *job, const struct work *works, size_t count, const char *to,
+                      struct error *err)
+{
+    CLEANUP(look_drop) struct look look = { .job = NULL };
+    const struct work *top = &works[count - 1];
+    int elsewhere = lies_elsewhere(top, err);
+    const char *const *lowers;
+
+    if (elsewhere == 0) {
+        lowers = lowers_of(job, works, count, err);
+        return lowers == NULL ? -1 : unpack_users(to, lowers, top->whole ? 1 : count, err);
+    }
+    if (elsewhere < 0 || look_take(&look, job, top->driver, top->layer->chain_id, err) < 0)
+        return -1;
+    return unpack_users_of(to, &look.mounts, err);
+}
+
 /*
  * passwd and group of the whole image, for who makes processes of it; they lie with the top
  * layer, which may have been a layer in the middle until now.  Half of them is never seen.
@@ -217,7 +246,6 @@ static int stitch(struct job *job, struct work *works, size_t index, struct erro
 static int keep_users(struct job *job, const struct work *works, size_t count, struct error *err)
 {
     const struct work *top = &works[count - 1];
-    const char *const *lowers;
     char folder[PATH_SIZE], made[PATH_SIZE], name[50], id[33];
     struct error ignored;
 
@@ -227,13 +255,9 @@ static int keep_users(struct job *job, const struct work *works, size_t count, s
         return 0;
     job_new_id(id);
     snprintf(name, sizeof(name), "/users.%s", id);
-    lowers = lowers_of(job, works, count, err);
-    if (top->whole)
-        count = 1;
-    if (lowers == NULL || work_folder(top, name, made, err) < 0 ||
-        fs_folder_make(made, 0700, err) < 0)
+    if (work_folder(top, name, made, err) < 0 || fs_folder_make(made, 0700, err) < 0)
         return -1;
-    if (unpack_users(made, lowers, count, err) == 0 &&
+    if (users_copy(job, works, count, made, err) == 0 &&
         (top->unpacked || fs_sync_all(made, err) == 0) &&
         (fs_rename(made, folder, err) == 0 || fs_exists(folder)))
         return fs_remove_tree(made, &ignored);
@@ -273,16 +297,32 @@ static bool is_whole(const struct work *works, size_t count)
     return whole;
 }
 
-/* The next lower one holds the files of all below. */
-static int commit_again(struct job *job, struct work *works, size_t index, struct error *err)
+/* With the one below in sight, which holds the files of all below it. */
+static int unpack_on(struct job *job, struct work *work, const struct work *parent,
+                     struct error *err)
 {
+    CLEANUP(look_drop) struct look look = { .job = NULL };
+    int elsewhere = lies_elsewhere(parent, err), result;
     const char *lower[1];
     char path[PATH_SIZE];
 
-    if (work_folder(&works[index - 1], "/fs", path, err) < 0)
+    if (elsewhere == 0) {
+        lower[0] = path;
+        return work_folder(parent, "/fs", path, err) < 0
+                   ? -1
+                   : unpack_again(job, work, lower, 1, err);
+    }
+    if (elsewhere < 0 || look_take(&look, job, parent->driver, parent->layer->chain_id, err) < 0)
         return -1;
-    lower[0] = path;
-    if (unpack_again(job, &works[index], lower, 1, err) < 0)
+    work->lower_mounts = &look.mounts;
+    result = unpack_again(job, work, NULL, 0, err);
+    work->lower_mounts = NULL;
+    return result;
+}
+
+static int commit_again(struct job *job, struct work *works, size_t index, struct error *err)
+{
+    if (unpack_on(job, &works[index], &works[index - 1], err) < 0)
         return -1;
     return commit(job, works, index, err);
 }
@@ -383,7 +423,7 @@ static int claim_missing(struct job *job, struct work *works, size_t count, size
         if (claim_take(claim, job, err, "unpack %s %s", work->driver, work->layer->chain_id) < 0)
             return -1;
         work->unpack = true;
-        result = snapshot_prepare(job, work, err);
+        result = snapshot_prepare(job, work, true, err);
         if (result == 0 && work->prepared)
             return 0;
         claim_drop(claim);
@@ -446,10 +486,13 @@ int layers_take(struct source *source, const struct images_config *config, const
                                   .driver = driver,
                                   .layer = &variant->layers[i],
                                   .index = i,
-                                  .count = count };
+                                  .count = count,
+                                  .below = i > 0 ? variant->layers[i - 1].chain_id : NULL };
         if (!no_unpack && check_type(works[i].layer, err) < 0)
             return -1;
     }
+    if (!no_unpack && driver_is_plugin(driver))
+        hints_take(works, count, variant);
     if (!no_unpack)
         return take_all(source, works, count, err);
     if (job_each(source->job, layer_job, works, count, sizeof(*works), config->downloads, err) < 0)

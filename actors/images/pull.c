@@ -132,6 +132,7 @@ static int pull(struct job *job, const void *in, void *out, struct error *err)
         (job_lease(job) == NULL && lease_take(&lease, job, err) < 0))
         return -1;
     reference_text(&reference, name);
+    source.name = name;
     source.origin = reference.host;
     source.repository = reference.repository;
     if (bring(&source, want, &reference, name, driver, out, err) == 0) {

@@ -13,10 +13,11 @@ int snapshot_know(struct job *job, struct work *work, struct error *err)
         return -1;
     work->number = info.has_layer ? info.layer : 0;
     work->whole = info.has_whole && info.whole;
+    work->remote = info.has_remote && info.remote;
     return 0;
 }
 
-int snapshot_prepare(struct job *job, struct work *work, struct error *err)
+int snapshot_prepare(struct job *job, struct work *work, bool settled, struct error *err)
 {
     struct snapshots_prepare_request want = {
         .key = work->key,
@@ -24,9 +25,15 @@ int snapshot_prepare(struct job *job, struct work *work, struct error *err)
         SET(apart, true),
         SET(layers, work->count),
         .target = work->layer->chain_id,
+        .labels = work->hints,
     };
     struct snapshots_mounts_reply place;
     char id[33];
+
+    if (settled) {
+        want.settled = want.has_settled = true;
+        want.parent = work->below;
+    }
 
     job_new_id(id);
     snprintf(work->key, sizeof(work->key), "extract-%.12s-%s", id, work->layer->chain_id);
@@ -55,6 +62,7 @@ int unpack_begin(struct work *work, const char *blob, const char *const *lowers,
         .base = work->index == 0,
         .lowers = lowers,
         .lower_count = lower_count,
+        .lower_mounts = work->lower_mounts,
         .max_bytes = work->config->unpack_max_bytes,
     };
 

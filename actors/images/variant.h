@@ -22,6 +22,7 @@ struct source {
     struct supply *supply;       /* NULL: only from here */
     const char *origin;          /* label containerd.io/distribution.source.<host>, its host; NULL: none */
     const char *repository;      /* its value */
+    const char *name;            /* of the image, as it will be; NULL: not known */
     const char *driver;          /* the config leads to snapshots of this driver; NULL: to none */
     uint64_t downloaded;         /* bytes, counted up */
     unsigned documents;          /* read so far, with their bytes: see source_count() */

@@ -39,10 +39,14 @@ static int take_parent(struct write *write, const struct snapshots_commit_reques
     return 0;
 }
 
-/* What it was put on top of is what the name means. */
-static int check_rebased(const struct commit *commit, const struct row *parent, struct error *err)
+/* What it was put on top of is what the name means.  Where the row has its parent already (it was settled
+   when it was prepared), nothing can have changed. */
+static int check_rebased(const struct commit *commit, const struct row *row,
+                         const struct row *parent, struct error *err)
 {
-    if (!commit->rebases || commit->parent == parent->number)
+    bool is_settled = parent->number == 0 && row->info.parent != NULL;
+
+    if (!commit->rebases || is_settled || commit->parent == parent->number)
         return 0;
     return error_set(err, ERROR_FAILED_PRECONDITION, "parent %.200s: has changed meanwhile",
                      commit->in->parent);
@@ -91,7 +95,7 @@ static int commit_write(struct write *write, const void *in_record, void *out_re
     if (row.number != commit->number)
         return error_set(err, ERROR_ABORTED, "snapshot %.200s: has been made anew meanwhile",
                          in->key);
-    if (take_parent(write, in, &row, &parent, err) < 0 || check_rebased(commit, &parent, err) < 0)
+    if (take_parent(write, in, &row, &parent, err) < 0 || check_rebased(commit, &row, &parent, err) < 0)
         return -1;
     *out = (struct snapshot_info){
         .key = in->name,
@@ -147,6 +151,7 @@ static int rebase(const struct commit *commit, struct error *err)
 /* What the caller has not done: syncing, measuring. */
 static int commit_job(struct job *job, const void *plan, void *out, struct error *err)
 {
+    UNUSED CLEANUP(heed_end) struct heed heed = heed_begin(job);
     struct commit commit = *(const struct commit *)plan;
     const struct snapshots_commit_request *in = commit.in;
     const struct snapshotter *calls = commit.driver->calls;

@@ -3,6 +3,7 @@
 #include "actors/base/job.h"
 #include "actors/base/log.h"
 #include "actors/snapshots/store.h"
+#include "platform/scope.h"
 
 const struct driver *driver_find(const struct snapshots *snapshots, const char *name,
                                  struct error *err)
@@ -26,6 +27,25 @@ const struct driver *driver_wanted(const struct snapshots *snapshots, struct req
         error_hint(err, "it is the default of namespace %s: gantry namespace label %s %s=",
                    namespace, namespace, DEFAULT_SNAPSHOTTER);
     return driver;
+}
+
+/* ---- who is waited for --------------------------------------------------------------------- */
+
+static int heed_job(void *ctx, struct error *err)
+{
+    return job_check(ctx, err);
+}
+
+struct heed heed_begin(struct job *job)
+{
+    plugin_heed(heed_job, job);
+    return (struct heed){ job };
+}
+
+void heed_end(struct heed *heed)
+{
+    (void)heed;
+    plugin_heed(NULL, NULL);
 }
 
 /* ---- getting rid of layers --------------------------------------------------------------- */
@@ -61,6 +81,7 @@ static int remove_all(struct snapshots *snapshots, const struct driver *driver, 
 
 static int discard_job(struct job *job, const void *in, void *out, struct error *err)
 {
+    UNUSED CLEANUP(heed_end) struct heed heed = heed_begin(job);
     const struct discarded *discarded = in;
 
     (void)out;
@@ -74,6 +95,7 @@ static void discard_done(void *self, const void *in, const struct error *err)
 {
     if (err != NULL)
         try_later(self, in, err);
+    plugins_clean_soon(self);
 }
 
 static int put_away_somehow(struct snapshots *snapshots, const struct discarded *discarded,

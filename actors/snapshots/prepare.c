@@ -20,6 +20,7 @@ struct plan {
     const char *namespace;
     bool isolated;
     uint64_t number;   /* of the layer that was made; 0: none, the target is there */
+    bool is_inside;    /* the daemon itself wants it */
     bool is_backed;    /* the driver had the target, and `number` stands for it */
     bool was_taken;    /* the target has a row here now */
     bool has_vanished; /* the target was there when the handler looked, and is not now */
@@ -126,13 +127,14 @@ static int layer_add(struct write *write, const struct plan *plan, const char *c
                      struct error *err)
 {
     return db_run(write_db(write), err,
-                  "INSERT INTO snapshots_layer (id, driver, parent, apart, created, chain)"
+                  "INSERT INTO snapshots_layer (id, driver, parent, apart, created, chain, remote)"
                   " VALUES (?1, ?2, nullif(?3, 0), ?4, ?5,"
                   /* one that is there and not lent is another namespace's */
                   "  iif(EXISTS (SELECT 1 FROM snapshots_layer WHERE driver = ?2 AND chain = ?6),"
-                  "      NULL, ?6))",
-                  "usuiis", plan->number, plan->seen.driver->name, parent_of(plan),
-                  (int64_t)plan->seen.row.apart, clock_now(), chain);
+                  "      NULL, ?6), ?7)",
+                  "usuiisi", plan->number, plan->seen.driver->name, parent_of(plan),
+                  (int64_t)(plan->seen.row.apart && !plan->is_backed), clock_now(), chain,
+                  (int64_t)plan->is_backed);
 }
 
 /* It may have gone, or another may have its name, since the handler looked. */
@@ -151,7 +153,8 @@ static int parent_check(struct write *write, const char *parent, const struct pl
     return 0;
 }
 
-/* The driver has had the target all along: it is committed, and may serve other namespaces. */
+/* The driver has had the target all along: it is committed.  It may serve other namespaces when the daemon
+   itself has asked for it: what a client says of a layer is its own claim. */
 static int backed_add(struct write *write, struct plan *plan, struct error *err)
 {
     struct snapshot_info info = plan->seen.row.info;
@@ -159,7 +162,7 @@ static int backed_add(struct write *write, struct plan *plan, struct error *err)
     info.key = plan->in->target;
     info.kind = "committed";
     plan->was_taken = true;
-    if (layer_add(write, plan, plan->in->target, err) < 0 ||
+    if (layer_add(write, plan, plan->is_inside ? plan->in->target : NULL, err) < 0 ||
         snapshot_add(write, &info, plan->number, err) < 0)
         return -1;
     return emit(write, "/snapshot/commit", plan->in->key, err, "key", plan->in->key, "name",
@@ -200,6 +203,7 @@ static int place_make(struct plan *plan, uint64_t number, struct error *err)
         .parent = parent_of(plan),
         .read_only = streq(plan->seen.row.info.kind, "view"),
         .apart = plan->seen.row.apart,
+        .settled = plan->in->has_settled && plan->in->settled,
         .namespace = plan->namespace,
         .key = plan->in->key,
         .target = plan->in->target,
@@ -294,6 +298,7 @@ static int prepare_slowly(struct job *job, struct slow_plan *slow, struct error 
 
 static int prepare_job(struct job *job, const void *in, void *out, struct error *err)
 {
+    UNUSED CLEANUP(heed_end) struct heed heed = heed_begin(job);
     struct slow_plan slow = *(const struct slow_plan *)in;
     int result = prepare_slowly(job, &slow, err);
 
@@ -362,7 +367,7 @@ static int check(const struct snapshots_prepare_request *in, struct error *err)
         mapping_check(&in->labels, err) < 0 ||
         (in->target != NULL && snapshot_key_check("target", in->target, err) < 0))
         return -1;
-    if (in->has_apart && in->apart && in->parent != NULL)
+    if (in->has_apart && in->apart && in->parent != NULL && !(in->has_settled && in->settled))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "snapshot %.200s: what is prepared apart gets its parent at the commit",
                          in->key);
@@ -379,6 +384,23 @@ static int height_check(const struct plan *plan, struct error *err)
     error_set(err, ERROR_RESOURCE_EXHAUSTED, "%llu layers are more than the %zu that %s takes",
               (unsigned long long)plan->in->layers, calls->parents_max, calls->name);
     return error_hint(err, "--snapshotter native takes any number of them");
+}
+
+/* Where a layer can stand on its parent only when it is unpacked, the parent is told then. */
+static int settle(struct request *request, const struct driver *driver, struct error *err)
+{
+    struct snapshots_prepare_request *in = (void *)(uintptr_t)request_body(request);
+
+    if (!in->has_settled || !in->settled)
+        return 0;
+    if (!request_is_inside(request))
+        return error_set(err, ERROR_PERMISSION_DENIED,
+                         "snapshots.prepare: settled is said inside the daemon only");
+    if (!driver->calls->waits) {
+        in->parent = NULL;
+        in->settled = false;
+    }
+    return 0;
 }
 
 static struct row row_wanted(const struct plan *plan, const char *kind)
@@ -407,10 +429,12 @@ static int begin(struct snapshots *snapshots, struct request *request, const cha
 
     *plan = (struct plan){ .in = request_body(request),
                            .namespace = request_namespace(request),
-                           .isolated = snapshots->isolated };
+                           .isolated = snapshots->isolated,
+                           .is_inside = request_is_inside(request) };
     plan->seen.driver = driver_wanted(snapshots, request, plan->in->driver, err);
-    if (plan->seen.driver == NULL || check(plan->in, err) < 0 ||
-        height_check(plan, err) < 0 || find_parents(snapshots, request, plan, err) < 0)
+    if (plan->seen.driver == NULL || settle(request, plan->seen.driver, err) < 0 ||
+        check(plan->in, err) < 0 || height_check(plan, err) < 0 ||
+        find_parents(snapshots, request, plan, err) < 0)
         return -1;
     plan->seen.row = row_wanted(plan, kind);
     slow->is_there = target_is_there(snapshots, request, plan);

@@ -23,10 +23,12 @@ static int find_parents(struct snapshots *snapshots, struct request *request, st
                          request_arena(request), err);
 }
 
-static void tell_whole(struct snapshot_info *info, const struct driver *driver)
+/* What is the layer's, not the row's. */
+static void tell_layer(struct row *row, const struct driver *driver)
 {
-    info->whole = driver->calls->whole;
-    info->has_whole = true;
+    row->info.whole = driver->calls->whole;
+    row->info.remote = row->is_remote;
+    row->info.has_whole = row->info.has_remote = true;
 }
 
 int on_snapshot_stat(void *self, struct request *request, struct error *err)
@@ -35,7 +37,7 @@ int on_snapshot_stat(void *self, struct request *request, struct error *err)
 
     if (find(self, request, &seen, err) < 0)
         return -1;
-    tell_whole(&seen.row.info, seen.driver);
+    tell_layer(&seen.row, seen.driver);
     return request_reply(request, &seen.row.info);
 }
 
@@ -66,6 +68,8 @@ int snapshot_mounts_of(const struct seen *seen, struct snapshots_mounts_reply *o
 
 static int mounts_job(struct job *job, const void *in, void *out, struct error *err)
 {
+    UNUSED CLEANUP(heed_end) struct heed heed = heed_begin(job);
+
     return snapshot_mounts_of(in, out, job_arena(job), err);
 }
 
@@ -95,10 +99,10 @@ int on_snapshot_mounts(void *self, struct request *request, struct error *err)
 
 static int usage_job(struct job *job, const void *in, void *out_record, struct error *err)
 {
+    UNUSED CLEANUP(heed_end) struct heed heed = heed_begin(job);
     const struct seen *seen = in;
     struct snapshots_usage_reply *out = out_record;
 
-    (void)job;
     return seen->driver->calls->usage(seen->driver->state, seen->row.number,
                                       seen->parent_count > 0 ? seen->parents[0] : 0, &out->size,
                                       &out->inodes, err);
@@ -157,7 +161,7 @@ static int list(struct snapshots *snapshots, struct request *request, const stru
         return -1;
     while ((found = query_next(&query, err)) == 1 && !page_is_full(page)) {
         snapshot_take(&query, &row, page->arena);
-        tell_whole(&row.info, driver);
+        tell_layer(&row, driver);
         page_add(page, &row.info, &row.info.labels);
     }
     return found < 0 ? -1 : 0;

@@ -19,6 +19,7 @@ void snapshot_take(struct query *query, struct row *row, struct arena *arena)
         .number = (uint64_t)query_int(query, 7),
         .apart = query_int(query, 8) != 0,
         .is_shared = query_int(query, 9) != 0,
+        .is_remote = query_int(query, 10) != 0,
     };
 }
 

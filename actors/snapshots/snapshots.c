@@ -34,6 +34,7 @@ static const char *const steps[] = {
     "    PRIMARY KEY (namespace, from_driver, from_key, kind, driver, key))"
     "    STRICT, WITHOUT ROWID;"
     "CREATE INDEX snapshots_edge_to ON snapshots_edge (namespace, kind, key);",
+    "ALTER TABLE snapshots_layer ADD COLUMN remote INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 const struct db_schema snapshots_schema = { "snapshots", steps };
@@ -139,6 +140,36 @@ static int recover(struct snapshots *snapshots, struct error *err)
     return 0;
 }
 
+/* It is not asked for anything now: it may not be there yet. */
+static int open_plugin(struct snapshots *snapshots, const struct plugin_config *config,
+                       struct error *err)
+{
+    struct driver *driver = &snapshots->drivers[snapshots->driver_count];
+    char folder[PATH_SIZE];
+
+    if (snapshots->driver_count == DRIVERS_MAX)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "more than %d snapshot drivers", DRIVERS_MAX);
+    *driver = (struct driver){ .name = config->name, .calls = &plugin_snapshotter };
+    if (path_format(folder, err, "%s/snapshots", snapshots->root) < 0 ||
+        plugin_open(config, folder, &driver->state, err) < 0)
+        return error_wrap(err, "snapshot plugin %s", config->name);
+    snapshots->driver_count++;
+    return 0;
+}
+
+static int open_drivers(struct snapshots *snapshots, struct error *err)
+{
+    const struct plugin_config *plugin = snapshots->plugins;
+
+    for (size_t i = 0; snapshotters[i] != NULL && i < DRIVERS_MAX; i++)
+        if (open_driver(snapshots, snapshotters[i], err) < 0)
+            return -1;
+    for (; plugin != NULL && plugin->name != NULL; plugin++)
+        if (open_plugin(snapshots, plugin, err) < 0)
+            return -1;
+    return 0;
+}
+
 static int start(void *self, struct loop *loop, struct error *err)
 {
     struct snapshots *snapshots = self;
@@ -148,11 +179,9 @@ static int start(void *self, struct loop *loop, struct error *err)
         read_last_number(snapshots, err) < 0)
         return error_wrap(err, "snapshots");
     inventories_open(snapshots, loop);
-    for (size_t i = 0; snapshotters[i] != NULL && i < DRIVERS_MAX; i++)
-        if (open_driver(snapshots, snapshotters[i], err) < 0)
-            return -1;
-    if (recover(snapshots, err) < 0)
+    if (open_drivers(snapshots, err) < 0 || recover(snapshots, err) < 0)
         return -1;
+    plugins_clean_soon(snapshots);
     if (snapshots->default_driver[0] == '\0')
         snprintf(snapshots->default_driver, sizeof(snapshots->default_driver), "%s",
                  snapshotters[0]->name);
@@ -184,6 +213,9 @@ struct snapshots *snapshots_new(const struct snapshots_config *config)
     if (config->default_driver != NULL)
         snprintf(snapshots->default_driver, sizeof(snapshots->default_driver), "%s",
                  config->default_driver);
+    snapshots->plugins = config->plugins;
+    snapshots->cleaning.timer = -1;
+    snapshots->cleaning.wait_ms = 200;
     return snapshots;
 }
 
@@ -201,6 +233,7 @@ static const struct route routes[] = {
     { &op_snapshots_remove, on_snapshot_remove },   { &op_snapshots_replace, on_snapshot_replace },
       { &op_snapshots_sweep, on_snapshot_sweep },
     { &op_snapshots_diff, on_snapshot_diff },       { &op_snapshots_changes, on_snapshot_changes },
+    { &op_snapshots_drivers, on_snapshot_drivers }, { &op_snapshots_clean, on_snapshot_clean },
     { 0 },
 };
 const struct actor snapshots_actor = { "snapshots", routes, start, stop };

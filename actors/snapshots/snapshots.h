@@ -22,6 +22,7 @@ struct snapshots_config {
     const char *database;       /* path */
     const char *default_driver; /* NULL: the system's preferred one */
     bool isolated; /* a namespace gets no layer by its chain id that another one has (share.h) */
+    const struct plugin_config *plugins; /* platform/plugin.h; ends with a NULL name; NULL: none; lives on */
 };
 
 extern const struct actor snapshots_actor;

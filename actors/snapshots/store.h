@@ -5,15 +5,23 @@
 #include "actors/base/trash.h"
 #include "actors/base/writer.h"
 #include "actors/snapshots/snapshots.h"
+#include "platform/plugin.h"
 #include "platform/snapshotter.h"
 
-#define DRIVERS_MAX 8
+#define DRIVERS_MAX 40
 
 struct driver {
     const char *name;
     const struct snapshotter *calls;
     void *state;
 };
+
+/* For CLEANUP(), in a job: calls of drivers that wait are for this job from here on, and end with it. */
+struct heed {
+    struct job *job;
+};
+struct heed heed_begin(struct job *job);
+void heed_end(struct heed *heed);
 
 /* Preparing takes time: it is a job's. */
 static inline bool driver_is_slow(const struct driver *driver)
@@ -38,6 +46,12 @@ struct snapshots {
     struct trash trash;
     struct driver drivers[DRIVERS_MAX];
     size_t driver_count;
+    const struct plugin_config *plugins; /* in the configuration's memory; ends with a NULL name */
+    struct cleaning { /* of what plugins hold */
+        bool busy, again; /* a job does it; something went meanwhile */
+        int timer;        /* then it begins; -1: not */
+        uint64_t wait_ms;
+    } cleaning;
     uint64_t last_number; /* of a layer; never given out twice */
     struct inventories inventories;
 };
@@ -59,6 +73,7 @@ struct row {
     uint64_t number;           /* of the layer */
     bool apart;
     bool is_shared; /* the layer may get rows in other namespaces */
+    bool is_remote; /* the driver had it */
 };
 
 /* 1: found, 0: not, -1.  What is read lives in the arena. */
@@ -69,7 +84,7 @@ int snapshot_find(struct db *db, const char *namespace, const char *driver, cons
                   struct row *row, struct arena *arena, struct error *err);
 #define ROW_COLUMNS                                                                        \
     "s.key, s.driver, s.kind, s.parent, s.labels, s.created, s.updated, s.layer, l.apart," \
-    " l.chain IS NOT NULL"
+    " l.chain IS NOT NULL, l.remote"
 void snapshot_take(struct query *query, struct row *row, struct arena *arena);
 
 /* In a write: a new row (info, number), its edges, its lease. */
@@ -122,6 +137,13 @@ int snapshot_is_kept(struct write *write, const struct row *row, struct error *e
 /* In a write: row and event, unless it has children. */
 int snapshot_remove(struct write *write, const struct row *row, struct freed *freed,
                     struct error *err);
+
+/* plugins.c */
+int on_snapshot_drivers(void *self, struct request *request, struct error *err);
+int on_snapshot_clean(void *self, struct request *request, struct error *err);
+/* At the start, and when a layer of a plugin went: it is looked through for what is left over, a moment
+   from now, and again less and less often while that fails. */
+void plugins_clean_soon(struct snapshots *snapshots);
 
 /* sweep.c */
 int on_snapshot_sweep(void *self, struct request *request, struct error *err);

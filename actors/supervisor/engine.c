@@ -19,11 +19,13 @@
 #include "actors/images/images.h"
 #include "actors/leases/leases.h"
 #include "actors/namespaces/namespaces.h"
+#include "actors/plugins/plugins.h"
 #include "actors/snapshots/snapshots.h"
 #include "actors/supervisor/last_stop.h"
 #include "actors/tasks/tasks.h"
 #include "actors/volumes/volumes.h"
 #include "platform/platform.h"
+#include "platform/plugin.h"
 #include "platform/scope.h"
 #include "protocol/schema.h"
 
@@ -45,6 +47,8 @@ struct engine {
     struct setting *settings;
     size_t setting_count;
     struct runtime_path *runtimes;
+    struct plugin_config *plugin_configs;
+    const char *own[3]; /* folders that no plugin's mounts may come from */
     struct arena *arena;
 
     struct writer_config writer_config;
@@ -55,6 +59,7 @@ struct engine {
     struct tasks_config tasks_config;
     struct content_config content_config;
     struct snapshots_config snapshots_config;
+    struct plugins_config plugins_config;
     struct collector_config collector_config;
     struct leases_config leases_config;
     struct namespaces_config namespaces_config;
@@ -67,6 +72,7 @@ struct engine {
     struct tasks *tasks;
     struct content *content;
     struct snapshots *snapshots;
+    struct plugins plugins;
     struct collector *collector;
     struct leases *leases;
     struct namespaces *namespaces;
@@ -99,6 +105,106 @@ static void copy_runtimes(struct engine *engine)
     engine->runtimes = arena_alloc(engine->arena, (count + 1) * sizeof(*engine->runtimes));
     for (size_t i = 0; i < count; i++)
         engine->runtimes[i] = (struct runtime_path){ engine->config->runtimes[i].name, engine->config->runtimes[i].path };
+}
+
+/* Another program that is a snapshot driver; ends up in the table of the snapshots actor. */
+static struct plugin_config plugin_of(const struct engine *engine, const struct config_plugin *from)
+{
+    struct plugin_config plugin = { .name = from->name,
+                                    .address = from->address,
+                                    .timeout_ms = 1000 * (int64_t)engine->config->plugin_s,
+                                    .own = engine->own };
+
+    for (const struct config_pair *pair = from->exports; pair->key != NULL; pair++)
+        if (streq(pair->key, "root"))
+            plugin.root = pair->value;
+    for (const char *const *word = from->capabilities; *word != NULL; word++)
+        plugin.can_rebase = plugin.can_rebase || streq(*word, "rebase");
+    return plugin;
+}
+
+static size_t count_plugins(const struct config *config)
+{
+    size_t count = 0;
+
+    while (config->plugins[count].name != NULL)
+        count++;
+    return count;
+}
+
+static void configure_plugins(struct engine *engine)
+{
+    const struct config_plugin *from = engine->config->plugins;
+    size_t count = count_plugins(engine->config), have = 0;
+
+    engine->own[0] = engine->config->root;
+    engine->own[1] = engine->config->state;
+    engine->plugin_configs = arena_alloc(engine->arena, (count + 1) * sizeof(*engine->plugin_configs));
+    for (size_t i = 0; i < count; i++)
+        if (from[i].problem == NULL)
+            engine->plugin_configs[have++] = plugin_of(engine, &from[i]);
+}
+
+/* What `gantry plugins` says of a proxy: all that the configuration does. */
+static struct plugin_info proxy_info(struct engine *engine, const struct config_plugin *from)
+{
+    struct plugin_info info = { .type = streq(from->type, "snapshot") ? "snapshotter" : from->type,
+                                .id = from->name,
+                                .state = from->problem != NULL ? "error" : "connecting",
+                                .proxy = true,
+                                .address = from->address,
+                                .platform = from->platform,
+                                .problem = from->problem };
+    size_t pairs = 0;
+
+    while (from->capabilities[info.capabilities.count] != NULL)
+        info.capabilities.count++;
+    info.capabilities.items = (const char **)(uintptr_t)from->capabilities;
+    while (from->exports[pairs].key != NULL)
+        pairs++;
+    info.exports.entries = arena_alloc(engine->arena, (pairs + 1) * sizeof(*info.exports.entries));
+    for (size_t i = 0; i < pairs; i++)
+        if (!streq(from->exports[i].key, "address"))
+            info.exports.entries[info.exports.count++] = (struct map_entry){ from->exports[i].key, from->exports[i].value };
+    info.exports.entries[info.exports.count++] = (struct map_entry){ "address", from->address };
+    return info;
+}
+
+static struct plugin_info runtime_info(const struct config *config, const char *name, const char *program)
+{
+    return (struct plugin_info){ .type = "runtime",
+                                 .id = name,
+                                 .state = "ok",
+                                 .address = program,
+                                 SET(standard, streq(config->runtime, name)) };
+}
+
+/* Our own engine, the two that are looked for by name, and those that the configuration names. */
+static void configure_listed(struct engine *engine)
+{
+    static const char *const names[] = { "runc", "crun" };
+    const struct config *config = engine->config;
+    size_t proxies = count_plugins(config), runtimes = 0, count = 0;
+    struct plugin_info *known;
+
+    while (config->runtimes[runtimes].name != NULL)
+        runtimes++;
+    known = arena_alloc(engine->arena, (proxies + runtimes + 3) * sizeof(*known));
+    for (size_t i = 0; i < proxies; i++)
+        known[count++] = proxy_info(engine, &config->plugins[i]);
+    known[count++] = runtime_info(config, "native", NULL);
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        bool is_named = false;
+
+        for (size_t j = 0; j < runtimes; j++)
+            is_named = is_named || streq(config->runtimes[j].name, names[i]);
+        if (!is_named)
+            known[count++] = runtime_info(config, names[i], names[i]);
+    }
+    for (size_t i = 0; i < runtimes; i++)
+        known[count++] = runtime_info(config, config->runtimes[i].name, config->runtimes[i].path);
+    engine->plugins_config = (struct plugins_config){ known, count };
+    engine->plugins.config = &engine->plugins_config;
 }
 
 static void configure_base(struct engine *engine)
@@ -137,6 +243,8 @@ static void configure_services(struct engine *engine)
     const struct config *config = engine->config;
 
     copy_runtimes(engine);
+    configure_plugins(engine);
+    configure_listed(engine);
     engine->namespaces_config = (struct namespaces_config){ .database = engine->database };
     engine->volumes_config =
         (struct volumes_config){ .root = config->root, .database = engine->database };
@@ -149,7 +257,10 @@ static void configure_services(struct engine *engine)
         .isolated = streq(config->sharing, "isolated"),
     };
     engine->snapshots_config = (struct snapshots_config){
-        .root = config->root, .database = engine->database, .default_driver = config->snapshotter,
+        .root = config->root,
+        .database = engine->database,
+        .default_driver = config->snapshotter,
+        .plugins = engine->plugin_configs,
         .isolated = streq(config->sharing, "isolated"),
     };
     engine->collector_config = (struct collector_config){
@@ -264,7 +375,8 @@ static int start_actors(struct engine *engine, struct error *err)
         { &namespaces_actor, engine->namespaces }, { &events_actor, engine->events },
         { &volumes_actor, engine->volumes }, /* before leases, which forgets dead jobs */
         { &leases_actor, engine->leases },         { &content_actor, engine->content },
-        { &snapshots_actor, engine->snapshots },   { &images_actor, &engine->images },
+        { &snapshots_actor, engine->snapshots },
+        { &plugins_actor, &engine->plugins },      { &images_actor, &engine->images },
         { &containers_actor, &engine->containers }, { &tasks_actor, engine->tasks },
         { &collector_actor, engine->collector },    { &daemon_actor, &engine->daemon },
     };
@@ -281,7 +393,7 @@ static int start_actors(struct engine *engine, struct error *err)
 
 static int start_gateway(struct engine *engine, struct error *err)
 {
-    static const char *const services[] = { "namespaces", "events",     "volumes", "leases", "content", "snapshots", "images",
+    static const char *const services[] = { "namespaces", "events",     "volumes", "leases", "content", "snapshots", "plugins", "images",
                                             "containers", "tasks", "collector", "daemon", NULL };
 
     engine->gateway_config = (struct gateway_config){

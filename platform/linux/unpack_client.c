@@ -68,11 +68,14 @@ int unpack_start(const struct unpack_options *options, struct unpack *unpack, st
 {
     char max_bytes[32], max_entries[32];
     CLEANUP(arguments_free) const char **arguments = NULL;
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    const char *mounts = NULL;
     size_t at = 1;
 
     *unpack = (struct unpack){ .child = { .input = -1, .output = -1 } };
-    arguments = arguments_new(options->lower_count + 10, err);
-    if (arguments == NULL)
+    arguments = arguments_new(options->lower_count + 12, err);
+    if (arguments == NULL || (options->lower_mounts != NULL &&
+                              (mounts = mounts_to_text(options->lower_mounts, arena, err)) == NULL))
         return -1;
     snprintf(max_bytes, sizeof(max_bytes), "%" PRIu64, options->max_bytes);
     snprintf(max_entries, sizeof(max_entries), "%" PRIu64, options->max_entries);
@@ -86,6 +89,10 @@ int unpack_start(const struct unpack_options *options, struct unpack *unpack, st
     if (options->max_entries != 0) {
         arguments[at++] = "--max-entries";
         arguments[at++] = max_entries;
+    }
+    if (mounts != NULL) {
+        arguments[at++] = "--mounts";
+        arguments[at++] = mounts;
     }
     arguments[at++] = options->blob;
     arguments[at++] = options->folder;
@@ -261,10 +268,18 @@ static int helper_ok(struct child *child, struct error *err)
 }
 
 /* Runs the helper and waits. */
+static int helper_ask(const char **arguments, struct error *err)
+{
+    CLEANUP(child_drop) struct child child = { .input = -1, .output = -1 };
+
+    if (helper_start(arguments, true, &child, err) < 0)
+        return -1;
+    return helper_ok(&child, err);
+}
+
 static int helper_run(const char *mode, const char *folder, const char *const *lowers, size_t count,
                       struct error *err)
 {
-    CLEANUP(child_drop) struct child child = { .input = -1, .output = -1 };
     CLEANUP(arguments_free) const char **arguments = arguments_new(count + 3, err);
 
     if (arguments == NULL)
@@ -273,9 +288,18 @@ static int helper_run(const char *mode, const char *folder, const char *const *l
     arguments[2] = folder;
     for (size_t i = 0; i < count; i++)
         arguments[3 + i] = lowers[i];
-    if (helper_start(arguments, true, &child, err) < 0)
-        return -1;
-    return helper_ok(&child, err);
+    return helper_ask(arguments, err);
+}
+
+/* The same, with something mounted in it. */
+static int helper_run_on(const char *mode, const char *folder, const struct list *mounts,
+                         struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    const char *text = mounts_to_text(mounts, arena, err);
+    const char *arguments[] = { NULL, mode, "--mounts", text, folder, NULL };
+
+    return text != NULL ? helper_ask(arguments, err) : -1;
 }
 
 /* The root folder of a layer that does not name it gets the attributes of the parent's root
@@ -328,6 +352,11 @@ int unpack_rebase(const char *folder, const char *lower, struct error *err)
     return helper_run("rebase", folder, &lower, lower != NULL, err);
 }
 
+int unpack_rebase_on(const char *folder, const struct list *mounts, struct error *err)
+{
+    return helper_run_on("rebase", folder, mounts, err);
+}
+
 int unpack_copy(const char *folder, const char *lower, struct error *err)
 {
     return helper_run("copy", folder, &lower, 1, err);
@@ -363,4 +392,14 @@ int unpack_seed_end(struct unpack *unpack, struct error *err)
     if (unpack->child.pid <= 0)
         return error_set(err, ERROR_INTERNAL, "seed: nothing runs");
     return helper_ok(&unpack->child, err);
+}
+
+int unpack_users_of(const char *out_folder, const struct list *mounts, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (path_format(path, err, "%s/" UNPACK_WHOLE, out_folder) < 0 ||
+        helper_run_on("users", out_folder, mounts, err) < 0)
+        return -1;
+    return fs_remove_tree(path, err);
 }

@@ -313,7 +313,7 @@ class Service(grpc.GenericRpcHandler):
             message = M["MountsResponse"](mounts=[M["Mount"](type=words[0], source=words[1], target=words[2],
                                                             options=words[3:])])
         if how[0] == "raw":
-            return bytes.fromhex(how[1])
+            return bytes.fromhex("".join(how[1:]))
         padding = b""
         if how[0] == "pad":
             size = int(how[1])

@@ -45,6 +45,7 @@ enum complete {
     COMPLETE_SNAPSHOTS,
     COMPLETE_LEASES,
     COMPLETE_VOLUMES,
+    COMPLETE_PLUGINS,
     COMPLETE_REGISTRIES, /* where somebody is logged in */
     COMPLETE_OBJECTS,  /* containers and images */
     COMPLETE_COMMANDS, /* of this program */
@@ -94,7 +95,7 @@ command_run command_actors, command_attach, command_check, command_completion, c
     command_blob_delete, command_container_prune, command_df, command_image_prune, command_prune, command_lease_add, command_lease_create, command_lease_inspect, command_lease_ls,
     command_lease_release, command_lease_rm, command_lease_update, command_namespace_inspect, command_namespace_label, command_namespace_ls, command_namespace_rm, command_ps, command_manifest_delete, command_manifest_inspect, command_pull, command_push, command_referrers,
     command_registry_explain, command_rm, command_rmi,
-    command_run_, command_save, command_snapshot_commit, command_snapshot_label,
+    command_plugins_inspect, command_plugins_ls, command_run_, command_save, command_snapshot_commit, command_snapshot_label,
     command_snapshot_ls, command_snapshot_mounts, command_snapshot_prepare, command_snapshot_rm,
     command_commit, command_cp, command_diff, command_snapshot_diff,
     command_snapshot_tree, command_snapshot_usage, command_snapshot_view, command_start, command_stop, command_tag, command_tags_ls, command_version, command_wait, command_why;

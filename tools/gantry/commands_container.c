@@ -296,6 +296,20 @@ static int names_of_registries(struct cli *cli, struct error *err)
     return 0;
 }
 
+static int names_of_plugins(struct cli *cli, struct error *err)
+{
+    static const struct nothing nothing;
+    struct plugins_list_reply reply;
+    const struct plugin_info *plugins;
+
+    if (cli_call(cli, &op_plugins_list, &nothing, &reply, err) < 0)
+        return -1;
+    plugins = reply.plugins.items;
+    for (size_t i = 0; i < reply.plugins.count; i++)
+        puts(plugins[i].id);
+    return 0;
+}
+
 int command_names(struct cli *cli, const struct args *args, struct error *err)
 {
     const char *kind = args->operands.items[0];
@@ -309,6 +323,8 @@ int command_names(struct cli *cli, const struct args *args, struct error *err)
         return names_of_snapshots(cli, err);
     if (strcmp(kind, "volumes") == 0)
         return names_of_volumes(cli, err);
+    if (strcmp(kind, "plugins") == 0)
+        return names_of_plugins(cli, err);
     if (strcmp(kind, "namespaces") == 0)
         return names_of_namespaces(cli, err);
     if (strcmp(kind, "leases") == 0)

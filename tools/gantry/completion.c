@@ -57,6 +57,8 @@ static const char *operand_words(enum complete complete)
         return "$(_gantry_names leases)";
     case COMPLETE_VOLUMES:
         return "$(_gantry_names volumes)";
+    case COMPLETE_PLUGINS:
+        return "$(_gantry_names plugins)";
     case COMPLETE_REGISTRIES:
         return "$(_gantry_names registries)";
     case COMPLETE_OBJECTS:

@@ -634,6 +634,13 @@ const struct command commands[] = {
     { .name = "volume prune", .operands = "", .options = volume_prune_options, .run = command_volume_prune,
       .doc = "Remove anonymous volumes that no container holds",
       .more = "With --all those with a name as well: their data are gone then." },
+    { .name = "plugins ls", .operands = "", .run = command_plugins_ls,
+      .doc = "List snapshot drivers, runtimes and plugins, and how they are",
+      .more = "Plugins are other programs behind a socket, from [proxy_plugins] of the daemon's configuration; they are asked "
+              "when the list is made. connecting: nobody listens there (yet). An asterisk marks the daemon's defaults." },
+    { .name = "plugins inspect", .operands = "ID", .least = 1, .most = 1, .complete = COMPLETE_PLUGINS,
+      .run = command_plugins_inspect, .doc = "Show what is known of a driver, runtime or plugin",
+      .more = "TYPE/ID where two types have the same ID, e.g. snapshotter/native and runtime/native." },
     { .name = "check", .operands = "", .options = check_options, .run = command_check,
       .doc = "Compare what is recorded with what is on disk",
       .more = "The exit status is 1 when something is not as it should be, and stays so.  --repair fetches a blob once "
@@ -663,7 +670,7 @@ const struct command commands[] = {
       .more = "Put it where the shell finds it: gantry completion bash >/etc/bash_completion.d/gantry" },
     { .name = "help", .operands = "[COMMAND]", .most = 2, .complete = COMPLETE_COMMANDS,
       .options = help_options, .run = command_help, .doc = "Explain a command" },
-    { .name = "names", .operands = "containers|running|images|namespaces|snapshots|leases|volumes|registries", .least = 1, .most = 1, .hidden = true,
+    { .name = "names", .operands = "containers|running|images|namespaces|snapshots|leases|volumes|plugins|registries", .least = 1, .most = 1, .hidden = true,
       .run = command_names, .doc = "Print names, one a line, for completion" },
     END,
 };

@@ -16,7 +16,7 @@
 static const char *const allowed[] = {
     /* bytes */
     "read", "pread64", "write", "pwrite64", "writev", "lseek", "close", "ftruncate",
-    "copy_file_range", "poll", "ppoll",
+    "copy_file_range", "syncfs", "poll", "ppoll",
     /* names, all of them relative to folders that are open */
     "openat", "openat2", "mkdirat", "mknodat", "symlinkat", "linkat", "unlinkat", "readlinkat",
     "renameat", "renameat2", "fchdir", "getdents64", "newfstatat", "fstat", "fstatfs", "statx",

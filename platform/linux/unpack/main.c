@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "platform/linux/unpack/attributes.h"
@@ -22,6 +23,7 @@
 #include "platform/linux/unpack/layer.h"
 #include "platform/linux/unpack/merge.h"
 #include "platform/linux/unpack/misbehave.h"
+#include "platform/linux/unpack/mounted.h"
 #include "platform/linux/unpack/protocol.h"
 #include "platform/linux/unpack/put.h"
 #include "platform/linux/unpack/report.h"
@@ -47,6 +49,7 @@ struct options {
     bool base, sync;
     uint64_t max_bytes, max_entries;
     const char *blob, *folder, *compression;
+    const char *mounts; /* of what is mounted on `whole`; NULL: nothing */
     char **lowers;
     size_t lower_count;
 };
@@ -193,6 +196,14 @@ static int whole_make(const struct confined *confined, struct tree *whole, struc
     return merge(whole, confined->lower, MERGE_COPY, err);
 }
 
+/* What lies with a plugin is on the disk before anybody is told. */
+static int sync_whole(const struct confined *confined, struct error *err)
+{
+    int fd = open_inside(confined->folder, UNPACK_WHOLE, O_RDONLY | O_DIRECTORY);
+
+    return fd >= 0 && syncfs(fd) == 0 ? 0 : error_sys(err, errno, "sync " UNPACK_WHOLE);
+}
+
 /* First what the layer has to know of its parents, which may fail with nothing done. */
 static int run_rebase(const struct options *options, struct error *err)
 {
@@ -217,6 +228,8 @@ static int run_rebase(const struct options *options, struct error *err)
         tree_close(&layer, err) < 0 || /* its folders have their times */
         (lower = open_inside(confined.folder, "fs", O_RDONLY | O_DIRECTORY)) < 0 ||
         merge(&whole, lower, MERGE_LAYER, err) < 0 || tree_close(&whole, err) < 0)
+        return -1;
+    if (options->mounts != NULL && sync_whole(&confined, err) < 0)
         return -1;
     report_line("ok");
     return 0;
@@ -272,6 +285,23 @@ static int run_put(const struct options *options, struct error *err)
     return 0;
 }
 
+/* ---- what is mounted ------------------------------------------------------------------- */
+
+/* A plugin's tree, on `whole` in the folder; as a lower it is the only one. */
+static int mounted_take(struct options *options, bool is_lower, struct error *err)
+{
+    static char path[PATH_MAX];
+    static char *lowers[] = { path, NULL };
+
+    if (snprintf(path, sizeof(path), "%s/" UNPACK_WHOLE, options->folder) >= (int)sizeof(path))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.60s...: path is too long", options->folder);
+    if (is_lower) {
+        options->lowers = lowers;
+        options->lower_count = 1;
+    }
+    return mounted_make(path, options->mounts, err);
+}
+
 /* ---- arguments ------------------------------------------------------------------------- */
 
 static int usage(struct error *err)
@@ -281,7 +311,7 @@ static int usage(struct error *err)
                      "LAYER_FOLDER none|gzip|zstd|auto [LOWER...] | stitch LAYER_FOLDER LOWER... | "
                      "rebase LAYER_FOLDER [LOWER] | copy LAYER_FOLDER LOWER | "
                      "users OUT_FOLDER LOWER... | seed [--sync] VOLUME_FOLDER SOURCE MOUNTS | "
-                     "put FOLDER ROOT");
+                     "put FOLDER ROOT; apply, rebase and users with --mounts TEXT instead of LOWER");
 }
 
 static bool number(const char *text, uint64_t *value)
@@ -300,6 +330,8 @@ static char **flags_read(char **at, struct options *options)
             options->base = true;
         else if (strcmp(*at, "--sync") == 0)
             options->sync = true;
+        else if (strcmp(*at, "--mounts") == 0 && at[1] != NULL)
+            options->mounts = *++at;
         else if (strcmp(*at, "--max-bytes") == 0 && at[1] != NULL &&
                  number(at[1], &options->max_bytes))
             at++;
@@ -328,7 +360,7 @@ static const struct mode {
 } modes[] = {
     { "apply", 3, SIZE_MAX, apply },     { "stitch", 2, SIZE_MAX, run_stitch },
     { "rebase", 1, 2, run_rebase },      { "copy", 2, 2, run_copy },
-    { "users", 2, SIZE_MAX, run_users }, { "seed", 3, 3, run_seed },
+    { "users", 1, SIZE_MAX, run_users }, { "seed", 3, 3, run_seed },
     { "put", 2, 2, run_put },
 };
 
@@ -355,6 +387,8 @@ static int run(char **arguments, struct error *err)
         options.compression = *at++;
     options.lowers = at;
     options.lower_count = count(at);
+    if (options.mounts != NULL && mounted_take(&options, mode->run != run_rebase, err) < 0)
+        return -1;
     return mode->run(&options, err);
 }
 

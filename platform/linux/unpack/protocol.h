@@ -1,15 +1,20 @@
 /*
  * protocol — the few words that gantry-unpack and its client share.
  *
- *      gantry-unpack apply [--base] [--max-bytes N] [--max-entries N]
+ *      gantry-unpack apply [--base] [--max-bytes N] [--max-entries N] [--mounts TEXT]
  *                          BLOB LAYER_FOLDER none|gzip|zstd|auto [LOWER_FS ...]
  *      gantry-unpack stitch LAYER_FOLDER LOWER_FS ...
  *      gantry-unpack rebase LAYER_FOLDER [LOWER_FS]
+ *      gantry-unpack rebase --mounts TEXT LAYER_FOLDER
  *      gantry-unpack copy LAYER_FOLDER LOWER_FS
  *      gantry-unpack users OUT_FOLDER LOWER_FS ...
- *      gantry-unpack seed [--sync] VOLUME_FOLDER SOURCE MOUNTS      (mounts_text.h)
+ *      gantry-unpack users --mounts TEXT OUT_FOLDER
+ *      gantry-unpack seed [--sync] VOLUME_FOLDER SOURCE TEXT
  *      gantry-unpack put FOLDER ROOT     a tar on its input, into that folder of a container's root, which
  *                                        is said as to gantry-pack (pack/protocol.h)
+ *
+ *      TEXT (mounts_text.h): a root file system that has to be mounted first, but for seed on `whole` in the
+ *      folder.
  *
  *      to it:    allow N     bytes 0 .. N-1 of the blob are on disk
  *                end N       it has N bytes and is what it should be
@@ -29,7 +34,7 @@
 /* In the layer folder: held (flock) while somebody writes to it. */
 #define UNPACK_LOCK "lock"
 
-/* In the layer folder: the parent's files, on which fs/ is put. */
+/* In the layer folder: the parent's files, on which fs/ is put; or where TEXT is mounted. */
 #define UNPACK_WHOLE "whole"
 
 #endif

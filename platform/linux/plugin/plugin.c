@@ -1,0 +1,566 @@
+/*
+ * plugin — see platform/plugin.h: the table of calls.
+ *
+ * The happy path of a container's layer is memory -> Prepare -> mounts.  That of an image's:
+ * unpacked apart, like everybody's -> memory -> Prepare on the parent -> what was unpacked is
+ * merged into the mounts -> Commit.  At any Prepare with a target the plugin may say that it has
+ * the layer; then its name is found by List, and nothing is unpacked or merged.
+ */
+#include "platform/linux/plugin/plugin_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/linux/layer_home.h"
+#include "platform/scope.h"
+#include "platform/unpack.h"
+
+#define PARENTS_MAX 100000 /* how they are mounted is the plugin's business */
+
+static _Thread_local struct {
+    int (*check)(void *ctx, struct error *err);
+    void *ctx;
+} heeded;
+
+void plugin_heed(int (*check)(void *ctx, struct error *err), void *ctx)
+{
+    heeded.check = check;
+    heeded.ctx = ctx;
+}
+
+struct backend_asker plugin_asker(const struct plugin *plugin, const char *namespace)
+{
+    return (struct backend_asker){ plugin->backend, namespace, heeded.check, heeded.ctx };
+}
+
+/* ---- opening ------------------------------------------------------------------------------------
+ */
+
+/* Tells this root from others that the plugin may have served: numbers begin anew with a root. */
+static int mark_take(struct plugin *plugin, struct error *err)
+{
+    char path[PATH_SIZE], *text;
+    struct error missing;
+
+    if (path_format(path, err, "%s.mark", plugin->folder) < 0)
+        return -1;
+    text = fs_read(path, MARK_DIGITS, NULL, &missing);
+    if (text == NULL && missing.code != ERROR_NOT_FOUND)
+        return *err = missing, -1;
+    if (text != NULL) {
+        snprintf(plugin->mark, sizeof(plugin->mark), "%s", text);
+        free(text);
+        return 0;
+    }
+    random_hex(plugin->mark, MARK_DIGITS);
+    return fs_write(path, plugin->mark, MARK_DIGITS, 0600, true, err);
+}
+
+/* As they are written, and where they lead. */
+static int rules_take(struct plugin *plugin, const struct plugin_config *config, struct error *err)
+{
+    const char **own;
+    char real[PATH_SIZE];
+    size_t count = 0, have = 0;
+
+    while (config->own != NULL && config->own[count] != NULL)
+        count++;
+    own = arena_alloc(plugin->arena, (2 * count + 1) * sizeof(*own));
+    for (size_t i = 0; i < count; i++) {
+        if (fs_follow(config->own[i], real, err) < 0)
+            return -1;
+        own[have++] = arena_str(plugin->arena, config->own[i]);
+        own[have++] = arena_str(plugin->arena, real);
+    }
+    plugin->rules = (struct mount_rules){ arena_str(plugin->arena, config->root), own };
+    return 0;
+}
+
+static void plugin_close(void **state)
+{
+    struct plugin *plugin = *state;
+
+    if (plugin == NULL)
+        return;
+    backend_free(&plugin->backend);
+    pthread_rwlock_destroy(&plugin->names);
+    arena_free(plugin->arena);
+    free(plugin);
+    *state = NULL;
+}
+
+int plugin_open(const struct plugin_config *config, const char *folder, void **state,
+                struct error *err)
+{
+    const struct backend_config asked = { config->name, config->address, config->timeout_ms };
+    struct plugin *plugin = calloc(1, sizeof(*plugin));
+
+    if (plugin == NULL)
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
+    plugin->arena = arena_new();
+    plugin->can_rebase = config->can_rebase;
+    plugin->backend = backend_new(&asked);
+    pthread_rwlock_init(&plugin->names, NULL);
+    atomic_init(&plugin->has_strays, true); /* nobody knows what happened before */
+    *state = plugin;
+    if (path_format(plugin->folder, err, "%s", folder) == 0 &&
+        fs_folder_make_all(folder, 0700, err) == 0 && mark_take(plugin, err) == 0 &&
+        rules_take(plugin, config, err) == 0)
+        return 0;
+    plugin_close(state);
+    return -1;
+}
+
+/* ---- names at the plugin
+ * ------------------------------------------------------------------------- */
+
+/* As containerd's: namespace, number, name.  Plugins tell what is unpacked by "extract-", and find
+   the chain id behind the blank. */
+static const char *name_new(const struct plugin *plugin, const struct layer_new *layer,
+                            struct arena *arena)
+{
+    if (layer->apart)
+        return arena_printf(arena, "%s/%llu/extract-%s %s", layer->namespace,
+                            (unsigned long long)layer->number, plugin->mark,
+                            layer->target != NULL ? layer->target : layer->key);
+    return arena_printf(arena, "%s/%llu/%s.%s", layer->namespace, (unsigned long long)layer->number,
+                        plugin->mark, layer->key);
+}
+
+static const char *name_committed(const struct plugin *plugin, const char *namespace,
+                                  uint64_t number, const char *name, struct arena *arena)
+{
+    return arena_printf(arena, "%s/%llu/%s.%s", namespace, (unsigned long long)number, plugin->mark,
+                        name);
+}
+
+bool plugin_name_is_ours(const struct plugin *plugin, const char *name, uint64_t *number)
+{
+    const char *at = strchr(name, '/'), *rest;
+    size_t digits = at != NULL ? strspn(at + 1, "0123456789") : 0;
+
+    if (digits == 0 || digits > 18 || at[1 + digits] != '/')
+        return false;
+    *number = strtoull(at + 1, NULL, 10);
+    rest = at + 2 + digits;
+    if (strncmp(rest, "extract-", 8) == 0)
+        return strncmp(rest + 8, plugin->mark, MARK_DIGITS) == 0 && rest[8 + MARK_DIGITS] == ' ';
+    return strncmp(rest, plugin->mark, MARK_DIGITS) == 0 && rest[MARK_DIGITS] == '.';
+}
+
+/* "": there is no parent. */
+static int parent_name(const struct plugin *plugin, uint64_t parent, const char **name,
+                       struct arena *arena, struct error *err)
+{
+    struct memory memory;
+
+    *name = "";
+    if (parent == 0)
+        return 0;
+    if (memory_read(plugin->folder, parent, &memory, arena, err) < 0)
+        return error_wrap(err, "parent: layer %llu", (unsigned long long)parent);
+    *name = memory.name;
+    return memory.name[0] != '\0'
+               ? 0
+               : error_set(err, ERROR_INTERNAL, "parent: layer %llu has no name at the plugin",
+                           (unsigned long long)parent);
+}
+
+/* ---- what the plugin has already
+ * ------------------------------------------------------------------ */
+
+struct search {
+    const char *target, *parent;
+    const char *name; /* found; in the arena */
+    struct arena *arena;
+};
+
+static int search_one(void *ctx, const struct backend_info *info, struct error *err)
+{
+    struct search *search = ctx;
+    const char *target = map_get(&info->labels, LABEL_REF);
+
+    (void)err;
+    if (search->name == NULL && info->kind == BACKEND_COMMITTED && target != NULL &&
+        strcmp(target, search->target) == 0 && strcmp(info->parent, search->parent) == 0)
+        search->name = arena_str(search->arena, info->name);
+    return 0;
+}
+
+/* A text of the filter language. */
+static const char *quoted(const char *text, struct arena *arena)
+{
+    char *copy = arena_alloc(arena, 2 * strlen(text) + 2), *to = copy;
+
+    *to++ = '"';
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            *to++ = '\\';
+        *to++ = *text;
+    }
+    *to = '"';
+    return copy;
+}
+
+/* The plugin said that it has the target: under which name? */
+static int remote_find(const struct plugin *plugin, const char *namespace, struct search *search,
+                       struct error *err)
+{
+    const struct backend_asker asker = plugin_asker(plugin, namespace);
+    const char *filter =
+        arena_printf(search->arena, "labels.\"" LABEL_REF "\"==%s,parent==%s",
+                     quoted(search->target, search->arena), quoted(search->parent, search->arena));
+
+    if (backend_each(&asker, filter, search_one, search, err) < 0)
+        return -1;
+    if (search->name != NULL)
+        return 0;
+    return error_set(err, ERROR_NOT_FOUND,
+                     "snapshot plugin %s: says that it has %.120s, and does not list it",
+                     backend_name(plugin->backend), search->target);
+}
+
+/* ---- prepare
+ * -------------------------------------------------------------------------------------- */
+
+/* Those of the caller, and our own; see search_one() and strays.c. */
+static struct map labels_for(const struct plugin *plugin, const struct layer_new *layer,
+                             struct arena *arena)
+{
+    size_t count = layer->labels->count;
+    struct map labels = { 0, arena_alloc(arena, (count + 2) * sizeof(*labels.entries)) };
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(layer->labels->entries[i].key, LABEL_REF) != 0 &&
+            strcmp(layer->labels->entries[i].key, MARK_LABEL) != 0)
+            labels.entries[labels.count++] = layer->labels->entries[i];
+    if (layer->target == NULL)
+        return labels;
+    labels.entries[labels.count++] = (struct map_entry){ LABEL_REF, layer->target };
+    labels.entries[labels.count++] = (struct map_entry){ MARK_LABEL, plugin->mark };
+    return labels;
+}
+
+static int mounts_refuse(struct plugin *plugin, const struct memory *memory, struct error *err)
+{
+    return error_wrap(err, "snapshot plugin %s: snapshot %.100s", backend_name(plugin->backend),
+                      memory->key);
+}
+
+/* The plugin has it: from now on the layer stands for that. */
+static int remote_take(struct plugin *plugin, uint64_t number, struct memory *memory,
+                       const char *parent, struct arena *arena, struct error *err)
+{
+    struct search search = { .target = map_get(&memory->labels, LABEL_REF),
+                             .parent = parent,
+                             .arena = arena };
+
+    if (remote_find(plugin, memory->namespace, &search, err) < 0)
+        return -1;
+    memory->name = search.name;
+    memory->key = "";
+    memory->is_remote = true;
+    return memory_write(plugin->folder, number, memory, true, err);
+}
+
+/* 1: the plugin had the target all along. */
+static int snapshot_make(struct plugin *plugin, const struct layer_new *layer,
+                         struct memory *memory, struct list *mounts, struct arena *arena,
+                         struct error *err)
+{
+    const struct backend_asker asker = plugin_asker(plugin, memory->namespace);
+    struct backend_new wanted = { .key = memory->key,
+                                  .labels = &memory->labels,
+                                  .read_only = layer->read_only };
+    int result;
+
+    if (parent_name(plugin, layer->parent, &wanted.parent, arena, err) < 0 ||
+        memory_write(plugin->folder, layer->number, memory, false, err) < 0)
+        return -1;
+    pthread_rwlock_rdlock(&plugin->names);
+    result = backend_prepare(&asker, &wanted, mounts, arena, err);
+    if (result < 0 && err->code == ERROR_ALREADY_EXISTS &&
+        map_get(&memory->labels, LABEL_REF) != NULL)
+        result = remote_take(plugin, layer->number, memory, wanted.parent, arena, err) < 0 ? -1 : 1;
+    pthread_rwlock_unlock(&plugin->names);
+    if (result == 0 && mounts_check(mounts, &plugin->rules, err) < 0)
+        result = mounts_refuse(plugin, memory, err);
+    if (result < 0)
+        atomic_store(&plugin->has_strays, true);
+    return result;
+}
+
+static int home_make(const struct plugin *plugin, const struct layer_new *layer, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (layer_place(plugin->folder, layer->number, "", path, err) < 0 ||
+        fs_remove_tree(path, err) < 0 || fs_folder_make(path, 0700, err) < 0)
+        return -1;
+    if (!layer->apart)
+        return 0;
+    if (layer_place(plugin->folder, layer->number, "/fs", path, err) < 0)
+        return -1;
+    return fs_folder_make(path, 0755, err);
+}
+
+static int staging_drop(const struct plugin *plugin, uint64_t number, struct error *err)
+{
+    static const char *const folders[] = { "/fs", "/" UNPACK_WHOLE_FOLDER, "/work" };
+    char path[PATH_SIZE];
+
+    for (size_t i = 0; i < COUNT_OF(folders); i++)
+        if (layer_place(plugin->folder, number, folders[i], path, err) < 0 ||
+            fs_remove_tree(path, err) < 0)
+            return -1;
+    return 0;
+}
+
+static struct memory memory_new(const struct plugin *plugin, const struct layer_new *layer,
+                                struct arena *arena)
+{
+    return (struct memory){ .plugin = backend_name(plugin->backend),
+                            .namespace = layer->namespace,
+                            .key = name_new(plugin, layer, arena),
+                            .name = "",
+                            .labels = labels_for(plugin, layer, arena) };
+}
+
+static int plugin_prepare(void *state, const struct layer_new *layer, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct plugin *plugin = state;
+    struct memory memory = memory_new(plugin, layer, arena);
+    struct list mounts;
+    int result;
+
+    if (home_make(plugin, layer, err) < 0)
+        return -1;
+    if (layer->apart && !layer->settled) { /* on what, rebase() says */
+        memory.key = "";
+        return memory_write(plugin->folder, layer->number, &memory, false, err);
+    }
+    result = snapshot_make(plugin, layer, &memory, &mounts, arena, err);
+    if (result <= 0)
+        return result;
+    if (staging_drop(plugin, layer->number, err) < 0)
+        return -1;
+    return error_set(err, ERROR_ALREADY_EXISTS, "snapshot plugin %s: has %.120s",
+                     backend_name(plugin->backend), layer->target);
+}
+
+/* ---- mounts
+ * ---------------------------------------------------------------------------------------- */
+
+static int snapshot_mounts(struct plugin *plugin, const struct memory *memory, struct list *mounts,
+                           struct arena *arena, struct error *err)
+{
+    const struct backend_asker asker = plugin_asker(plugin, memory->namespace);
+
+    if (backend_mounts(&asker, memory->key, mounts, arena, err) < 0)
+        return -1;
+    if (mounts_check(mounts, &plugin->rules, err) < 0)
+        return mounts_refuse(plugin, memory, err);
+    return 0;
+}
+
+/* What is unpacked apart is written to its folder here, whatever the plugin holds already. */
+static int plugin_mounts(void *state, const struct layer_stack *stack, struct list *mounts,
+                         struct arena *arena, struct error *err)
+{
+    struct plugin *plugin = state;
+    char fs[PATH_SIZE];
+    struct memory memory;
+    struct list found;
+
+    if (layer_place(plugin->folder, stack->number, "/fs", fs, err) < 0 ||
+        memory_read(plugin->folder, stack->number, &memory, arena, err) < 0)
+        return error_wrap(err, "layer %llu", (unsigned long long)stack->number);
+    if (fs_exists(fs)) {
+        layer_add_bind(mounts, fs, stack->read_only, arena);
+        return 0;
+    }
+    if (snapshot_mounts(plugin, &memory, &found, arena, err) < 0)
+        return -1;
+    for (size_t i = 0; i < found.count; i++)
+        layer_add_mount(mounts, (const struct mount *)found.items + i, arena);
+    return 0;
+}
+
+static int plugin_folder(void *state, uint64_t number, char path[PATH_SIZE], struct error *err)
+{
+    (void)state, (void)path;
+    return error_set(err, ERROR_NOT_FOUND, "layer %llu lies with its plugin",
+                     (unsigned long long)number);
+}
+
+/* ---- rebase, commit
+ * --------------------------------------------------------------------------------- */
+
+static int merge(const struct plugin *plugin, uint64_t number, const struct list *mounts,
+                 struct error *err)
+{
+    char home[PATH_SIZE];
+
+    if (layer_place(plugin->folder, number, "", home, err) < 0 ||
+        unpack_rebase_on(home, mounts, err) < 0)
+        return -1;
+    return staging_drop(plugin, number, err);
+}
+
+/* The snapshot on the parent, made now or, where the parent was known, already. */
+static int plugin_rebase(void *state, const struct layer_new *layer, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct plugin *plugin = state;
+    char fs[PATH_SIZE];
+    struct memory memory;
+    struct list mounts;
+    int result;
+
+    if (layer_place(plugin->folder, layer->number, "/fs", fs, err) < 0 ||
+        memory_read(plugin->folder, layer->number, &memory, arena, err) < 0)
+        return error_wrap(err, "layer %llu", (unsigned long long)layer->number);
+    if (!fs_exists(fs)) /* it was before, and the commit after it has failed */
+        return 0;
+    if (memory.key[0] == '\0') {
+        memory.key = name_new(plugin, layer, arena);
+        result = snapshot_make(plugin, layer, &memory, &mounts, arena, err);
+    } else {
+        result = snapshot_mounts(plugin, &memory, &mounts, arena, err);
+    }
+    if (result < 0)
+        return -1;
+    return result == 1 ? staging_drop(plugin, layer->number, err)
+                       : merge(plugin, layer->number, &mounts, err);
+}
+
+static int plugin_commit(void *state, uint64_t number, const char *name, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct plugin *plugin = state;
+    struct backend_asker asker;
+    struct backend_info there;
+    struct error missing;
+    struct memory memory;
+
+    if (memory_read(plugin->folder, number, &memory, arena, err) < 0)
+        return error_wrap(err, "layer %llu", (unsigned long long)number);
+    if (memory.is_remote)
+        return 0;
+    asker = plugin_asker(plugin, memory.namespace);
+    memory.name = name_committed(plugin, memory.namespace, number, name, arena);
+    if (memory_write(plugin->folder, number, &memory, true, err) < 0)
+        return -1;
+    if (backend_commit(&asker, memory.key, memory.name, NULL, &memory.labels, err) == 0)
+        return 0;
+    if ((err->code != ERROR_NOT_FOUND && err->code != ERROR_ALREADY_EXISTS) ||
+        backend_stat(&asker, memory.name, &there, arena, &missing) < 0 ||
+        there.kind != BACKEND_COMMITTED)
+        return -1;
+    return 0; /* it was before: a crash came between this and our row */
+}
+
+/* ---- removing, asking
+ * -------------------------------------------------------------------------------- */
+
+/* What cannot be removed now (the plugin is away, something of others stands on it) is collected
+ * later. */
+static void snapshot_remove(struct plugin *plugin, const struct memory *memory)
+{
+    const struct backend_asker asker = plugin_asker(plugin, memory->namespace);
+    struct error ignored;
+
+    if (memory->is_remote)
+        plugin_drop_remote(plugin, memory->name, &ignored);
+    else if ((memory->name[0] == '\0' || backend_remove(&asker, memory->name, &ignored) == 0) &&
+             memory->key[0] != '\0')
+        backend_remove(&asker, memory->key, &ignored);
+    atomic_store(&plugin->has_strays, true);
+}
+
+/* The memory goes first: what it named is a stray from then on. */
+static int plugin_remove(void *state, uint64_t number, const char *away, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct plugin *plugin = state;
+    struct memory memory;
+    struct error none;
+    bool is_known = memory_read(plugin->folder, number, &memory, arena, &none) == 0;
+
+    if (layer_put_away(plugin->folder, number, away, err) < 0)
+        return -1;
+    if (is_known)
+        snapshot_remove(plugin, &memory);
+    return 0;
+}
+
+static int plugin_each(void *state, int (*each)(void *ctx, uint64_t number, struct error *err),
+                       void *ctx, struct error *err)
+{
+    const struct plugin *plugin = state;
+
+    return layer_each(plugin->folder, each, ctx, err);
+}
+
+/* What lies here; what lies with the plugin is its own care. */
+static int plugin_sync(void *state, uint64_t number, struct error *err)
+{
+    const struct plugin *plugin = state;
+    char path[PATH_SIZE];
+
+    return layer_place(plugin->folder, number, "", path, err) < 0 ? -1 : fs_sync_all(path, err);
+}
+
+static int plugin_usage(void *state, uint64_t number, uint64_t parent, uint64_t *size,
+                        uint64_t *inodes, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct plugin *plugin = state;
+    struct backend_asker asker;
+    struct memory memory;
+
+    (void)parent; /* a plugin counts what is a layer's own */
+    if (memory_read(plugin->folder, number, &memory, arena, err) < 0)
+        return error_wrap(err, "layer %llu", (unsigned long long)number);
+    asker = plugin_asker(plugin, memory.namespace);
+    *size = *inodes = 0;
+    if (memory.name[0] != '\0' && backend_usage(&asker, memory.name, size, inodes, err) == 0)
+        return 0;
+    if (memory.name[0] != '\0' && err->code != ERROR_NOT_FOUND)
+        return -1;
+    return memory.key[0] != '\0' ? backend_usage(&asker, memory.key, size, inodes, err) : 0;
+}
+
+void plugin_health(void *state, struct plugin_health *health)
+{
+    static const char *const states[] = { "connecting", "ok", "error" };
+    struct plugin *plugin = state;
+    const struct backend_asker asker = plugin_asker(plugin, NULL);
+    struct backend_health found;
+    struct error ignored;
+
+    backend_probe(&asker, &ignored);
+    backend_health(plugin->backend, &found);
+    health->state = states[found.state];
+    snprintf(health->problem, sizeof(health->problem), "%s", found.problem);
+    health->problem_time = found.problem_time;
+}
+
+const struct snapshotter plugin_snapshotter = {
+    .name = "plugin",
+    .parents_max = PARENTS_MAX,
+    .whole = true,
+    .waits = true,
+    .close = plugin_close,
+    .prepare = plugin_prepare,
+    .mounts = plugin_mounts,
+    .folder = plugin_folder,
+    .commit = plugin_commit,
+    .remove = plugin_remove,
+    .each_layer = plugin_each,
+    .rebase = plugin_rebase,
+    .sync = plugin_sync,
+    .usage = plugin_usage,
+};

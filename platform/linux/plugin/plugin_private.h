@@ -1,0 +1,39 @@
+/* plugin_private — a plugin as a snapshot driver, shared by its files. */
+#ifndef PLATFORM_LINUX_PLUGIN_PLUGIN_PRIVATE_H
+#define PLATFORM_LINUX_PLUGIN_PLUGIN_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "platform/linux/plugin/backend.h"
+#include "platform/linux/plugin/memory.h"
+#include "platform/linux/plugin/mount_check.h"
+#include "platform/plugin.h"
+
+#define MARK_DIGITS 8
+#define MARK_LABEL  "containerd.io/snapshot/gantry.root"
+#define LABEL_REF   "containerd.io/snapshot.ref"
+
+struct plugin {
+    struct backend *backend;
+    char folder[PATH_SIZE];     /* <root>/snapshots */
+    char mark[MARK_DIGITS + 1]; /* of this root */
+    bool can_rebase;
+    struct arena *arena; /* of the rules' texts */
+    struct mount_rules rules;
+    /* Who gets a name from the plugin reads until that is in its memory; who removes one that no
+       memory has writes. */
+    pthread_rwlock_t names;
+    atomic_bool has_strays; /* there may be something to collect */
+};
+
+/* On whose behalf the calls of this thread are. */
+struct backend_asker plugin_asker(const struct plugin *plugin, const char *namespace);
+
+/* Does a name at the plugin carry this root's mark?  Then the number in it. */
+bool plugin_name_is_ours(const struct plugin *plugin, const char *name, uint64_t *number);
+
+/* strays.c.  A snapshot whose name the plugin has chosen goes when no layer's memory has it. */
+int plugin_drop_remote(struct plugin *plugin, const char *name, struct error *err);
+
+#endif
