@@ -103,6 +103,7 @@ static int commit_blob(struct job *job, struct work *work, struct error *err)
         commit.labels = (struct map){ 1, &origin };
     }
     work_report(job, "commit", work, blob->size);
+    job_finish(job, FINISH_MS); /* or who waits for the blob meets a writing that has not ended */
     return call(job, &op_content_commit, &commit, NULL, err);
 }
 

@@ -118,6 +118,20 @@ static int bring(struct source *source, const struct images_pull_request *want,
     return point_name(source, want, name, &target, &variant, reply, err);
 }
 
+/* What is made is held by the client's lease; when that has lapsed it goes meanwhile, and what failed first then
+   does not say why. */
+static void blame_lease(struct job *job, struct error *err)
+{
+    const struct leases_get_request which = { .id = job_lease(job) };
+    struct error missing = { 0 };
+
+    if (err->code == ERROR_CANCELLED || call(job, &op_leases_get, &which, NULL, &missing) == 0 ||
+        missing.code != ERROR_NOT_FOUND)
+        return;
+    error_set(err, ERROR_NOT_FOUND, "lease %.100s: there is none, or it has lapsed", job_lease(job));
+    error_hint(err, "a lease for a pull has to last longer than the pull");
+}
+
 static int pull(struct job *job, const void *in, void *out, struct error *err)
 {
     const struct images_pull_request *want = in;
@@ -139,6 +153,8 @@ static int pull(struct job *job, const void *in, void *out, struct error *err)
         kept_forget(job, name);
         return 0;
     }
+    if (lease.job == NULL)
+        blame_lease(job, err);
     kept_save(job, &lease, name, err);
     return error_wrap(err, "pull %.100s", want->reference);
 }
