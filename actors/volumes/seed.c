@@ -65,10 +65,10 @@ static int seed_job(struct job *job, const void *in, void *out, struct error *er
     struct error ignored = { 0 };
 
     (void)out;
-    if (drop(seeding, UNPACK_SEED_PART, err) < 0)
-        return -1;
-    if (has_content(seeding))
+    if (has_content(seeding)) {
+        drop(seeding, UNPACK_SEED_PART, &ignored); /* of one who was quicker than a crash */
         return 0;
+    }
     if (copy(job, seeding, err) < 0) {
         drop(seeding, UNPACK_SEED_PART, &ignored);
         return error_wrap(err, "fill volume %.80s", seeding->want->name);

@@ -37,11 +37,16 @@ static int seed_with(struct place *place, const char *source, const struct list 
     return unpack_seed_end(&unpack, &place->err);
 }
 
+static struct mount bind_of(struct place *place)
+{
+    return (struct mount){ .type = "bind",
+                           .source = keep(place, in(place, "image")),
+                           .options = { 2, (const char **)(uintptr_t)plain } };
+}
+
 static int seed_from(struct place *place, const char *source)
 {
-    struct mount mount = { .type = "bind",
-                           .source = in(place, "image"),
-                           .options = { 2, (const char **)(uintptr_t)plain } };
+    struct mount mount = bind_of(place);
 
     return seed_with(place, source, &(struct list){ 1, &mount }, true);
 }
@@ -325,16 +330,44 @@ static void a_disk_that_is_full_is_said_and_the_volume_stays_empty(void **state)
     assert_int_equal(umount(in(place, "volume")), 0);
 }
 
-static void two_at_a_time_are_refused(void **state)
+/* The helper of a daemon that was killed, for example: it works on. */
+static void who_comes_second_waits(void **state)
 {
     struct place *place = *state;
+    CLEANUP(unpack_drop) struct unpack unpack = { 0 };
+    struct mount mount = bind_of(place);
+    const struct unpack_seed options = { .volume = in(place, "volume"),
+                                         .source = "/d",
+                                         .mounts = &(struct list){ 1, &mount } };
+    struct pollfd says = { .events = POLLIN };
     int fd = open(in(place, "volume/lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     mkdir(in(place, "image/d"), 0755);
+    put_file(in(place, "image/d/f"), "text", 4);
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    refused(place, "/d", ERROR_FAILED_PRECONDITION, "somebody");
+    assert_int_equal(unpack_seed_start(&options, &unpack, &place->err), 0);
+    says.fd = unpack_fd(&unpack);
+    assert_int_equal(poll(&says, 1, 100), 0); /* it says nothing as long as that is held */
     close(fd);
+    assert_int_equal(unpack_seed_end(&unpack, &place->err), 0);
+    expect_text(in(place, "volume/data/f"), "text");
+}
+
+static void what_was_cut_off_is_begun_anew(void **state)
+{
+    struct place *place = *state;
+
+    mkdir(in(place, "image/d"), 0755);
+    put_file(in(place, "image/d/f"), "text", 4);
+    mkdir(in(place, "volume/seed"), 0750);
+    mkdir(in(place, "volume/seed/half"), 0750);
+    put_file(in(place, "volume/seed/half/g"), "half", 4);
+    put_file(in(place, "volume/seed/f"), "ha", 2);
     must_seed(place, "/d");
+    assert_int_equal(names_in(in(place, "volume/data")), 1);
+    expect_text(in(place, "volume/data/f"), "text");
+    assert_int_equal(stat_of(in(place, "volume/data")).st_mode, S_IFDIR | 0755);
+    assert_false(is_there(in(place, "volume/seed")));
 }
 
 #define SEED_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, place_remove)
@@ -354,7 +387,8 @@ int main(void)
         SEED_TEST(a_volume_with_something_in_it_stays_as_it_is),
         SEED_TEST(what_is_complete_is_moved_to_the_end_and_the_own_files_stay),
         SEED_TEST(a_disk_that_is_full_is_said_and_the_volume_stays_empty),
-        SEED_TEST(two_at_a_time_are_refused),
+        SEED_TEST(who_comes_second_waits),
+        SEED_TEST(what_was_cut_off_is_begun_anew),
     };
     int status = prepare();
 

@@ -39,17 +39,31 @@ int confine_descriptors(struct error *err)
     return 0;
 }
 
-int confine_lock(const char *folder, struct confined *confined, struct error *err)
+static int lock_open(const char *folder, struct confined *confined, struct error *err)
 {
     char path[4096];
 
     if (snprintf(path, sizeof(path), "%s/" UNPACK_LOCK, folder) >= (int)sizeof(path))
         return error_set(err, ERROR_INVALID_ARGUMENT, "%.60s...: path is too long", folder);
     confined->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (confined->lock < 0)
-        return error_sys(err, errno, "open %s", path);
+    return confined->lock < 0 ? error_sys(err, errno, "open %s", path) : 0;
+}
+
+int confine_lock(const char *folder, struct confined *confined, struct error *err)
+{
+    if (lock_open(folder, confined, err) < 0)
+        return -1;
     if (flock(confined->lock, LOCK_EX | LOCK_NB) < 0)
         return error_set(err, ERROR_FAILED_PRECONDITION, "%s: somebody is unpacking here", folder);
+    return 0;
+}
+
+int confine_lock_wait(const char *folder, struct confined *confined, struct error *err)
+{
+    if (lock_open(folder, confined, err) < 0)
+        return -1;
+    if (flock(confined->lock, LOCK_EX) < 0)
+        return error_sys(err, errno, "wait for the lock of %s", folder);
     return 0;
 }
 

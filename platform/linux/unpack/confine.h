@@ -22,6 +22,8 @@ struct confined {
 int confine_descriptors(struct error *err);
 /* Takes the lock of the layer folder. */
 int confine_lock(const char *folder, struct confined *confined, struct error *err);
+/* The same, waiting for who has it: the helper of a daemon that was killed works on. */
+int confine_lock_wait(const char *folder, struct confined *confined, struct error *err);
 /* The mount namespace; afterwards / holds two folders, `folder` and `lower`. */
 int confine_mounts(const char *folder, char *const *lowers, size_t count, struct confined *confined,
                    struct error *err);

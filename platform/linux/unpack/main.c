@@ -265,7 +265,7 @@ static int run_seed(const struct options *options, struct error *err)
 {
     struct confined confined;
 
-    if (confine_lock(options->folder, &confined, err) < 0 ||
+    if (confine_lock_wait(options->folder, &confined, err) < 0 ||
         confine_root(options->folder, options->lowers[1], &confined, err) < 0 ||
         confine_powers(err) < 0 || confine_calls(err) < 0)
         return -1;

@@ -84,11 +84,11 @@ static int copy(int source, int volume, bool sync, struct error *err)
 {
     int to;
 
-    if (mkdirat(volume, UNPACK_SEED_PART, 0700) < 0 ||
+    if ((mkdirat(volume, UNPACK_SEED_PART, 0700) < 0 && errno != EEXIST) ||
         (to = open_inside(volume, UNPACK_SEED_PART, O_RDONLY | O_DIRECTORY)) < 0)
         return error_sys(err, errno, "make " UNPACK_SEED_PART);
-    if (tree_open(&tree, to, -1, true, err) < 0 || merge(&tree, source, MERGE_COPY, err) < 0 ||
-        tree_close(&tree, err) < 0)
+    if (tree_open(&tree, to, -1, true, err) < 0 || tree_empty(&tree, err) < 0 ||
+        merge(&tree, source, MERGE_COPY, err) < 0 || tree_close(&tree, err) < 0)
         return -1;
     if (sync && syncfs(volume) < 0)
         return error_sys(err, errno, "sync the file system");

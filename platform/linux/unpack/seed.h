@@ -6,7 +6,7 @@
  * path that did not).
  *
  * A volume's folder holds data/, and while it is being filled seed/, which is incomplete: who
- * comes after a crash removes it and begins anew.  What is complete and on the disk is renamed
+ * comes after a crash empties it and begins anew.  What is complete and on the disk is renamed
  * to seeded/, out of which things go into data/ one by one; that can be taken up where it stopped.
  * What a container has put into data/ meanwhile stays.
  */
