@@ -50,6 +50,7 @@ int fs_folder_sync(const char *path, struct error *err);
 int fs_remove_tree(const char *path, struct error *err);
 int fs_remove(const char *path, struct error *err);
 int fs_rename(const char *from, const char *to, struct error *err);
+int fs_owner(const char *path, uint32_t uid, uint32_t gid, struct error *err); /* not of what a link leads to */
 /* Each gets the other's name, in one step; where there is no `to`, `from` gets it. */
 int fs_exchange(const char *from, const char *to, struct error *err);
 

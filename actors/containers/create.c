@@ -341,7 +341,7 @@ static int fill_folder(struct making *making, struct error *err)
         return -1;
     making->info.spec = making->want->spec;
     if (making->want->spec == NULL &&
-        (mounts_take(making->job, &making->options->mounts, &making->defaults,
+        (mounts_take(making->job, making->options, &making->defaults,
                      making->want->has_remove && making->want->remove, &making->mounts, err) < 0 ||
          make_spec(making, err) < 0))
         return -1;

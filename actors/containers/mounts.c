@@ -6,6 +6,7 @@
 #include "platform/scope.h"
 #include "protocol/oci/name.h"
 #include "protocol/oci/shown.h"
+#include "protocol/oci/spec.h"
 #include "protocol/oci/spec_parts.h"
 
 #define MOUNTS_MAX 1000 /* an image may have a million volumes */
@@ -150,7 +151,9 @@ static int volume_take(struct job *job, const struct container_mounts *mounts,
                        struct mount_plan *plan, struct error *err)
 {
     const struct volumes_create_request want = { .name = plan->name,
-                                                 SET(passing, plan->anonymous && mounts->passing) };
+                                                 SET(passing, plan->anonymous && mounts->passing),
+                                                 SET(uid, mounts->uid),
+                                                 SET(gid, mounts->gid) };
     struct volumes_create_reply made;
     int result;
 
@@ -193,9 +196,24 @@ static void fill_record(struct container_mounts *mounts, const struct mount_plan
     record->anonymous = record->has_anonymous = plan->anonymous;
 }
 
-int mounts_take(struct job *job, const struct list *wanted, const struct image_config *image,
-                bool passing, struct container_mounts *mounts, struct error *err)
+/* In a user namespace root is somebody else on the disk. */
+static int find_root(const struct container_options *options, struct container_mounts *mounts,
+                     struct error *err)
 {
+    struct id_map uids, gids;
+
+    if (spec_id_maps(options, &uids, &gids, err) < 0)
+        return -1;
+    id_map_find(&uids, 0, &mounts->uid);
+    id_map_find(&gids, 0, &mounts->gid);
+    return 0;
+}
+
+int mounts_take(struct job *job, const struct container_options *options,
+                const struct image_config *image, bool passing, struct container_mounts *mounts,
+                struct error *err)
+{
+    const struct list *wanted = &options->mounts;
     size_t most = wanted->count + image->volumes.count;
     struct arena *arena = job_arena(job);
 
@@ -207,7 +225,7 @@ int mounts_take(struct job *job, const struct list *wanted, const struct image_c
     mounts->spec.items = arena_alloc(arena, (most + 1) * sizeof(struct mount));
     mounts->records.items = arena_alloc(arena, (most + 1) * sizeof(struct container_mount));
     mounts->volumes = arena_alloc(arena, (most + 1) * sizeof(*mounts->volumes));
-    if (plan_all(mounts, wanted, image, arena, err) < 0) {
+    if (find_root(options, mounts, err) < 0 || plan_all(mounts, wanted, image, arena, err) < 0) {
         mounts->volume_count = 0;
         return -1;
     }

@@ -19,13 +19,15 @@ struct container_mounts {
     struct list records; /* records container_mount */
     struct mount_plan *volumes;
     size_t volume_count;
-    bool passing; /* the container goes when its task ends */
+    bool passing;      /* the container goes when its task ends */
+    uint32_t uid, gid; /* its root, by the host's numbers */
 };
 
 /* In a job that holds a lease: the volumes are there afterwards.  What `mounts` points to is in
    the job's arena; after a failure it wants a mounts_drop() too. */
-int mounts_take(struct job *job, const struct list *wanted, const struct image_config *image,
-                bool passing, struct container_mounts *mounts, struct error *err);
+int mounts_take(struct job *job, const struct container_options *options,
+                const struct image_config *image, bool passing, struct container_mounts *mounts,
+                struct error *err);
 /* Those that are empty get what the image has at their place; `root` (records mount) is how its
    root file system is mounted. */
 int mounts_seed(struct job *job, const struct container_mounts *mounts, const struct list *root,

@@ -31,6 +31,9 @@ static int check(const struct request *request, const struct volumes_create_requ
         return error_hint(err, "what another driver would mount can be mounted on the host and "
                                "bound with -v /PATH:/PATH");
     }
+    if (in->uid >= UINT32_MAX || in->gid >= UINT32_MAX)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "volume owner %llu:%llu: below 4294967295",
+                         (unsigned long long)in->uid, (unsigned long long)in->gid);
     if (in->options.count > 0)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "volume option '%.40s': the driver local has no options",
@@ -118,19 +121,33 @@ static int make_way(struct volumes *volumes, struct request *request, const char
     return trash_put(&volumes->trash, folder, err);
 }
 
+static int make_data(const struct volumes_create_request *in, const char *folder, struct error *err)
+{
+    char data[PATH_SIZE];
+
+    if (path_format(data, err, "%s/data", folder) < 0)
+        return -1;
+    if (fs_exists(data))
+        return 0;
+    if (fs_folder_new(data, 0755, err) < 0)
+        return -1;
+    if (in->uid == 0 && in->gid == 0)
+        return 0;
+    return fs_owner(data, (uint32_t)in->uid, (uint32_t)in->gid, err);
+}
+
 static int make_folder(struct volumes *volumes, struct request *request, const char *name,
                        struct error *err)
 {
     const char *namespace = request_namespace(request);
-    char path[PATH_SIZE], data[PATH_SIZE];
+    char path[PATH_SIZE];
 
     if (path_format(path, err, "%s/volumes/%s", volumes->root, namespace) < 0 ||
         fs_folder_make(path, 0700, err) < 0 ||
         volume_folder(volumes, namespace, name, path, err) < 0 ||
-        make_way(volumes, request, name, path, err) < 0 ||
-        path_format(data, err, "%s/data", path) < 0 || fs_folder_make(path, 0700, err) < 0)
+        make_way(volumes, request, name, path, err) < 0 || fs_folder_make(path, 0700, err) < 0)
         return -1;
-    return fs_exists(data) ? 0 : fs_folder_new(data, 0755, err);
+    return make_data(request_body(request), path, err);
 }
 
 /* A folder that did not come to have a row. */

@@ -203,6 +203,12 @@ int fs_remove(const char *path, struct error *err)
     return 0;
 }
 
+int fs_owner(const char *path, uint32_t uid, uint32_t gid, struct error *err)
+{
+    HOOK("chown", err);
+    return lchown(path, uid, gid) < 0 ? error_sys(err, errno, "set the owner of %s", path) : 0;
+}
+
 int fs_rename(const char *from, const char *to, struct error *err)
 {
     HOOK("rename", err);

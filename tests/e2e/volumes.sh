@@ -182,6 +182,15 @@ inside --snapshotter native -v named:/data "$registry/seeded" sh -c 'cat /data/f
 is "native" "original more 12:4750" "$(paste -sd ' ' <<<"$out")"
 run_for 0 gantry volume rm named
 
+step "in a user namespace what a volume has belongs to its users"
+map=0:100000:65536
+inside --uidmap $map -v mapped:/data -v fresh:/fresh "$registry/seeded" sh -c \
+    'stat -c %u:%g:%a /data /data/private /data/file /fresh; touch /data/mine /fresh/mine; cat /data/sub/deep/more'
+is "inside" "12:34:1770 12:34:4750 0:0:644 0:0:755 more" "$(paste -sd ' ' <<<"$out")"
+is "on the disk" "100012 100000 100000 100000" \
+    "$(stat -c %u "$(data mapped)/private" "$(data mapped)/file" "$(data mapped)/mine" "$(data fresh)/mine" | paste -sd ' ')"
+run_for 0 gantry volume rm mapped fresh
+
 step "of several who use a new volume at once all see the content"
 for i in 1 2 3 4; do gantry run --rm -v once:/data "$registry/seeded" sh -c 'cat /data/sub/deep/more' >"$work/out.$i" 2>&1 & pids[i]=$!; done
 for i in 1 2 3 4; do wait "${pids[i]}" || fail "$(cat "$work/out.$i")"; done

@@ -93,6 +93,22 @@ static void names_are_names_of_folders(void **state)
     assert_int_equal(files_in("volumes/default"), 2);
 }
 
+static void a_new_volume_is_whose_it_is_said_to_be(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    must_make(.name = "theirs", SET(uid, 100000), SET(gid, 200000));
+    assert_int_equal(stat(store_path(&store, "volumes/default/theirs/data"), &st), 0);
+    assert_int_equal(st.st_uid, 100000);
+    assert_int_equal(st.st_gid, 200000);
+    must_make(.name = "theirs", SET(uid, 5)); /* it stays theirs */
+    assert_int_equal(stat(store_path(&store, "volumes/default/theirs/data"), &st), 0);
+    assert_int_equal(st.st_uid, 100000);
+    assert_int_equal(make(.name = "x", SET(uid, UINT32_MAX)), ERROR_INVALID_ARGUMENT);
+    assert_int_equal(make(.name = "x", SET(gid, 1ull << 40)), ERROR_INVALID_ARGUMENT);
+}
+
 static void what_the_driver_does_not_have_is_refused(void **state)
 {
     struct map_entry option[] = { { "type", "nfs" } };
@@ -357,6 +373,7 @@ int main(void)
         STORE_TEST(one_that_is_there_is_as_good_as_made),
         STORE_TEST(without_a_name_it_is_anonymous),
         STORE_TEST(names_are_names_of_folders),
+        STORE_TEST(a_new_volume_is_whose_it_is_said_to_be),
         STORE_TEST(what_the_driver_does_not_have_is_refused),
         STORE_TEST(of_many_who_make_the_same_one_makes_it),
         STORE_TEST(making_and_removing_take_turns),
