@@ -7,6 +7,9 @@
  *      bench-ask ENDPOINT create IMAGE COUNT WRITERS containers.create, one caller, with so many
  *                                                    other clients writing beside it
  *
+ *      bench-ask ENDPOINT garbage COUNT              half blobs, half snapshots that hang on a lease, which is
+ *                                                    then removed; meanwhile containers.list is asked
+ *
  * Times are taken around gantry_call(), so they are what a client program sees.  Containers
  * that it makes stay: the caller removes the root.
  */
@@ -22,6 +25,7 @@
 
 #include "platform/scope.h"
 #include "protocol/client/gantry.h"
+#include "protocol/oci/digest.h"
 
 static atomic_bool over;
 static atomic_ulong written;
@@ -180,6 +184,140 @@ static void measure_create(const char *endpoint, const char *image, size_t count
     free(others);
 }
 
+/* ---- the collector --------------------------------------------------------------------- */
+
+struct lister {
+    const char *endpoint;
+    double *took;
+    size_t count, room;
+};
+
+static void ask_list(struct gantry *client)
+{
+    const struct containers_list_request request = { 0 };
+    struct arena *arena CLEANUP(arena_drop) = arena_new();
+    struct containers_list_reply reply;
+    struct error err = { 0 };
+
+    if (gantry_call(client, &op_containers_list, &request, &reply, arena, &err) < 0)
+        fail("containers.list", &err);
+}
+
+static void *list_on(void *arg)
+{
+    struct lister *lister = arg;
+    struct gantry *client = connected(lister->endpoint);
+
+    while (!atomic_load(&over) && lister->count < lister->room) {
+        double before = now_us();
+
+        ask_list(client);
+        lister->took[lister->count++] = now_us() - before;
+        usleep(1000); /* as somebody who looks, not as a load */
+    }
+    gantry_close(&client);
+    qsort(lister->took, lister->count, sizeof(*lister->took), by_size);
+    return NULL;
+}
+
+static double percentile(const struct lister *lister, size_t percent)
+{
+    return lister->count > 0 ? lister->took[lister->count * percent / 100] : 0;
+}
+
+static void make_blob(struct gantry *client, size_t i, struct arena *arena)
+{
+    char ref[32], text[40];
+    struct content_ingest_request ingest = { .ref = ref };
+    struct content_commit_request commit = { .ref = ref };
+    struct content_ingest_reply place;
+    struct content_info info;
+    char digest[DIGEST_TEXT_SIZE];
+    struct digester digester;
+    struct error err = { 0 };
+    FILE *file;
+
+    snprintf(ref, sizeof(ref), "garbage-%zu", i);
+    snprintf(text, sizeof(text), "garbage number %zu", i);
+    if (gantry_call(client, &op_content_ingest, &ingest, &place, arena, &err) < 0)
+        fail("content.ingest", &err);
+    file = fopen(place.path, "ae");
+    if (file == NULL || fputs(text, file) == EOF || fclose(file) == EOF)
+        fail(place.path, &err);
+    if (digester_open(&digester, "sha256", &err) < 0)
+        fail("sha256", &err);
+    digester_add(&digester, text, strlen(text));
+    if (digester_finish(&digester, digest, &err) < 0)
+        fail("sha256", &err);
+    digester_drop(&digester);
+    commit.digest = digest;
+    if (gantry_call(client, &op_content_commit, &commit, &info, arena, &err) < 0)
+        fail("content.commit", &err);
+}
+
+static void make_snapshot(struct gantry *client, size_t i, struct arena *arena)
+{
+    char key[32];
+    const struct snapshots_prepare_request request = { .key = key };
+    struct snapshots_mounts_reply reply;
+    struct error err = { 0 };
+
+    snprintf(key, sizeof(key), "garbage-%zu", i);
+    if (gantry_call(client, &op_snapshots_prepare, &request, &reply, arena, &err) < 0)
+        fail("snapshots.prepare", &err);
+}
+
+static double make_garbage(struct gantry *client, size_t count)
+{
+    const struct leases_create_request lease = { .id = "garbage" };
+    struct lease_info info;
+    struct error err = { 0 };
+    double start = now_us();
+
+    for (size_t i = 0; i < count; i++) {
+        struct arena *arena CLEANUP(arena_drop) = arena_new();
+
+        if (i == 0 && gantry_call(client, &op_leases_create, &lease, &info, arena, &err) < 0)
+            fail("leases.create", &err);
+        gantry_lease(client, lease.id);
+        if (i % 2 == 0)
+            make_blob(client, i, arena);
+        else
+            make_snapshot(client, i, arena);
+    }
+    gantry_lease(client, NULL);
+    return now_us() - start;
+}
+
+static void measure_garbage(const char *endpoint, size_t count)
+{
+    const struct leases_remove_request remove = { .id = "garbage", SET(sync, true) };
+    struct arena *arena CLEANUP(arena_drop) = arena_new();
+    struct lister idle = { .endpoint = endpoint, .took = calloc(2000, sizeof(double)), .room = 300 };
+    struct lister busy = { .endpoint = endpoint, .took = calloc(1000000, sizeof(double)), .room = 1000000 };
+    struct gantry *client = connected(endpoint);
+    double made = make_garbage(client, count), start, took;
+    struct error err = { 0 };
+    pthread_t thread;
+
+    list_on(&idle);
+    pthread_create(&thread, NULL, list_on, &busy);
+    start = now_us();
+    if (gantry_call(client, &op_leases_remove, &remove, NULL, arena, &err) < 0)
+        fail("leases.remove", &err);
+    took = now_us() - start;
+    atomic_store(&over, true);
+    pthread_join(thread, NULL);
+    printf("{\"count\": %zu, \"made_ms\": %.1f, \"gc_ms\": %.1f, \"list_idle_p50_us\": %.1f, "
+           "\"list_idle_p99_us\": %.1f, \"list_busy_p50_us\": %.1f, \"list_busy_p99_us\": %.1f, "
+           "\"listed\": %zu}\n",
+           count, made / 1000, took / 1000, percentile(&idle, 50), percentile(&idle, 99),
+           percentile(&busy, 50), percentile(&busy, 99), busy.count);
+    gantry_close(&client);
+    free(idle.took);
+    free(busy.took);
+}
+
 /* ---- ZeroMQ alone -------------------------------------------------------------------- */
 
 #define ECHO_SIZE 256
@@ -245,6 +383,11 @@ int main(int argc, char **argv)
                        (unsigned)strtoul(argv[5], NULL, 10));
         return 0;
     }
-    fprintf(stderr, "usage: bench-ask ENDPOINT roundtrip COUNT | echo COUNT | create IMAGE COUNT WRITERS\n");
+    if (argc == 4 && strcmp(argv[2], "garbage") == 0) {
+        measure_garbage(argv[1], strtoul(argv[3], NULL, 10));
+        return 0;
+    }
+    fprintf(stderr, "usage: bench-ask ENDPOINT roundtrip COUNT | echo COUNT | create IMAGE COUNT WRITERS | "
+                    "garbage COUNT\n");
     return 2;
 }

@@ -47,6 +47,23 @@ run_for 0 gantry lease update short --expires 1s
 gone() { [ -z "$(gantry lease ls -q)" ] && [ -z "$(find "$work/root/blobs" -type f)" ]; }
 wait_until "the lease has lapsed" gone
 
+step "removing can wait until what was kept is gone"
+run_for 0 gantry pull -q "$busybox"
+run_for 0 gantry create --name only "$busybox" true
+run_for 0 gantry rmi --force "$busybox"
+run_for 0 gantry rm --sync only
+is "the layers" "" "$(find "$work/root/snapshots" -mindepth 1 -maxdepth 1 -name '[0-9]*')"
+is "the blobs" "" "$(find "$work/root/blobs" -type f)"
+run_for 0 gantry snapshot prepare rooted --label containerd.io/gc.root=yes
+run_for 0 gantry snapshot rm --sync rooted
+
+step "images go by themselves, and keep what they are told"
+run_for 0 gantry pull -q "$busybox"
+target=$(gantry --format json images | jq -r '.[0].target.digest')
+ask_daemon images.label "{\"name\": \"$busybox\", \"labels\": {\"containerd.io/gc.expire\": \"2001-01-01T00:00:00Z\"}}" >/dev/null
+no_images() { [ -z "$(gantry images -q)" ] && [ -z "$(find "$work/root/blobs" -type f)" ]; }
+wait_until "the image has gone" no_images
+
 step "bad input names the thing and the way out"
 run_for 1 gantry --lease short pull "$busybox"
 has "a lease that has lapsed" "lease short: there is none, or it has lapsed" "$errors"

@@ -107,8 +107,10 @@ int command_gc(struct cli *cli, const struct args *args, struct error *err)
     if (cli->json)
         cli_print_json(collector_run_reply_record(), &reply);
     else
-        printf("Removed: %" PRIu64 " blobs (%s), %" PRIu64 " snapshots, %" PRIu64 " leases\n",
-               reply.content, size_text(reply.bytes, size), reply.snapshots, reply.leases);
+        printf("Removed: %" PRIu64 " blobs (%s), %" PRIu64 " snapshots, %" PRIu64
+               " leases, %" PRIu64 " images whose time had come\n",
+               reply.content, size_text(reply.bytes, size), reply.snapshots, reply.leases,
+               reply.images);
     return 0;
 }
 
