@@ -8,7 +8,8 @@
  *                                                    other clients writing beside it
  *
  *      bench-ask ENDPOINT garbage COUNT              half blobs, half snapshots that hang on a lease, which is
- *                                                    then removed; meanwhile containers.list is asked
+ *                                                    then removed; meanwhile containers.list is asked.  0: the
+ *                                                    lease `garbage` is there
  *
  * Times are taken around gantry_call(), so they are what a client program sees.  Containers
  * that it makes stay: the caller removes the root.
