@@ -448,35 +448,45 @@ static int on_remove(void *self, struct request *request, struct error *err)
 
 struct sweep {
     struct containers *containers;
-    const char *namespace; /* NULL: at the level of namespaces */
+    zhashx_t *ids; /* that have a row in this namespace; NULL: at the level of namespaces */
     char folder[PATH_SIZE];
 };
 
-static bool has_row(struct containers *containers, const char *namespace, const char *id)
+/* All at once: a question for each of thousands would be most of the daemon's start. */
+static int read_ids(struct containers *containers, const char *namespace, zhashx_t *ids, struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
-    struct error ignored;
+    int found;
 
-    return db_query(containers->db, &query, &ignored, "SELECT 1 FROM containers_container WHERE namespace = ? AND id = ?",
-                    "ss", namespace, id) < 0 || query_next(&query, &ignored) != 0;
+    if (db_query(containers->db, &query, err, "SELECT id FROM containers_container WHERE namespace = ?", "s",
+                 namespace) < 0)
+        return -1;
+    while ((found = query_next(&query, err)) == 1)
+        zhashx_insert(ids, query_text(&query, 0), ids);
+    return found;
 }
 
 /* Folders without a row are what a crash during a create or remove has left. */
 static int sweep_name(void *ctx, const char *name, struct error *err)
 {
-    struct sweep *sweep = ctx, inner = *sweep;
+    const struct sweep *sweep = ctx;
+    struct sweep inner = { .containers = sweep->containers };
     char path[PATH_SIZE];
+    int result;
 
+    if (sweep->ids != NULL && zhashx_lookup(sweep->ids, name) != NULL)
+        return 0;
     if (path_format(path, err, "%s/%s", sweep->folder, name) < 0)
         return -1;
-    if (sweep->namespace == NULL) {
-        inner.namespace = name;
-        memcpy(inner.folder, path, sizeof(path));
-        return fs_folder_each(path, sweep_name, &inner, err);
-    }
-    if (has_row(sweep->containers, sweep->namespace, name))
-        return 0;
-    return fs_remove_tree(path, err);
+    if (sweep->ids != NULL)
+        return fs_remove_tree(path, err);
+    inner.ids = zhashx_new();
+    memcpy(inner.folder, path, sizeof(path));
+    result = read_ids(sweep->containers, name, inner.ids, err);
+    if (result == 0)
+        result = fs_folder_each(path, sweep_name, &inner, err);
+    zhashx_destroy(&inner.ids);
+    return result;
 }
 
 static int containers_open(void *self, struct loop *loop, struct error *err)

@@ -41,62 +41,113 @@ const struct db_schema snapshots_schema = { "snapshots", steps };
 
 /* ---- start -------------------------------------------------------------------------------- */
 
-/* The layers of all drivers lie in one folder.  What nobody owns, the last one can remove: only it may
-   need more than unlink(2) and rmdir(2) for it. */
-static int recover_folder(void *ctx, uint64_t number, struct error *err)
+/* Numbers of all layers that have a row, in order: read at once, because a question for each of
+   thousands would be most of the daemon's start. */
+struct recovery {
+    struct snapshots *snapshots;
+    uint64_t *known;
+    size_t count, room;
+};
+
+static void recovery_drop(struct recovery *recovery)
 {
-    struct snapshots *snapshots = ctx;
+    free(recovery->known);
+}
+
+static int recovery_read(struct recovery *recovery, struct error *err)
+{
     CLEANUP(query_done) struct query query = { 0 };
     int found;
 
+    if (db_query(recovery->snapshots->db, &query, err, "SELECT id FROM snapshots_layer ORDER BY id",
+                 "") < 0)
+        return -1;
+    while ((found = query_next(&query, err)) == 1) {
+        if (recovery->count == recovery->room) {
+            recovery->room = recovery->room > 0 ? 2 * recovery->room : 256;
+            recovery->known = realloc(recovery->known, recovery->room * sizeof(*recovery->known));
+            assert(recovery->known != NULL);
+        }
+        recovery->known[recovery->count++] = (uint64_t)query_int(&query, 0);
+    }
+    return found;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+
+    return one < other ? -1 : one > other;
+}
+
+/* The layers of all drivers lie in one folder.  What nobody owns, the last one can remove: only it
+   may need more than unlink(2) and rmdir(2) for it. */
+static int recover_folder(void *ctx, uint64_t number, struct error *err)
+{
+    const struct recovery *recovery = ctx;
+    struct snapshots *snapshots = recovery->snapshots;
+
+    (void)err;
     if (number > snapshots->last_number)
         snapshots->last_number = number;
-    if (db_query(snapshots->db, &query, err,
-                 "SELECT 1 FROM snapshots_layer WHERE id = ?", "u", number) < 0 ||
-        (found = query_next(&query, err)) < 0)
-        return -1;
-    if (found == 1)
+    if (recovery->count > 0 && bsearch(&number, recovery->known, recovery->count,
+                                       sizeof(*recovery->known), by_number) != NULL)
         return 0;
     log_info("snapshots", "layer %llu: no row names it, it goes", (unsigned long long)number);
     layer_discard(snapshots, &snapshots->drivers[snapshots->driver_count - 1], number);
     return 0;
 }
 
-static void recover_row(const struct driver *driver, struct query *row)
+static uint64_t parent_of(struct snapshots *snapshots, uint64_t number)
 {
-    uint64_t number = (uint64_t)query_int(row, 0);
+    CLEANUP(query_done) struct query query = { 0 };
+    struct error ignored;
+
+    if (db_query(snapshots->db, &query, &ignored, "SELECT parent FROM snapshots_layer WHERE id = ?",
+                 "u", number) < 0 ||
+        query_next(&query, &ignored) != 1)
+        return 0;
+    return (uint64_t)query_int(&query, 0);
+}
+
+/* Its folder is missing. */
+static void recover_row(struct snapshots *snapshots, const struct driver *driver, struct query *row)
+{
     static const struct map no_labels;
-    const struct layer_new layer = { .number = number,
-                                     .parent = (uint64_t)query_int(row, 4),
+    const struct layer_new layer = { .number = (uint64_t)query_int(row, 0),
+                                     .parent = parent_of(snapshots, (uint64_t)query_int(row, 0)),
                                      .read_only = streq(query_text(row, 1), "view"),
                                      .namespace = query_text(row, 3),
                                      .key = query_text(row, 2),
                                      .labels = &no_labels };
     struct error err = { 0 };
-    char path[PATH_SIZE];
 
-    if (driver->calls->folder(driver->state, number, path, &err) < 0 || fs_exists(path))
-        return;
     log_warn("snapshots", "layer %llu (%s %s in namespace %s): its folder is missing",
-             (unsigned long long)number, query_text(row, 1), query_text(row, 2),
-             query_text(row, 3));
+             (unsigned long long)layer.number, query_text(row, 1), layer.key, layer.namespace);
     if (!streq(query_text(row, 1), "committed") &&
         driver->calls->prepare(driver->state, &layer, &err) < 0)
-        log_warn("snapshots", "layer %llu: %s", (unsigned long long)number, err.text);
+        log_warn("snapshots", "layer %llu: %s", (unsigned long long)layer.number, err.text);
 }
 
+/* One after the other as they lie in the table: with thousands that is what a start takes. */
 static int recover_rows(struct snapshots *snapshots, const struct driver *driver, struct error *err)
 {
     CLEANUP(query_done) struct query row = { 0 };
     int found;
 
     if (db_query(snapshots->db, &row, err,
-                 "SELECT l.id, s.kind, s.key, s.namespace, l.parent FROM snapshots_layer l"
-                 " JOIN snapshots_snapshot s ON s.layer = l.id WHERE l.driver = ? GROUP BY l.id",
-                 "s", driver->name) < 0)
+                 "SELECT layer, kind, key, namespace FROM snapshots_snapshot WHERE driver = ?", "s",
+                 driver->name) < 0)
         return -1;
-    while ((found = query_next(&row, err)) == 1)
-        recover_row(driver, &row);
+    while ((found = query_next(&row, err)) == 1) {
+        struct error ignored = { 0 };
+        char path[PATH_SIZE];
+
+        if (driver->calls->folder(driver->state, (uint64_t)query_int(&row, 0), path, &ignored) ==
+                0 &&
+            !fs_exists(path))
+            recover_row(snapshots, driver, &row);
+    }
     return found;
 }
 
@@ -130,9 +181,11 @@ static int open_driver(struct snapshots *snapshots, const struct snapshotter *ca
 
 static int recover(struct snapshots *snapshots, struct error *err)
 {
+    CLEANUP(recovery_drop) struct recovery recovery = { .snapshots = snapshots };
     const struct driver *first = &snapshots->drivers[0];
 
-    if (first->calls->each_layer(first->state, recover_folder, snapshots, err) < 0)
+    if (recovery_read(&recovery, err) < 0 ||
+        first->calls->each_layer(first->state, recover_folder, &recovery, err) < 0)
         return -1;
     for (size_t i = 0; i < snapshots->driver_count; i++)
         if (recover_rows(snapshots, &snapshots->drivers[i], err) < 0)
@@ -231,7 +284,7 @@ static const struct route routes[] = {
     { &op_snapshots_stat, on_snapshot_stat },       { &op_snapshots_usage, on_snapshot_usage },
     { &op_snapshots_list, on_snapshot_list },       { &op_snapshots_update, on_snapshot_update },
     { &op_snapshots_remove, on_snapshot_remove },   { &op_snapshots_replace, on_snapshot_replace },
-      { &op_snapshots_sweep, on_snapshot_sweep },
+    { &op_snapshots_sweep, on_snapshot_sweep },
     { &op_snapshots_diff, on_snapshot_diff },       { &op_snapshots_changes, on_snapshot_changes },
     { &op_snapshots_drivers, on_snapshot_drivers }, { &op_snapshots_clean, on_snapshot_clean },
     { 0 },
