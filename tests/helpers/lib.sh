@@ -19,7 +19,8 @@
 #   ask_daemon OP [JSON]     as a program of somebody else does; the reply is JSON
 #   private_home             a HOME below $work, and no settings of ours for credentials
 #   containerd_start         Debian's containerd, below $work; then ctr_here ARG... asks it, in the namespace
-#                            $containerd_namespace (e2e); containerd_stop ends it
+#                            $containerd_namespace (e2e); containerd_stop ends it.  $containerd_more: of its
+#                            configuration
 #   busybox_registry         a registry that serves `busybox`; sets $registry and $busybox
 #
 # Whatever way the script ends, its processes are killed and its folder is removed.
@@ -120,6 +121,7 @@ ctr_here() { ctr -a "$work/c.sock" -n "$containerd_namespace" "$@"; }
 containerd_start() {
     printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\nroot = "%s"\nstate = "%s"\n[grpc]\naddress = "%s"\n' \
         "$work/c" "$work/cs" "$work/c.sock" >"$work/containerd.toml"
+    echo "${containerd_more:-}" >>"$work/containerd.toml"
     containerd --config "$work/containerd.toml" --log-level error >"$work/containerd.log" 2>&1 </dev/null &
     containerd_pid=$!
     wait_until "containerd answers" ctr_here version

@@ -9,6 +9,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -133,6 +134,35 @@ static int new_mount(struct mount_want *want, int target, int namespace, struct 
     return tree_attach(file_system_make(&plain, want, 0, err), target, want->type, err);
 }
 
+/* Is this one of the words?  It is taken away: no file system knows it. */
+static bool word_is_said(struct strs *options, const char *word)
+{
+    size_t kept = 0;
+    bool found = false;
+
+    for (size_t i = 0; i < options->count; i++) {
+        if (strcmp(options->items[i], word) == 0)
+            found = true;
+        else
+            options->items[kept++] = options->items[i];
+    }
+    options->count = kept;
+    return found;
+}
+
+/* A file system in a file: `loop` of mount(8).  *device is kept until it is mounted. */
+static int device_make(struct mount_want *want, bool direct, char path[LOOP_PATH_SIZE], int *device,
+                       struct error *err)
+{
+    bool read_only = (want->options.own.set & MOUNT_ATTR_RDONLY) != 0;
+
+    if (want->source == NULL)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "loop without a source");
+    *device = loop_device_open(want->source, read_only, direct, path, err);
+    want->source = path;
+    return *device < 0 ? -1 : 0;
+}
+
 static int spread(const char *folder, const struct mount *asked, const struct mount_options *options,
                   struct error *err)
 {
@@ -148,13 +178,22 @@ static int mount_at(const char *folder, const struct mount *asked, int target, s
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     CLEANUP(fd_drop) int namespace = -1;
+    CLEANUP(fd_drop) int device = -1;
+    char device_path[LOOP_PATH_SIZE];
     struct strs words = asked->options;
+    bool loops, direct;
     struct mount_want want = { .type = asked->type, .source = asked->source, .tree = -1 };
 
     if (words.count > 0)
         words.items = arena_copy(arena, words.items, words.count * sizeof(*words.items));
+    if (fuse_is(asked->type))
+        return fuse_mount(asked->type, asked->source, &words, target, arena, err);
+    loops = word_is_said(&words, "loop");
+    direct = loops && word_is_said(&words, "direct-io");
     if (mapping_open(&words, &namespace, err) < 0 ||
         options_read(&words, &want.options, arena, err) < 0)
+        return -1;
+    if (loops && device_make(&want, direct, device_path, &device, err) < 0)
         return -1;
     if (want.options.bind || strcmp(asked->type, "bind") == 0)
         return bind_mount(&want, target, namespace, err);

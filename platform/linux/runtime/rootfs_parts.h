@@ -131,6 +131,16 @@ int overlay_mount_mapped(struct mount_want *want, int target, const char *path, 
 /* The next of a list as lowerdir= has it, without its backslashes; NULL: that was the last. */
 char *overlay_next_path(const char **list, struct arena *arena);
 
+/* ---- root_loop.c, root_fuse.c ------------------------------------------------------- */
+
+#define LOOP_PATH_SIZE 32
+/* A device for a file: its path, and a descriptor that keeps it until it is mounted. */
+int loop_device_open(const char *source, bool read_only, bool direct, char path[LOOP_PATH_SIZE],
+              struct error *err);
+bool fuse_is(const char *type);
+int fuse_mount(const char *type, const char *source, const struct strs *options, int target,
+               struct arena *arena, struct error *err);
+
 /* ---- copy_up.c, cgroup_mounts.c --------------------------------------------------- */
 
 int copy_up(int from, int to, struct error *err);
