@@ -25,6 +25,8 @@ static int check_key(struct resource *resource, struct arena *arena, struct erro
                          resource->kind, KEY_MAX);
     if (streq(resource->kind, "content"))
         return digest_require(resource->key, err);
+    if (streq(resource->kind, "volume"))
+        return volume_name_check(resource->key, err);
     if (!streq(resource->kind, "image"))
         return 0;
     if (reference_parse(resource->key, &reference, err) < 0)
@@ -38,9 +40,9 @@ static int check(struct resource *resource, struct arena *arena, struct error *e
     bool is_snapshot = streq(resource->kind, "snapshot");
 
     if (!is_snapshot && !streq(resource->kind, "content") && !streq(resource->kind, "ingest") &&
-        !streq(resource->kind, "image"))
+        !streq(resource->kind, "image") && !streq(resource->kind, "volume"))
         return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "resource kind '%.40s': not content, snapshot, ingest or image",
+                         "resource kind '%.40s': not content, snapshot, ingest, image or volume",
                          resource->kind);
     if (is_snapshot && (resource->driver == NULL || resource->driver[0] == '\0'))
         return error_set(err, ERROR_INVALID_ARGUMENT, "snapshot %.200s: say whose, with driver",

@@ -82,7 +82,7 @@ run_for 0 gantry lease create x
 run_for 1 gantry lease add x busybox
 has "no kind" "'busybox' is not KIND:NAME" "$errors"
 run_for 1 gantry lease add x cow:moo
-has "another kind" "not content, snapshot, ingest or image" "$errors"
+has "another kind" "not content, snapshot, ingest, image or volume" "$errors"
 run_for 1 gantry lease add x sha256:12
 has "no digest" "sha256:12" "$errors"
 run_for 1 gantry lease add x snapshot:nowhere

@@ -279,6 +279,26 @@ static void a_lease_of_another_holds_a_volume(void **state)
     must(ask_name(&op_volumes_remove, "data"));
 }
 
+static void a_client_lets_its_lease_hold_a_volume(void **state)
+{
+    struct resource volume = { .kind = "volume", .key = "data" };
+    const struct leases_create_request lease = { .id = "mine" };
+    const struct leases_remove_request gone = { .id = "mine" };
+    const struct leases_add_request add = { .id = "mine", .resources = { 1, &volume } };
+
+    (void)state;
+    must_make(.name = "data");
+    must(peer_ask(&store.leases, &op_leases_create, &lease, &answer));
+    must(peer_ask(&store.leases, &op_leases_add, &add, &answer));
+    assert_int_equal(ask_name(&op_volumes_remove, "data"), ERROR_FAILED_PRECONDITION);
+    assert_int_equal(must_prune(true)->names.count, 0);
+    must(peer_ask(&store.leases, &op_leases_remove, &gone, &answer));
+    must(ask_name(&op_volumes_remove, "data"));
+    volume.key = "../data";
+    assert_int_equal(peer_ask(&store.leases, &op_leases_add, &add, &answer),
+                     ERROR_INVALID_ARGUMENT);
+}
+
 static void who_holds_it_by_its_own_lease_may_remove_it(void **state)
 {
     const struct leases_create_request lease = { .id = "mine" };
@@ -383,6 +403,7 @@ int main(void)
         STORE_TEST(a_removed_volume_takes_its_data_along),
         STORE_TEST(a_volume_that_a_container_holds_stays),
         STORE_TEST(a_lease_of_another_holds_a_volume),
+        STORE_TEST(a_client_lets_its_lease_hold_a_volume),
         STORE_TEST(who_holds_it_by_its_own_lease_may_remove_it),
         STORE_TEST(prune_removes_anonymous_ones_and_all_if_asked),
         STORE_TEST(what_is_for_the_daemon_is_refused_to_others),
