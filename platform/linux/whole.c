@@ -92,7 +92,10 @@ int whole_prepare(void *state, const struct layer_new *layer, struct error *err)
         return whole->kind->clone(parent, fs, err);
     if (whole->kind->make(fs, err) < 0)
         return -1;
-    return has_parent ? unpack_copy(home, parent, err) : 0;
+    if (!has_parent)
+        return 0;
+    /* the row is on disk soon, and half a copy that a power cut leaves looks like a whole one */
+    return unpack_copy(home, parent, err) < 0 ? -1 : fs_sync_all(fs, err);
 }
 
 int whole_remove(void *state, uint64_t number, const char *away, struct error *err)

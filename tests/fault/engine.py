@@ -38,13 +38,15 @@ class Engine:
         self.endpoint = f"ipc://{self.state}/gantry.sock"
         self.environment = dict(os.environ, GANTRY_NAMESPACE=namespace, GANTRY_WAIT="0")
         self.process = None
+        self.options = ()  # of gantryd
         self.log = open(f"{work}/gantryd.log", "ab", buffering=0)
 
     # ---- the daemon ---------------------------------------------------------------------
 
     def spawn(self, **environment):
         self.process = subprocess.Popen(
-            [f"{self.programs}/gantryd", "--root", self.root, "--state", self.state, "--listen", self.endpoint],
+            [f"{self.programs}/gantryd", "--root", self.root, "--state", self.state, "--listen", self.endpoint,
+             *self.options],
             env=dict(self.environment, **environment), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def answers(self):

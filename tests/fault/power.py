@@ -9,7 +9,7 @@ nothing, all, or at random whole writes or single sectors.  A daemon is started 
 What must hold: `gantry check --deep` finds nothing; every blob has its digest, every committed snapshot the tree that
 it has on a disk that lost nothing; what was answered as done is done; and now and then all of it works again.
 
-GANTRY_POWER_TIME: after so many seconds no further cut is tried.  GANTRY_POWER_KEEP: a folder for the disk of a cut
+GANTRY_POWER_DRIVER: the snapshotter, instead of the default one.  GANTRY_POWER_TIME: after so many seconds no further cut is tried.  GANTRY_POWER_KEEP: a folder for the disk of a cut
 that went wrong.  GANTRY_POWER_FORGETFUL: a library with which the daemon syncs nothing; then something must be found.
 """
 import bisect
@@ -270,6 +270,42 @@ class Runner(User):
             self.did(thing, None, "rm", name)
 
 
+class Maker(User):
+    """Images made of containers that have written something; they are there with all they hold, or are not."""
+
+    def __init__(self, image, *rest):
+        super().__init__(*rest)
+        self.image = image
+
+    def round(self, number):
+        self.engine.must("pull", self.image)
+        self.engine.must("run", "--name", f"writes{number}", self.image, "sh", "-c",
+                         f"echo {number} >/made; mkdir -p /deep/er; dd if=/dev/urandom of=/deep/er/file bs=1k count=50 2>/dev/null")
+        self.did(f"image docker.io/library/made{number}", "there", "commit", f"writes{number}", f"made{number}")
+        self.engine.must("rm", f"writes{number}")
+        if self.dice.random() < 0.3:
+            self.did(f"image docker.io/library/made{number}", None, "rmi", f"made{number}")
+
+
+class Filler(User):
+    """Volumes; what a container writes into one is its own to flush, and it does."""
+
+    def __init__(self, image, *rest):
+        super().__init__(*rest)
+        self.image = image
+
+    def round(self, number):
+        name = f"v{number}"
+        self.did(f"volume {name}", "there", "volume", "create", name)
+        self.engine.must("pull", self.image)
+        self.did(f"file {name}", str(number), "run", "--rm", "-v", f"{name}:/data", self.image, "sh", "-c",
+                 f"echo {number} | dd of=/data/file conv=fsync 2>/dev/null")
+        if self.dice.random() < 0.3:
+            begin = self.history.disk.now()
+            self.did(f"volume {name}", None, "volume", "rm", name)
+            self.history.of[f"file {name}"].append((None, begin, self.history.disk.now()))
+
+
 class Committer(User):
     """Snapshots written by hand and committed; what they hold is known by their names."""
 
@@ -321,6 +357,8 @@ class Collector(User):
 def users(engine, history, dice, images):
     all_of_them = [Puller(image, engine, history, random.Random(dice.random()), 5) for image in images[1:]]
     all_of_them.append(Runner(images[0], engine, history, random.Random(dice.random()), 7))
+    all_of_them.append(Maker(images[0], engine, history, random.Random(dice.random()), 4))
+    all_of_them.append(Filler(images[0], engine, history, random.Random(dice.random()), 5))
     all_of_them.append(Committer(engine, history, random.Random(dice.random()), 10))
     all_of_them.append(Nudger(engine, history, random.Random(dice.random()), 200))
     all_of_them.append(Collector(engine, history, random.Random(dice.random()), 6))
@@ -359,6 +397,11 @@ def found_now(engine):
     there = {f"image {image['name'].removesuffix(':latest')}": "there"
              for image in json.loads(engine.must("--format", "json", "images"))}
     there |= {f"container {c['name']}": "there" for c in json.loads(engine.must("--format", "json", "ps", "-a"))}
+    for volume in json.loads(engine.must("--format", "json", "volume", "ls")):
+        there[f"volume {volume['name']}"] = "there"
+        for path in glob.glob(f"{engine.root}/volumes/{engine.namespace}/{volume['name']}/**/file", recursive=True):
+            with open(path) as file:
+                there[f"file {volume['name']}"] = file.read().strip()
     for snapshot in json.loads(engine.must("--format", "json", "snapshot", "ls")):
         is_done = snapshot["kind"] == "committed"
         tree = tree_digest(f"{engine.root}/snapshots/{snapshot['layer']}/fs") if is_done else "active"
@@ -391,6 +434,9 @@ def check_use(engine, history, there, images):
     for thing in there:
         if thing in history.of and thing.startswith("container "):
             engine.must("start", "-a", thing.split()[1])
+        if thing in history.of and thing.startswith("image docker.io/library/made"):
+            number = thing.removeprefix("image docker.io/library/made")
+            engine.must("run", "--rm", f"made{number}", "cat", "/made", said=number)
     for image in images:
         engine.must("pull", image)
         engine.must("run", "--rm", image, "true")
@@ -447,18 +493,31 @@ def cut_all(work, disk, engine, history, known, images, count, dice, patience):
             f" {len(history.of)} things, {time.monotonic() - start:.0f} s")
 
 
-def main():
-    work, programs, count, seed, *images = sys.argv[1:]
-    dice = random.Random(int(seed))
+def known_trees(work, programs, seed, images, options):
+    """Of the images' layers, on a disk that loses nothing."""
     reference = Engine(f"{work}/reference", programs, f"power-{seed}")
+    reference.options = options
     reference.start()
     for image in images:
         reference.must("pull", image)
     known = trees(reference)
     reference.stop()
+    return known
+
+
+def main():
+    work, programs, count, seed, *images = sys.argv[1:]
+    dice = random.Random(int(seed))
+    options = ()
+    if os.environ.get("GANTRY_POWER_DRIVER"):
+        with open(f"{work}/config.toml", "w") as file:
+            file.write(f"snapshotter = \"{os.environ['GANTRY_POWER_DRIVER']}\"\n")
+        options = ("--config", f"{work}/config.toml")
+    known = known_trees(work, programs, seed, images, options)
     disk = Disk(work, f"{programs}/../tests")
     engine = Engine(work, programs, f"power-{seed}")
     engine.root = f"{disk.place}/root"
+    engine.options = options
     forgetful = os.environ.get("GANTRY_POWER_FORGETFUL")
     if forgetful:
         engine.environment["LD_PRELOAD"] = forgetful
