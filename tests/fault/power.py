@@ -9,7 +9,7 @@ nothing, all, or at random whole writes or single sectors.  A daemon is started 
 What must hold: `gantry check --deep` finds nothing; every blob has its digest, every committed snapshot the tree that
 it has on a disk that lost nothing; what was answered as done is done; and now and then all of it works again.
 
-GANTRY_POWER_DRIVER: the snapshotter, instead of the default one.  GANTRY_POWER_TIME: after so many seconds no further cut is tried.  GANTRY_POWER_KEEP: a folder for the disk of a cut
+GANTRY_POWER_FS: xfs or btrfs instead of ext4.  GANTRY_POWER_DRIVER: the snapshotter, instead of the default one.  GANTRY_POWER_TIME: after so many seconds no further cut is tried.  GANTRY_POWER_KEEP: a folder for the disk of a cut
 that went wrong.  GANTRY_POWER_FORGETFUL: a library with which the daemon syncs nothing; then something must be found.
 """
 import bisect
@@ -30,12 +30,17 @@ import time
 
 from engine import Engine, Failed, until
 
-DISK_SIZE = 96 << 20
 SECTOR = 512
 RECORD = struct.Struct("=QQQ")  # kind, offset, size
 WRITE, FLUSH = 1, 2
-# only what is flushed is there for sure: no commit of the file system's own, no flush that its heuristics add
-OPTIONS = "noatime,noauto_da_alloc,commit=600"
+FILE_SYSTEM = os.environ.get("GANTRY_POWER_FS", "ext4")
+# Size of the disk, how it is made, how it is mounted for the work: only what is flushed is there for sure, no commit of
+# the file system's own, no flush that its heuristics add.
+DISK_SIZE, MAKE, OPTIONS = {
+    "ext4": (96 << 20, ("mkfs.ext4", "-q", "-b", "4096", "-J", "size=8"), "noatime,noauto_da_alloc,commit=600"),
+    "xfs": (320 << 20, ("mkfs.xfs", "-q"), "noatime"),
+    "btrfs": (256 << 20, ("mkfs.btrfs", "-q"), "noatime,commit=600"),
+}[FILE_SYSTEM]
 
 
 def system(*words):
@@ -59,7 +64,7 @@ def attach(file, place, options):
                 raise
             time.sleep(0.05)
     try:
-        system("mount", "-t", "ext4", "-o", options, device, place)
+        system("mount", "-t", FILE_SYSTEM, "-o", options, device, place)
     except Failed:
         system("losetup", "-d", device)
         raise
@@ -83,7 +88,7 @@ class Disk:
         for path, size in ((self.image, DISK_SIZE), (self.file, 0)):
             with open(path, "wb") as file:
                 file.truncate(size)
-        system("mkfs.ext4", "-q", "-b", "4096", "-J", "size=8", self.image)
+        system(*MAKE, self.image)
         shutil.copyfile(self.image, self.base)
         self.server = subprocess.Popen([f"{programs}/power_disk", self.image, self.file, self.log])
         until("the disk is there", lambda: os.stat(self.file).st_size == DISK_SIZE, 10)
@@ -493,6 +498,13 @@ def cut_all(work, disk, engine, history, known, images, count, dice, patience):
             f" {len(history.of)} things, {time.monotonic() - start:.0f} s")
 
 
+def with_driver(work, driver):
+    """Options of gantryd."""
+    with open(f"{work}/{driver}.toml", "w") as file:
+        file.write(f"snapshotter = \"{driver}\"\n")
+    return "--config", f"{work}/{driver}.toml"
+
+
 def known_trees(work, programs, seed, images, options):
     """Of the images' layers, on a disk that loses nothing."""
     reference = Engine(f"{work}/reference", programs, f"power-{seed}")
@@ -508,16 +520,13 @@ def known_trees(work, programs, seed, images, options):
 def main():
     work, programs, count, seed, *images = sys.argv[1:]
     dice = random.Random(int(seed))
-    options = ()
-    if os.environ.get("GANTRY_POWER_DRIVER"):
-        with open(f"{work}/config.toml", "w") as file:
-            file.write(f"snapshotter = \"{os.environ['GANTRY_POWER_DRIVER']}\"\n")
-        options = ("--config", f"{work}/config.toml")
-    known = known_trees(work, programs, seed, images, options)
+    driver = os.environ.get("GANTRY_POWER_DRIVER", "overlay")
+    # a disk of its own has what btrfs needs; its trees are those of native
+    known = known_trees(work, programs, seed, images, with_driver(work, "native" if driver == "btrfs" else driver))
     disk = Disk(work, f"{programs}/../tests")
     engine = Engine(work, programs, f"power-{seed}")
     engine.root = f"{disk.place}/root"
-    engine.options = options
+    engine.options = with_driver(work, driver)
     forgetful = os.environ.get("GANTRY_POWER_FORGETFUL")
     if forgetful:
         engine.environment["LD_PRELOAD"] = forgetful
