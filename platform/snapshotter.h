@@ -27,10 +27,14 @@
 #define SNAPSHOT_UIDS "containerd.io/snapshot/uidmapping"
 #define SNAPSHOT_GIDS "containerd.io/snapshot/gidmapping"
 
+/* "yes": what is written there need not outlive a crash of the machine. */
+#define SNAPSHOT_VOLATILE "gantry/volatile"
+
 /* A layer and what it stands on. */
 struct layer_stack {
     uint64_t number;         /* of the layer itself */
     bool read_only;          /* a view: nothing of its own, only the parents are seen */
+    bool is_volatile;        /* need not outlive a crash: nothing has to wait for the disk */
     const uint64_t *parents; /* nearest first */
     size_t parent_count;
 };

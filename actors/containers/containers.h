@@ -19,6 +19,7 @@ struct containers_config {
     const char *database;
     const char *default_runtime;
     const char *default_driver;
+    bool has_volatile; /* roots of passing containers wait for no disk */
     bool new_boot; /* the machine was started since the last change: it may have lost what was not synced */
 };
 

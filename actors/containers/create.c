@@ -110,7 +110,8 @@ static int make_root(struct making *making, struct error *err)
     };
     int result;
 
-    if (making->want->snapshot == NULL && root_labels(making->want, &want.labels, job_arena(making->job), err) < 0)
+    if (making->want->snapshot == NULL && root_labels(making->want, making->containers->config->has_volatile, &want.labels,
+                                                        job_arena(making->job), err) < 0)
         return -1;
     if (making->want->snapshot != NULL) {
         making->info.snapshot = making->want->snapshot;

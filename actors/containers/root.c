@@ -36,9 +36,11 @@ static int users_add(const struct container_options *options, struct map *labels
     return 0;
 }
 
-int root_labels(const struct containers_create_request *want, struct map *labels,
+int root_labels(const struct containers_create_request *want, bool has_volatile, struct map *labels,
                 struct arena *arena, struct error *err)
 {
     *labels = (struct map){ 0, arena_alloc(arena, LABELS_MAX * sizeof(struct map_entry)) };
+    if (has_volatile && want->has_remove && want->remove)
+        label_add(labels, SNAPSHOT_VOLATILE, "yes");
     return users_add(want->options, labels, arena, err);
 }

@@ -4,8 +4,9 @@
 
 #include "protocol/schema.h"
 
-/* Fills `labels`, in the arena.  INVALID_ARGUMENT for an option that means nothing. */
-int root_labels(const struct containers_create_request *want, struct map *labels,
+/* Fills `labels`, in the arena; has_volatile: where it may be, as --rm.  INVALID_ARGUMENT for an option that
+   means nothing. */
+int root_labels(const struct containers_create_request *want, bool has_volatile, struct map *labels,
                 struct arena *arena, struct error *err);
 
 #endif

@@ -43,12 +43,20 @@ int on_snapshot_stat(void *self, struct request *request, struct error *err)
 
 /* ---- mounts ------------------------------------------------------------------------------- */
 
+static bool is_volatile(const struct map *labels)
+{
+    const char *value = map_get(labels, SNAPSHOT_VOLATILE);
+
+    return value != NULL && streq(value, "yes");
+}
+
 int snapshot_mounts_of(const struct seen *seen, struct snapshots_mounts_reply *out,
                        struct arena *arena, struct error *err)
 {
     const struct driver *driver = seen->driver;
     const struct layer_stack stack = { .number = seen->row.number,
                                        .read_only = streq(seen->row.info.kind, "view"),
+                                       .is_volatile = is_volatile(&seen->row.info.labels),
                                        .parents = seen->parents,
                                        .parent_count = seen->parent_count };
     char path[PATH_SIZE];

@@ -393,6 +393,8 @@ bool texts_of(const setting &entry, const toml::node &node, std::vector<std::str
         return items.push_back(share_text(node.as_floating_point()->get())), true;
     if (number != nullptr && (entry.what == NUMBER || entry.what == SIZE))
         return items.push_back(std::to_string(number->get())), true;
+    if (const auto *truth = node.as_boolean(); truth != nullptr && entry.what == WORD)
+        return items.push_back(truth->get() ? "true" : "false"), true; /* accepted where it is a word */
     if (text != nullptr && entry.what != NUMBER)
         return items.push_back(text->get()), true;
     if (array == nullptr || entry.what != LIST)

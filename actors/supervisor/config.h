@@ -66,6 +66,7 @@ struct config {
     uint64_t log_size;
     uint64_t log_files;
     const char *sharing; /* "shared" or "isolated" */
+    const char *volatile_; /* "true" or "false" */
     double gc_pause;
     uint64_t gc_deletions, gc_mutations;
     uint64_t gc_schedule_ms, gc_startup_ms;

@@ -292,6 +292,7 @@ static void configure_services(struct engine *engine)
         .database = engine->database,
         .default_runtime = config->runtime,
         .default_driver = config->snapshotter,
+        .has_volatile = streq(config->volatile_, "true"),
         .new_boot = engine->last.new_boot,
     };
     engine->containers.config = &engine->containers_config;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ struct overlay {
     bool has_overlay;                   /* the kernel */
     bool nested;                        /* the folder lies on an overlay: no upper can be there */
     bool index, metacopy, redirect_dir; /* options that can be switched off */
+    bool has_volatile;                  /* Linux 5.10 */
 };
 
 /* ---- what the kernel can ------------------------------------------------------------- */
@@ -55,6 +57,15 @@ static bool kernel_has_overlay(void)
     return fd >= 0 || errno != ENODEV;
 }
 
+static bool kernel_is_since(unsigned major, unsigned minor)
+{
+    unsigned found[2] = { 0, 0 };
+    struct utsname name;
+
+    return uname(&name) == 0 && sscanf(name.release, "%u.%u", &found[0], &found[1]) == 2 &&
+           (found[0] > major || (found[0] == major && found[1] >= minor));
+}
+
 static int overlay_open(const char *folder, void **state, struct error *err)
 {
     struct overlay *overlay = calloc(1, sizeof(*overlay));
@@ -72,6 +83,7 @@ static int overlay_open(const char *folder, void **state, struct error *err)
     overlay->index = parameter_exists("index");
     overlay->metacopy = parameter_exists("metacopy");
     overlay->redirect_dir = parameter_exists("redirect_dir");
+    overlay->has_volatile = kernel_is_since(5, 10);
     *state = overlay;
     return 0;
 }
@@ -279,10 +291,21 @@ static size_t add_switches(const struct overlay *overlay, const char **options, 
     return count;
 }
 
+/* The kernel leaves a folder in its work folder, so that what a crash may have spoiled is not mounted
+   once more.  What is volatile goes with its container, or was said to be of no such value. */
+static int forget_crash(const struct overlay *overlay, uint64_t number, struct error *err)
+{
+    char path[PATH_SIZE];
+
+    if (place(overlay, number, "/work/work/incompat/volatile", path, err) < 0)
+        return -1;
+    return fs_exists(path) ? fs_remove_tree(path, err) : 0;
+}
+
 static int add_overlay(struct overlay *overlay, const struct layer_stack *stack,
                        struct list *mounts, struct arena *arena, struct error *err)
 {
-    const char **options = arena_alloc(arena, 6 * sizeof(*options));
+    const char **options = arena_alloc(arena, 7 * sizeof(*options));
     struct mount mount = { .type = "overlay", .source = "overlay" };
     size_t count = add_switches(overlay, options, 0);
 
@@ -293,6 +316,11 @@ static int add_overlay(struct overlay *overlay, const struct layer_stack *stack,
         return -1;
     if (lower_option(overlay, stack, &options[count++], arena, err) < 0)
         return -1;
+    if (stack->is_volatile && !stack->read_only && overlay->has_volatile) {
+        if (forget_crash(overlay, stack->number, err) < 0)
+            return -1;
+        options[count++] = "volatile";
+    }
     mount.options = (struct strs){ count, options };
     layer_add_mount(mounts, &mount, arena);
     return 0;

@@ -153,7 +153,10 @@ static void mount_one(const struct mount *mount_record)
 static void mount_stack(uint64_t number, bool read_only, size_t parent_count,
                         const uint64_t *parents)
 {
-    const struct layer_stack stack = { number, read_only, parents, parent_count };
+    const struct layer_stack stack = { .number = number,
+                                       .read_only = read_only,
+                                       .parents = parents,
+                                       .parent_count = parent_count };
     struct list mounts = { 0 };
 
     must(driver->mounts(layers, &stack, &mounts, arena, &err));
