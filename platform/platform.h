@@ -171,6 +171,9 @@ void memory_wipe(void *data, size_t size); /* of secrets; no compiler leaves it 
 int thread_detach(void (*run)(void *ctx), void *ctx, struct error *err);
 /* This one works when nobody else wants the processor or the disk. */
 void thread_give_way(void);
+/* The calling thread has less of processor and disk than others: for work that nobody waits for, but that
+   holds locks others need. */
+void thread_stand_back(void);
 /* What lists of threads (top -H) call the one that says so; 15 bytes of it. */
 void thread_name(const char *name);
 /* Ends this process now, whatever its threads do; nothing is tidied up. */

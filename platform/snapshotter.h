@@ -27,6 +27,9 @@
 #define SNAPSHOT_UIDS "containerd.io/snapshot/uidmapping"
 #define SNAPSHOT_GIDS "containerd.io/snapshot/gidmapping"
 
+/* Bytes that may be written there; where the file system keeps no such limit it is an error. */
+#define SNAPSHOT_MAX_SIZE "containerd.io/snapshot/max-size"
+
 /* "yes": what is written there need not outlive a crash of the machine. */
 #define SNAPSHOT_VOLATILE "gantry/volatile"
 

@@ -39,6 +39,7 @@ static int empty_job(struct job *job, const void *in, void *out, struct error *e
     struct sweep sweep = *(const struct sweep *)in;
 
     (void)out;
+    thread_stand_back();
     sweep.job = job;
     if (fs_folder_each(sweep.trash->folder, remove_one, &sweep, err) < 0)
         return -1;

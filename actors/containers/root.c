@@ -42,5 +42,11 @@ int root_labels(const struct containers_create_request *want, bool has_volatile,
     *labels = (struct map){ 0, arena_alloc(arena, LABELS_MAX * sizeof(struct map_entry)) };
     if (has_volatile && want->has_remove && want->remove)
         label_add(labels, SNAPSHOT_VOLATILE, "yes");
+    if (want->options != NULL && want->options->has_storage_size) {
+        if (want->options->storage_size == 0)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "storage_size: 0 bytes are too few");
+        label_add(labels, SNAPSHOT_MAX_SIZE,
+                  arena_printf(arena, "%llu", (unsigned long long)want->options->storage_size));
+    }
     return users_add(want->options, labels, arena, err);
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "platform/linux/drivers.h"
+#include "platform/linux/quota.h"
 #include "platform/linux/whole.h"
 #include "platform/scope.h"
 
@@ -167,7 +168,28 @@ static int drop(const char *path, struct error *err)
     return destroy_entry(parent, name) < 0 ? error_sys(err, errno, "remove subvolume %s", path) : 0;
 }
 
-static const struct whole_kind kind = { check, make, clone_tree, drop, is_subvolume };
+/* What others have too, as soon as a snapshot of it is made, is no longer its own alone: then it has at
+   least what it has more than its parent. */
+static bool count(const char *path, const char *parent, uint64_t *bytes)
+{
+    uint64_t all, own, below = 0, ignored;
+
+    if (!quota_of_subvolume(path, &all, &own) ||
+        (parent[0] != '\0' && !quota_of_subvolume(parent, &below, &ignored)))
+        return false;
+    *bytes = all > below && all - below > own ? all - below : own;
+    return true;
+}
+
+static const struct whole_kind kind = {
+    .check = check,
+    .make = make,
+    .clone = clone_tree,
+    .drop = drop,
+    .limit = quota_limit_subvolume,
+    .count = count,
+    .needs_drop = is_subvolume,
+};
 
 static int btrfs_open(const char *folder, void **state, struct error *err)
 {

@@ -18,7 +18,7 @@ static int make(const char *path, struct error *err)
     return fs_folder_make(path, 0755, err);
 }
 
-static const struct whole_kind kind = { check, make, NULL, fs_remove_tree, NULL };
+static const struct whole_kind kind = { .check = check, .make = make, .drop = fs_remove_tree };
 
 static int native_open(const char *folder, void **state, struct error *err)
 {

@@ -24,6 +24,7 @@
 #include "platform/linux/drivers.h"
 #include "platform/linux/layer_home.h"
 #include "platform/linux/layer_marks.h"
+#include "platform/linux/quota.h"
 #include "platform/scope.h"
 #include "protocol/id_map.h"
 
@@ -35,6 +36,7 @@ struct overlay {
     bool nested;                        /* the folder lies on an overlay: no upper can be there */
     bool index, metacopy, redirect_dir; /* options that can be switched off */
     bool has_volatile;                  /* Linux 5.10 */
+    bool has_projects;                  /* a file system whose folders may have limits */
 };
 
 /* ---- what the kernel can ------------------------------------------------------------- */
@@ -78,7 +80,9 @@ static int overlay_open(const char *folder, void **state, struct error *err)
         free(overlay);
         return -1;
     }
+    fs.f_type = 0;
     overlay->nested = statfs(folder, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+    overlay->has_projects = fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC;
     overlay->has_overlay = kernel_has_overlay();
     overlay->index = parameter_exists("index");
     overlay->metacopy = parameter_exists("metacopy");
@@ -151,11 +155,12 @@ static int give_to_root(const struct map *labels, const char *path, struct error
 
 static int overlay_prepare(void *state, const struct layer_new *layer, struct error *err)
 {
-    uint64_t number = layer->number;
+    uint64_t number = layer->number, most;
     char path[PATH_SIZE];
 
-    if (place(state, number, "", path, err) < 0 || fs_remove_tree(path, err) < 0 ||
-        fs_folder_make(path, 0700, err) < 0 || place(state, number, "/work", path, err) < 0 ||
+    if (quota_wanted(layer->labels, &most, err) < 0 || place(state, number, "", path, err) < 0 ||
+        fs_remove_tree(path, err) < 0 || fs_folder_make(path, 0700, err) < 0 ||
+        (most > 0 && quota_limit_folder(path, number, most, err) < 0) || place(state, number, "/work", path, err) < 0 ||
         fs_folder_make(path, 0700, err) < 0 || place(state, number, "/fs", path, err) < 0 ||
         fs_folder_make(path, 0755, err) < 0)
         return -1;
@@ -176,7 +181,10 @@ static int overlay_tidy(void *state, uint64_t number, struct error *err)
 static int overlay_remove(void *state, uint64_t number, const char *away, struct error *err)
 {
     const struct overlay *overlay = state;
+    char path[PATH_SIZE];
 
+    if (overlay->has_projects && place(overlay, number, "", path, err) == 0)
+        quota_forget_folder(path);
     return layer_put_away(overlay->folder, number, away, err);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "platform/linux/yielding.h"
 #include "platform/platform.h"
 
 struct start {
@@ -36,6 +37,14 @@ void thread_give_way(void)
 
     sched_setscheduler(0, SCHED_IDLE, &none);
     syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+}
+
+/* Not idle: who waits for a lock of the file system that this thread holds would wait for a processor
+   that nobody else wants. */
+void thread_stand_back(void)
+{
+    yield_to_others();
+    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));
 }
 
 int thread_detach(void (*run)(void *ctx), void *ctx, struct error *err)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "platform/linux/layer_home.h"
+#include "platform/linux/quota.h"
 #include "platform/scope.h"
 #include "platform/unpack.h"
 
@@ -77,6 +78,22 @@ static int make_home(const struct whole *whole, uint64_t number, char home[PATH_
     return fs_folder_make(home, 0700, err);
 }
 
+static int limit(const struct whole *whole, const struct layer_new *layer, const char *fs,
+                 struct error *err)
+{
+    uint64_t most;
+
+    if (quota_wanted(layer->labels, &most, err) < 0)
+        return -1;
+    if (most == 0)
+        return 0;
+    if (whole->kind->limit != NULL)
+        return whole->kind->limit(fs, most, err);
+    error_set(err, ERROR_FAILED_PRECONDITION,
+              "limit of size: this driver copies all files, and cannot tell new ones from them");
+    return error_hint(err, "use --snapshotter overlay, on xfs or ext4, or btrfs");
+}
+
 int whole_prepare(void *state, const struct layer_new *layer, struct error *err)
 {
     const struct whole *whole = state;
@@ -88,11 +105,12 @@ int whole_prepare(void *state, const struct layer_new *layer, struct error *err)
         place(whole, layer->number, "/fs", fs, err) < 0 ||
         place(whole, layer->parent, "/fs", parent, err) < 0)
         return -1;
-    if (has_parent && whole->kind->clone != NULL)
-        return whole->kind->clone(parent, fs, err);
-    if (whole->kind->make(fs, err) < 0)
+    if (has_parent && whole->kind->clone != NULL ? whole->kind->clone(parent, fs, err) < 0
+                                                 : whole->kind->make(fs, err) < 0)
         return -1;
-    if (!has_parent)
+    if (limit(whole, layer, fs, err) < 0)
+        return -1;
+    if (!has_parent || whole->kind->clone != NULL)
         return 0;
     /* the row is on disk soon, and half a copy that a power cut leaves looks like a whole one */
     return unpack_copy(home, parent, err) < 0 ? -1 : fs_sync_all(fs, err);
@@ -218,9 +236,15 @@ int whole_sync(void *state, uint64_t number, struct error *err)
 int whole_usage(void *state, uint64_t number, uint64_t parent, uint64_t *size, uint64_t *inodes,
                 struct error *err)
 {
+    const struct whole *whole = state;
     char path[PATH_SIZE], below[PATH_SIZE];
+    uint64_t counted;
 
     if (place(state, number, "/fs", path, err) < 0 || place(state, parent, "/fs", below, err) < 0)
         return -1;
-    return fs_usage(path, parent != 0 ? below : NULL, size, inodes, err);
+    if (fs_usage(path, parent != 0 ? below : NULL, size, inodes, err) < 0)
+        return -1;
+    if (whole->kind->count != NULL && whole->kind->count(path, parent != 0 ? below : "", &counted))
+        *size = counted;
+    return 0;
 }

@@ -20,6 +20,10 @@ struct whole_kind {
     /* `to` becomes what `from` is, at once.  NULL: it is copied by gantry-unpack. */
     int (*clone)(const char *from, const char *to, struct error *err);
     int (*drop)(const char *path, struct error *err); /* no error where there is none */
+    /* NULL: what is written to a tree cannot be told from what it was made of. */
+    int (*limit)(const char *path, uint64_t bytes, struct error *err);
+    /* Bytes of the tree alone, where somebody counts them; the parent: "" for none.  May be NULL. */
+    bool (*count)(const char *path, const char *parent, uint64_t *bytes);
     /* Has to be dropped: who removes files one by one cannot remove it.  NULL: nothing has. */
     bool (*needs_drop)(const char *path);
 };

@@ -260,6 +260,22 @@ static int limits(const struct args *args, struct container_options *options, st
     return memory_swap(args, options, err);
 }
 
+/* docker's word; of what its drivers know there, size is what ours can. */
+static int storage(const struct args *args, struct container_options *options, struct arena *arena,
+                   struct error *err)
+{
+    struct strs words = args_list(args, "storage-opt", arena);
+
+    for (size_t i = 0; i < words.count; i++) {
+        if (strncmp(words.items[i], "size=", 5) != 0 ||
+            size_parse(words.items[i] + 5, &options->storage_size) < 0)
+            return error_set(err, ERROR_INVALID_ARGUMENT,
+                             "--storage-opt %.60s: say size=SIZE, e.g. size=10g", words.items[i]);
+        options->has_storage_size = true;
+    }
+    return 0;
+}
+
 /* ---- security and network ----------------------------------------------- */
 
 static int seccomp(const char *value, struct container_options *options, struct arena *arena,
@@ -381,6 +397,7 @@ int options_of_args(const struct args *args, struct containers_create_request *r
     if (options_env(args, &options->env, arena, err) < 0 ||
         all_mounts(args, &options->mounts, arena, err) < 0 ||
         all_rlimits(args, &options->rlimits, arena, err) < 0 || limits(args, options, err) < 0 ||
+        storage(args, options, arena, err) < 0 ||
         security(args, options, arena, err) < 0 || network(args, options, err) < 0)
         return -1;
     if (map_of_pairs(args, "annotation", &options->annotations, arena, err) < 0)

@@ -75,6 +75,7 @@ const struct option global_options[] = {
     EACH(0, "annotation", "KEY=VALUE", "Annotation of the OCI spec"),                             \
     EACH(0, "add-host", "NAME:ADDRESS", "Line for /etc/hosts"),                                   \
     EACH(0, "group-add", "GROUP", "Further group of the process"),                                \
+    EACH(0, "storage-opt", "size=SIZE", "What may be written to its root file system, e.g. size=10g (xfs or ext4 with project quotas, btrfs with quotas)"), \
     EACH(0, "uidmap", "CONTAINER:HOST:SIZE", "A user namespace with these users; its groups, too, without --gidmap"), \
     EACH(0, "gidmap", "CONTAINER:HOST:SIZE", "A user namespace with these groups; its users, too, without --uidmap"), \
     TEXT(0, "oom-score-adj", "NUMBER", "-1000 to 1000"),                                          \
