@@ -28,6 +28,7 @@
 #include "platform/scope.h"
 #include "protocol/id_map.h"
 
+#define WORK        "/work"
 #define PARENTS_MAX 500 /* OVL_MAX_STACK */
 
 struct overlay {
@@ -305,7 +306,7 @@ static int forget_crash(const struct overlay *overlay, uint64_t number, struct e
 {
     char path[PATH_SIZE];
 
-    if (place(overlay, number, "/work/work/incompat/volatile", path, err) < 0)
+    if (place(overlay, number, WORK WORK "/incompat/volatile", path, err) < 0)
         return -1;
     return fs_exists(path) ? fs_remove_tree(path, err) : 0;
 }

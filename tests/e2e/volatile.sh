@@ -33,7 +33,7 @@ run_for 0 gantry rm -f passing
 
 step "what a crash left does not keep it from starting"
 run_for 0 gantry create --rm --name crashed "$busybox" true
-mkdir -p "$(folder crashed)/work/work/incompat/volatile"
+(cd "$(folder crashed)/work" && mkdir -p work/incompat/volatile)
 run_for 0 gantry start -a crashed
 wait_until "it has gone" eval "! gantry inspect crashed"
 
