@@ -23,7 +23,6 @@ struct plugin_config {
     const char *name;       /* in [proxy_plugins] */
     const char *address;    /* path of its socket */
     const char *root;       /* exports.root: where its mounts come from; NULL: anywhere fit */
-    bool can_rebase;        /* takes a parent with the commit */
     int64_t timeout_ms;     /* for one call */
     const char *const *own; /* folders that no mount may come from: ours; ends with NULL */
 };

@@ -27,8 +27,7 @@ static struct plugin_info *find(const struct found *found, const char *type, con
     return NULL;
 }
 
-/* ---- how they are
- * -------------------------------------------------------------------------------- */
+/* ---- how they are ----------------------------------------------------------------------- */
 
 static void take_driver(struct found *found, const struct snapshot_driver *driver,
                         const char *standard)
@@ -84,8 +83,7 @@ static int ask(struct job *job, const char *driver, struct found *found, struct 
     return 0;
 }
 
-/* ---- the handlers
- * ----------------------------------------------------------------------------------- */
+/* ---- the handlers ----------------------------------------------------------------------- */
 
 static int by_type_and_id(const void *a, const void *b)
 {

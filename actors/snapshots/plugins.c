@@ -13,7 +13,7 @@
 #define CLEAN_MS     UINT64_C(200)
 #define CLEAN_MS_MAX UINT64_C(60000)
 
-/* ---- how they are ---------------------------------------------------------------------------- */
+/* ---- how they are ----------------------------------------------------------------------- */
 
 struct asked {
     const struct driver *driver;
@@ -78,8 +78,7 @@ int on_snapshot_drivers(void *self, struct request *request, struct error *err)
     return request_run(request, drivers_job, err);
 }
 
-/* ---- what nobody knows -------------------------------------------------------------------------
- */
+/* ---- what nobody knows ------------------------------------------------------------------------- */
 
 static int clean_job(struct job *job, const void *in, void *out, struct error *err)
 {

@@ -118,8 +118,6 @@ static struct plugin_config plugin_of(const struct engine *engine, const struct 
     for (const struct config_pair *pair = from->exports; pair->key != NULL; pair++)
         if (streq(pair->key, "root"))
             plugin.root = pair->value;
-    for (const char *const *word = from->capabilities; *word != NULL; word++)
-        plugin.can_rebase = plugin.can_rebase || streq(*word, "rebase");
     return plugin;
 }
 

@@ -111,7 +111,7 @@ static inline bool plugin_has_heard(struct plugin *plugin, const char *one, cons
     return found;
 }
 
-static inline void plugin_open(struct plugin *plugin, int64_t timeout_ms)
+static inline void plugin_backend(struct plugin *plugin, int64_t timeout_ms)
 {
     const struct backend_config config = { "oracle", plugin->address, timeout_ms };
 
@@ -131,7 +131,7 @@ static inline int plugin_set_up(void **state)
     plugin->child = (struct child){ .input = -1, .output = -1 };
     plugin->arena = arena_new();
     plugin->asker.namespace = "here";
-    plugin_open(plugin, 20000);
+    plugin_backend(plugin, 20000);
     *state = plugin;
     return 0;
 }

@@ -6,8 +6,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "platform/linux/plugin/grpc.h"
-#include "platform/linux/plugin/grpc_frames.h"
 #include "tests/platform/plugin_fixture.h"
 
 static void fails(struct plugin *p, int result, enum error_code code, const char *words)
@@ -246,58 +244,6 @@ static void a_status_is_found_in_the_first_headers_and_in_trailers(void **state)
     }
 }
 
-static void every_status_has_its_code(void **state)
-{
-    static const enum error_code codes[] = {
-        ERROR_CANCELLED,
-        ERROR_UNKNOWN,
-        ERROR_INVALID_ARGUMENT,
-        ERROR_DEADLINE_EXCEEDED,
-        ERROR_NOT_FOUND,
-        ERROR_ALREADY_EXISTS,
-        ERROR_PERMISSION_DENIED,
-        ERROR_RESOURCE_EXHAUSTED,
-        ERROR_FAILED_PRECONDITION,
-        ERROR_ABORTED,
-        ERROR_OUT_OF_RANGE,
-        ERROR_UNIMPLEMENTED,
-        ERROR_INTERNAL,
-        ERROR_UNAVAILABLE,
-        ERROR_DATA_LOSS,
-        ERROR_UNAUTHENTICATED,
-    };
-
-    (void)state;
-    for (unsigned i = 0; i < COUNT_OF(codes); i++)
-        assert_int_equal(grpc_code(i + 1), codes[i]);
-    assert_int_equal(grpc_code(17), ERROR_UNKNOWN);
-    assert_int_equal(grpc_code(0), ERROR_NONE);
-}
-
-static void words_of_a_server_are_made_fit_to_be_shown(void **state)
-{
-    static const struct {
-        const char *from, *to;
-    } words[] = {
-        { "snapshot a: not found", "snapshot a" },
-        { "a: failed precondition: unknown", "a" },
-        { "not found", "not found" },
-        { "gr%C3%B6%C3%9Fe 100%25", "gr\xc3\xb6\xc3\x9f"
-                                    "e 100%" },
-        { "%1b[31mred%0a", " [31mred" },
-        { "100% sure %zz", "100% sure %zz" },
-        { "half %C3", "half ?" },
-        { "", "" },
-    };
-    char text[64];
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(words); i++) {
-        grpc_text(words[i].from, text, sizeof(text));
-        assert_string_equal(text, words[i].to);
-    }
-}
-
 static void a_percent_encoded_message_is_read(void **state)
 {
     struct plugin *p = *state;
@@ -349,8 +295,7 @@ static void a_message_does_not_grow_without_bounds(void **state)
     assert_int_equal(counted, 0);
 }
 
-/* ---- late, dead, silent
- * ---------------------------------------------------------------------------- */
+/* ---- late, dead, silent ----------------------------------------------------------------- */
 
 static void a_plugin_may_start_after_the_daemon(void **state)
 {
@@ -446,7 +391,7 @@ static void a_plugin_that_hangs_meets_the_deadline(void **state)
 
     plugin_start(p, "", false);
     plugin_must(p, prepare(p, "a", "", NULL));
-    plugin_open(p, 300);
+    plugin_backend(p, 300);
     plugin_must(p, backend_cleanup(&p->asker, &p->err));
     plugin_control(p, "Prepare hang 5\n");
     began = clock_monotonic();
@@ -507,8 +452,7 @@ static void many_threads_may_call_at_once(void **state)
     }
 }
 
-/* ---- somebody else listens
- * ------------------------------------------------------------------------- */
+/* ---- somebody else listens -------------------------------------------------------------- */
 
 struct stranger {
     int socket;
@@ -549,7 +493,7 @@ static void who_does_not_speak_grpc_is_told_apart(void **state)
     assert_int_equal(pthread_create(&thread, NULL, stranger_answer, &stranger), 0);
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         stranger.words = words[i];
-        plugin_open(p, 2000);
+        plugin_backend(p, 2000);
         fails(p, prepare(p, "a", "", NULL), ERROR_UNAVAILABLE, p->address);
         backend_health(p->backend, &health);
         assert_int_equal(health.state, BACKEND_ERROR);
@@ -557,60 +501,6 @@ static void who_does_not_speak_grpc_is_told_apart(void **state)
     shutdown(stranger.socket, SHUT_RDWR);
     pthread_join(thread, NULL);
     close(stranger.socket);
-}
-
-/* ---- frames
- * ------------------------------------------------------------------------------------------ */
-
-static int take_length(void *ctx, const void *message, size_t size, struct error *err)
-{
-    (void)message, (void)err;
-    *(size_t *)ctx += size;
-    return 0;
-}
-
-static void a_message_may_come_in_any_portions(void **state)
-{
-    struct plugin *p = *state;
-    char bytes[3 * FRAME_PREFIX + 0 + 7 + 300] = { 0 };
-    const size_t first = 7, second = 0, third = 300;
-
-    frame_prefix((unsigned char *)bytes, first);
-    frame_prefix((unsigned char *)bytes + FRAME_PREFIX + first, second);
-    frame_prefix((unsigned char *)bytes + 2 * FRAME_PREFIX + first + second, third);
-    for (size_t portion = 1; portion <= sizeof(bytes); portion++) {
-        size_t total = 0;
-        struct frames frames = { .take = take_length, .ctx = &total };
-
-        for (size_t at = 0; at < sizeof(bytes); at += portion) {
-            size_t size = sizeof(bytes) - at < portion ? sizeof(bytes) - at : portion;
-
-            plugin_must(p, frames_add(&frames, bytes + at, size, &p->err));
-        }
-        assert_int_equal(frames.count, 3);
-        assert_int_equal(total, first + second + third);
-        assert_true(frames_are_whole(&frames));
-        frames_free(&frames);
-    }
-}
-
-static void a_length_alone_takes_no_memory(void **state)
-{
-    struct plugin *p = *state;
-    static const unsigned char huge[] = { 0, 0xff, 0xff, 0xff, 0xff }, packed[] = { 1, 0, 0, 0, 1 },
-                               most[] = { 0, 1, 0, 0, 0 };
-    size_t total = 0;
-    struct frames frames = { .take = take_length, .ctx = &total };
-
-    fails(p, frames_add(&frames, huge, sizeof(huge), &p->err), ERROR_RESOURCE_EXHAUSTED,
-          "4294967295");
-    frames = (struct frames){ .take = take_length, .ctx = &total };
-    fails(p, frames_add(&frames, packed, sizeof(packed), &p->err), ERROR_UNIMPLEMENTED,
-          "compressed");
-    frames = (struct frames){ .take = take_length, .ctx = &total };
-    plugin_must(p, frames_add(&frames, most, sizeof(most), &p->err));
-    assert_int_equal(frames.message.room, 0);
-    assert_false(frames_are_whole(&frames));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, plugin_set_up, plugin_tear_down)
@@ -628,8 +518,6 @@ int main(void)
         T(big_messages_and_unknown_fields_are_read),
         T(calls_one_after_the_other_share_a_connection),
         T(a_status_is_found_in_the_first_headers_and_in_trailers),
-        T(every_status_has_its_code),
-        T(words_of_a_server_are_made_fit_to_be_shown),
         T(a_percent_encoded_message_is_read),
         T(messages_that_make_no_sense_are_refused),
         T(a_message_does_not_grow_without_bounds),
@@ -643,8 +531,6 @@ int main(void)
         T(a_caller_that_gives_up_is_heard),
         T(many_threads_may_call_at_once),
         T(who_does_not_speak_grpc_is_told_apart),
-        T(a_message_may_come_in_any_portions),
-        T(a_length_alone_takes_no_memory),
     };
 
     if (!plugin_can_run()) {

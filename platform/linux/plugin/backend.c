@@ -72,7 +72,7 @@ void backend_health(struct backend *backend, struct backend_health *health)
     pthread_mutex_unlock(&backend->lock);
 }
 
-/* ---- messages -------------------------------------------------------------------------------- */
+/* ---- messages --------------------------------------------------------------------------- */
 
 struct purse {
     ProtobufCAllocator calls;

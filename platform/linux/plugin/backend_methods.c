@@ -116,8 +116,7 @@ static int mounts_take(void *ctx, const ProtobufCMessage *message, struct error 
     return 0;
 }
 
-/* ---- prepare, view, mounts
- * ----------------------------------------------------------------------- */
+/* ---- prepare, view, mounts -------------------------------------------------------------- */
 
 static int prepare(const struct backend_asker *asker, const struct backend_new *wanted,
                    struct labels_out *labels, struct mounts_in *in, unsigned *tries,
@@ -189,8 +188,7 @@ int backend_mounts(const struct backend_asker *asker, const char *key, struct li
     return backend_call(asker, &call, err);
 }
 
-/* ---- stat, list
- * ------------------------------------------------------------------------------------ */
+/* ---- stat, list ------------------------------------------------------------------------- */
 
 static enum backend_kind kind_of(int number)
 {
@@ -304,8 +302,7 @@ int backend_each(const struct backend_asker *asker, const char *filter, backend_
     return backend_call(asker, &call, err);
 }
 
-/* ---- commit, remove
- * ---------------------------------------------------------------------------------- */
+/* ---- commit, remove --------------------------------------------------------------------- */
 
 /* Was the call that has failed now the second one, after a first that did it? */
 static bool is_committed(const struct backend_asker *asker, const char *name)
@@ -389,8 +386,7 @@ int backend_label(const struct backend_asker *asker, const char *name, const str
     return backend_call(asker, &call, err);
 }
 
-/* ---- usage, cleanup, probe
- * ----------------------------------------------------------------------------- */
+/* ---- usage, cleanup, probe -------------------------------------------------------------- */
 
 struct usage_in {
     uint64_t *size, *inodes;

@@ -63,7 +63,7 @@ struct grpc *grpc_new(const char *address)
     return grpc;
 }
 
-/* ---- lines ---------------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------ */
 
 static void line_close(const struct curl_library *curl, struct line *line)
 {
@@ -131,7 +131,7 @@ static void line_drop(struct grpc *grpc, const struct curl_library *curl, struct
         line_close(curl, line);
 }
 
-/* ---- what comes ------------------------------------------------------------------------------ */
+/* ---- what comes ------------------------------------------------------------------------- */
 
 /* The value of a header line, NULL when it is another's. */
 static const char *value_of(char *text, const char *name)
@@ -196,7 +196,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *ctx)
     return 0;
 }
 
-/* ---- what goes ------------------------------------------------------------------------------- */
+/* ---- what goes -------------------------------------------------------------------------- */
 
 static int header_add(struct talk *talk, const char *text, struct error *err)
 {
@@ -281,7 +281,7 @@ static void options_set(const struct grpc *grpc, struct talk *talk)
     SET_OPTION(CURLOPT_WRITEDATA, talk);
 }
 
-/* ---- the way there and back ------------------------------------------------------------------ */
+/* ---- the way there and back ------------------------------------------------------------- */
 
 static int pause_check(struct talk *talk, int64_t until, struct error *err)
 {

@@ -99,7 +99,6 @@ int plugin_open(const struct plugin_config *config, const char *folder, void **s
     if (plugin == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
     plugin->arena = arena_new();
-    plugin->can_rebase = config->can_rebase;
     plugin->backend = backend_new(&asked);
     pthread_rwlock_init(&plugin->names, NULL);
     atomic_init(&plugin->has_strays, true); /* nobody knows what happened before */
@@ -112,8 +111,7 @@ int plugin_open(const struct plugin_config *config, const char *folder, void **s
     return -1;
 }
 
-/* ---- names at the plugin
- * ------------------------------------------------------------------------- */
+/* ---- names at the plugin ---------------------------------------------------------------- */
 
 /* As containerd's: namespace, number, name.  Plugins tell what is unpacked by "extract-", and find
    the chain id behind the blank. */
@@ -167,8 +165,7 @@ static int parent_name(const struct plugin *plugin, uint64_t parent, const char 
                            (unsigned long long)parent);
 }
 
-/* ---- what the plugin has already
- * ------------------------------------------------------------------ */
+/* ---- what the plugin has already -------------------------------------------------------- */
 
 struct search {
     const char *target, *parent;
@@ -221,8 +218,7 @@ static int remote_find(const struct plugin *plugin, const char *namespace, struc
                      backend_name(plugin->backend), search->target);
 }
 
-/* ---- prepare
- * -------------------------------------------------------------------------------------- */
+/* ---- prepare ---------------------------------------------------------------------------- */
 
 /* Those of the caller, and our own; see search_one() and strays.c. */
 static struct map labels_for(const struct plugin *plugin, const struct layer_new *layer,
@@ -350,8 +346,7 @@ static int plugin_prepare(void *state, const struct layer_new *layer, struct err
                      backend_name(plugin->backend), layer->target);
 }
 
-/* ---- mounts
- * ---------------------------------------------------------------------------------------- */
+/* ---- mounts ----------------------------------------------------------------------------- */
 
 static int snapshot_mounts(struct plugin *plugin, const struct memory *memory, struct list *mounts,
                            struct arena *arena, struct error *err)
@@ -395,8 +390,7 @@ static int plugin_folder(void *state, uint64_t number, char path[PATH_SIZE], str
                      (unsigned long long)number);
 }
 
-/* ---- rebase, commit
- * --------------------------------------------------------------------------------- */
+/* ---- rebase, commit --------------------------------------------------------------------- */
 
 static int merge(const struct plugin *plugin, uint64_t number, const struct list *mounts,
                  struct error *err)
@@ -462,8 +456,7 @@ static int plugin_commit(void *state, uint64_t number, const char *name, struct 
     return 0; /* it was before: a crash came between this and our row */
 }
 
-/* ---- removing, asking
- * -------------------------------------------------------------------------------- */
+/* ---- removing, asking ------------------------------------------------------------------- */
 
 /* What cannot be removed now (the plugin is away, something of others stands on it) is collected
  * later. */

@@ -18,8 +18,7 @@ struct plugin {
     struct backend *backend;
     char folder[PATH_SIZE];     /* <root>/snapshots */
     char mark[MARK_DIGITS + 1]; /* of this root */
-    bool can_rebase;
-    struct arena *arena; /* of the rules' texts */
+    struct arena *arena;        /* of the rules' texts */
     struct mount_rules rules;
     /* Who gets a name from the plugin reads until that is in its memory; who removes one that no
        memory has writes. */

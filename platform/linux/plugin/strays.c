@@ -110,8 +110,7 @@ int plugin_drop_remote(struct plugin *plugin, const char *name, struct error *er
     return result < 0 ? -1 : 0;
 }
 
-/* ---- all of them
- * ---------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------------ */
 
 static int note_listed(void *ctx, const struct backend_info *info, struct error *err)
 {
