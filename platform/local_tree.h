@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "platform/platform.h"
+#include "protocol/record.h"
 
 enum local_kind { LOCAL_NONE, LOCAL_FOLDER, LOCAL_OTHER };
 
@@ -43,5 +44,11 @@ struct local_unpack {
     uint64_t left_out; /* devices that were not made */
 };
 int local_unpack(struct local_unpack *unpack, struct error *err);
+
+/* Carries out mounts (records mount) on a folder of this machine; what was made of them goes when one
+   fails.  PERMISSION_DENIED: only root may. */
+int local_mount(const char *folder, const struct list *mounts, struct error *err);
+/* Takes away all that is mounted there.  NOT_FOUND: nothing is. */
+int local_umount(const char *folder, struct error *err);
 
 #endif

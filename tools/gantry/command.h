@@ -97,7 +97,7 @@ command_run command_actors, command_attach, command_check, command_completion, c
     command_registry_explain, command_rm, command_rmi,
     command_plugins_inspect, command_plugins_ls, command_run_, command_save, command_snapshot_commit, command_snapshot_label,
     command_snapshot_ls, command_snapshot_mounts, command_snapshot_prepare, command_snapshot_rm,
-    command_commit, command_cp, command_diff, command_snapshot_diff,
+    command_commit, command_cp, command_diff, command_image_mount, command_image_umount, command_snapshot_mount, command_snapshot_diff,
     command_snapshot_tree, command_snapshot_usage, command_snapshot_view, command_start, command_stop, command_tag, command_tags_ls, command_version, command_wait, command_why;
 command_run command_volume_create, command_volume_inspect, command_volume_ls, command_volume_prune,
     command_volume_rm;

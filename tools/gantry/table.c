@@ -323,6 +323,12 @@ static const struct option cp_options[] = {
     END,
 };
 
+static const struct option image_mount_options[] = {
+    FLAG(0, "rw", "To be written, too; what is written goes with umount"),
+    TEXT(0, "platform", "OS/ARCH", "Of an image for several; this machine's when absent"),
+    END,
+};
+
 static const struct option commit_options[] = {
     TEXT('a', "author", "TEXT", "Who made it"),
     EACH('c', "change", "INSTRUCTION", "Change its config by a Dockerfile's line, e.g. 'CMD [\"sh\"]'"),
@@ -556,6 +562,12 @@ const struct command commands[] = {
       .doc = "Bring images here from an archive",
       .more = "Archives are OCI layouts and those of docker save, as a tar (packed with gzip, zstd or not) or a "
               "folder. Every blob is verified; an image without a name is loaded as localhost/loaded@DIGEST." },
+    { .name = "image mount", .operands = "IMAGE FOLDER", .least = 2, .most = 2,
+      .complete = COMPLETE_IMAGES, .options = image_mount_options, .run = command_image_mount,
+      .doc = "Show an image's files in a folder of this machine",
+      .more = "As root, beside the daemon. Read-only, unless --rw says otherwise; a snapshot keeps the image's layers until umount." },
+    { .name = "image umount", .operands = "FOLDER", .least = 1, .most = 1, .options = snapshot_options,
+      .run = command_image_umount, .doc = "Take an image's files away from a folder again" },
     { .name = "import", .operands = "FILE|- [IMAGE]", .least = 1, .most = 2,
       .options = import_options, .run = command_import,
       .doc = "Make an image of the tar of a file system" },
@@ -615,6 +627,12 @@ const struct command commands[] = {
       .options = snapshot_rm_options, .run = command_snapshot_rm, .doc = "Remove snapshots" },
     { .name = "snapshot usage", .operands = "KEY...", .least = 1, .most = -1, .complete = COMPLETE_SNAPSHOTS,
       .options = snapshot_options, .run = command_snapshot_usage, .doc = "Show what snapshots take, without their parents" },
+    { .name = "snapshot mount", .operands = "KEY FOLDER", .least = 2, .most = 2, .complete = COMPLETE_SNAPSHOTS,
+      .options = snapshot_options, .run = command_snapshot_mount,
+      .doc = "Mount a snapshot on a folder of this machine",
+      .more = "As root, beside the daemon. Of a committed one a view is made, which goes with umount." },
+    { .name = "snapshot umount", .operands = "FOLDER", .least = 1, .most = 1, .options = snapshot_options,
+      .run = command_image_umount, .doc = "Take a snapshot away from a folder again" },
     { .name = "snapshot diff", .operands = "[BEFORE] KEY", .least = 1, .most = 2, .complete = COMPLETE_SNAPSHOTS,
       .options = snapshot_diff_options, .run = command_snapshot_diff,
       .doc = "Make a layer of what a snapshot has changed",

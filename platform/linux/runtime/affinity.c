@@ -22,7 +22,7 @@ static int read_list(struct process_spec *spec, const struct place *up, const ch
         return 0;
     *out = arena_alloc(spec->arena, sizeof(**out));
     if (numbers_parse(text, *out) < 0)
-        return place_error(&place, err, "invalid CPU affinity: \"%.60s\" is no list such as 0-3,7",
+        return place_failure(&place, err, "invalid CPU affinity: \"%.60s\" is no list such as 0-3,7",
                            text);
     return 0;
 }

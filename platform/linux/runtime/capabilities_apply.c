@@ -104,7 +104,7 @@ int capabilities_read(struct process_spec *spec, const struct place *process, st
     /* what else the kernel would refuse; `runc spec` writes such sets, so nothing is said */
     sets->ambient &= sets->permitted & sets->inheritable;
     if ((sets->effective & ~sets->permitted) != 0)
-        return place_error(&place, err, "what is effective must be permitted as well");
+        return place_failure(&place, err, "what is effective must be permitted as well");
     return 0;
 }
 

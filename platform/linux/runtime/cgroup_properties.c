@@ -262,7 +262,7 @@ static int annotation_put(const struct place *place, const char *name, const cha
 {
     if (strlen(name) < 3 ||
         name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] != '\0')
-        return place_error(place, err, "is no name of a property");
+        return place_failure(place, err, "is no name of a property");
     if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
         property_bool(out, name, value[0] == 't');
         return 0;
@@ -270,7 +270,7 @@ static int annotation_put(const struct place *place, const char *name, const cha
     if (text_put(name, value, arena, out) || list_put(name, value, arena, out) ||
         number_put(name, value, arena, out))
         return 0;
-    return place_error(place, err, "is %.60s, must be true, false, a number, 'text' or ['text']",
+    return place_failure(place, err, "is %.60s, must be true, false, a number, 'text' or ['text']",
                        value);
 }
 

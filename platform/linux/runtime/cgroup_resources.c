@@ -46,7 +46,7 @@ static int read_number(const struct place *up, const char *key, int64_t least, b
         out->is_set = false;
     place = place_member(up, key);
     if (out->is_set && out->value < least)
-        return place_error(&place, err, "is %lld, must be at least %lld", (long long)out->value,
+        return place_failure(&place, err, "is %lld, must be at least %lld", (long long)out->value,
                            (long long)least);
     return 0;
 }
@@ -70,7 +70,7 @@ static int read_range(const struct place *up, const char *key, int64_t least, in
         return -1;
     place = place_member(up, key);
     if (out->is_set && out->value > most)
-        return place_error(&place, err, "is %lld, must be at most %lld", (long long)out->value,
+        return place_failure(&place, err, "is %lld, must be at most %lld", (long long)out->value,
                            (long long)most);
     return 0;
 }
@@ -93,7 +93,7 @@ static int read_items(const struct place *array, size_t size, void **items, size
     if (place_count(array, count, err) < 0)
         return -1;
     if (*count > ITEMS_MAX)
-        return place_error(array, err, "has more than %d elements", ITEMS_MAX);
+        return place_failure(array, err, "has more than %d elements", ITEMS_MAX);
     *items = arena_alloc(arena, *count * size);
     return 0;
 }
@@ -125,7 +125,7 @@ static int read_access(const struct place *place, uint8_t *out, struct error *er
         else if (*text == 'm')
             *out |= DEVICE_MAKE;
         else
-            return place_error(&member, err, "has %c, must be of r, w and m", *text);
+            return place_failure(&member, err, "has %c, must be of r, w and m", *text);
     return 0;
 }
 
@@ -145,7 +145,7 @@ static int read_rule(const struct place *place, struct device_rule *rule, struct
     if (type == NULL || type[0] == '\0')
         type = "a";
     if (strlen(type) != 1 || strchr("abcu", type[0]) == NULL)
-        return place_error(&type_place, err, "is %.20s, must be a, b or c", type);
+        return place_failure(&type_place, err, "is %.20s, must be a, b or c", type);
     rule->type = type[0] == 'u' ? 'c' : type[0];
     rule->major = major.is_set ? major.value : DEVICE_ANY;
     rule->minor = minor.is_set ? minor.value : DEVICE_ANY;
@@ -162,7 +162,7 @@ static int read_devices(const struct place *up, struct device_rules *rules, stru
     if (place_count(&array, &count, err) < 0)
         return -1;
     if (count > ITEMS_MAX)
-        return place_error(&array, err, "has more than %d elements", ITEMS_MAX);
+        return place_failure(&array, err, "has more than %d elements", ITEMS_MAX);
     rules->asked = array.json != NULL;
     rules->items = arena_alloc(arena, (count + COUNT_OF(needed_by_all)) * sizeof(*rules->items));
     for (size_t i = 0; i < count; i++) {
@@ -215,7 +215,7 @@ static int read_cpu(const struct place *up, struct resources *out, struct arena 
         read_text(&place, "mems", &out->cpu.mems, arena, err) < 0)
         return -1;
     if (out->cpu.quota.value > 0 && out->cpu.burst.value > out->cpu.quota.value)
-        return place_error(&burst, err, "is %lld, must not be more than the quota, %lld",
+        return place_failure(&burst, err, "is %lld, must not be more than the quota, %lld",
                            (long long)out->cpu.burst.value, (long long)out->cpu.quota.value);
     return 0;
 }
@@ -247,7 +247,7 @@ static int read_weights(const struct place *up, struct resources *out, struct ar
             read_range(&place, "leafWeight", 0, 1000, &weight->leaf, err) < 0)
             return -1;
         if (!weight->weight.is_set && !weight->leaf.is_set)
-            return place_error(&place, err, "has neither weight nor leafWeight");
+            return place_failure(&place, err, "has neither weight nor leafWeight");
     }
     return 0;
 }
@@ -300,7 +300,7 @@ static int read_name(const struct place *up, const char *key, const char **out, 
     if (place_needs(up, key, err) < 0 || read_text(up, key, out, arena, err) < 0)
         return -1;
     if (strpbrk(*out, "/ \n") != NULL)
-        return place_error(&place, err, "is %.40s, must not have slashes or blanks", *out);
+        return place_failure(&place, err, "is %.40s, must not have slashes or blanks", *out);
     return 0;
 }
 
@@ -348,7 +348,7 @@ static int read_network(const struct place *up, struct resources *out, struct ar
 static int must_be_object(const struct place *place, struct error *err)
 {
     if (place->json != NULL && !json_is_object(place->json))
-        return place_error(place, err, "must be an object");
+        return place_failure(place, err, "must be an object");
     return 0;
 }
 
@@ -368,12 +368,12 @@ static int read_rdma(const struct place *up, struct resources *out, struct arena
 
         limit->device = arena_str(arena, device);
         if (strpbrk(device, "/ \n") != NULL)
-            return place_error(&place, err, "is no name of a device");
+            return place_failure(&place, err, "is no name of a device");
         if (read_range(&place, "hcaHandles", 0, UINT32_MAX, &limit->handles, err) < 0 ||
             read_range(&place, "hcaObjects", 0, UINT32_MAX, &limit->objects, err) < 0)
             return -1;
         if (!limit->handles.is_set && !limit->objects.is_set)
-            return place_error(&place, err, "has neither hcaHandles nor hcaObjects");
+            return place_failure(&place, err, "has neither hcaHandles nor hcaObjects");
     }
     return 0;
 }
@@ -397,7 +397,7 @@ static int read_unified(const struct place *up, struct resources *out, struct ar
             return -1;
         if (file[0] == '\0' || strchr(file, '/') != NULL || file[0] == '.' ||
             strchr(file, '.') == NULL)
-            return place_error(&place, err, "is no name of a control file");
+            return place_failure(&place, err, "is no name of a control file");
         if (text != NULL)
             out->unified.entries[out->unified.count++] =
                 (struct map_entry){ arena_str(arena, file), arena_str(arena, text) };

@@ -129,9 +129,9 @@ static int version_check(const struct place *document, struct error *err)
         place_text(document, "ociVersion", &version, err) < 0)
         return -1;
     if (sscanf(version, "%d.%d.%d", &major, &minor, &patch) != 3)
-        return place_error(&place, err, "\"%s\" is no version", version);
+        return place_failure(&place, err, "\"%s\" is no version", version);
     if (major != 1)
-        return place_error(&place, err, "\"%s\" is not supported, 1.x is", version);
+        return place_failure(&place, err, "\"%s\" is not supported, 1.x is", version);
     return 0;
 }
 
@@ -158,10 +158,10 @@ static int names_check(struct container *container, struct error *err)
         if (place_text(&container->document, names[i], &text, err) < 0)
             return -1;
         if (text != NULL && *text != '\0' && (container_own(container) & CLONE_NEWUTS) == 0)
-            return place_error(&place, err, "unable to set %s without a private UTS namespace",
+            return place_failure(&place, err, "unable to set %s without a private UTS namespace",
                                names[i]);
         if (text != NULL && strlen(text) > 64)
-            return place_error(&place, err, "is longer than 64 bytes");
+            return place_failure(&place, err, "is longer than 64 bytes");
     }
     return 0;
 }
@@ -173,7 +173,7 @@ static int annotations_check(const struct place *document, struct error *err)
     json_t *value;
 
     if (annotations.json != NULL && !json_is_object(annotations.json))
-        return place_error(&annotations, err, "must be an object");
+        return place_failure(&annotations, err, "must be an object");
     json_object_foreach ((json_t *)(uintptr_t)annotations.json, key, value)
         if (place_text(&annotations, key, &text, err) < 0)
             return -1;

@@ -45,7 +45,7 @@ static int type_read(const struct place *place, mode_t *type, struct error *err)
         *type = types[i].type;
         return 0;
     }
-    return place_error(&member, err, "is \"%.16s\", must be c, b, u or p", name);
+    return place_failure(&member, err, "is \"%.16s\", must be c, b, u or p", name);
 }
 
 static int number_read(const struct place *place, const char *key, mode_t type, unsigned *out,
@@ -61,9 +61,9 @@ static int number_read(const struct place *place, const char *key, mode_t type, 
     if (type == S_IFIFO)
         return 0;
     if (!has)
-        return place_error(&member, err, "is missing");
+        return place_failure(&member, err, "is missing");
     if (value < 0 || value > UINT32_MAX)
-        return place_error(&member, err, "is %lld, no such number", (long long)value);
+        return place_failure(&member, err, "is %lld, no such number", (long long)value);
     *out = (unsigned)value;
     return 0;
 }
@@ -91,9 +91,9 @@ static int device_read(const struct place *place, struct device *device, struct 
         place_u32(place, "gid", &gid, NULL, err) < 0)
         return -1;
     if (device->path[0] != '/')
-        return place_error(&path, err, "is \"%.100s\", must be absolute", device->path);
+        return place_failure(&path, err, "is \"%.100s\", must be absolute", device->path);
     if (!names_file(device->path))
-        return place_error(&path, err, "is \"%.100s\", must name a file", device->path);
+        return place_failure(&path, err, "is \"%.100s\", must name a file", device->path);
     device->mode = type | (has_mode ? mode & 07777u : 0666u);
     device->number = makedev(major_, minor_);
     device->uid = uid;

@@ -57,7 +57,7 @@ static int read_flags(struct filter *filter, struct error *err)
         while (at < COUNT_OF(flags_known) && strcmp(flags_known[at].word, words.items[i]) != 0)
             at++;
         if (at == COUNT_OF(flags_known))
-            return place_error(&place, err, "unknown seccomp flag \"%.60s\"", words.items[i]);
+            return place_failure(&place, err, "unknown seccomp flag \"%.60s\"", words.items[i]);
         filter->flags |= flags_known[at].flag;
     }
     return 0;
@@ -74,9 +74,9 @@ static int read_number(const struct place *up, const char *key, const char *acti
     if (place_u32(up, key, &value, &has, err) < 0)
         return -1;
     if (has && strcmp(action, "SCMP_ACT_ERRNO") != 0 && strcmp(action, "SCMP_ACT_TRACE") != 0)
-        return place_error(&place, err, "%.40s takes no number", action);
+        return place_failure(&place, err, "%.40s takes no number", action);
     if (has && value > ERRNO_MAX)
-        return place_error(&place, err, "is %u, must be at most %d", value, ERRNO_MAX);
+        return place_failure(&place, err, "is %u, must be at most %d", value, ERRNO_MAX);
     *number = has ? value : EPERM;
     return 0;
 }
@@ -95,7 +95,7 @@ static int read_condition(const struct place *arg, struct call_condition *condit
         return -1;
     condition->index = number;
     if (number >= CALL_CONDITIONS_MAX)
-        return place_error(&index, err, "a system call has arguments 0 to 5");
+        return place_failure(&index, err, "a system call has arguments 0 to 5");
     return 0;
 }
 
@@ -107,7 +107,7 @@ static int read_conditions(const struct place *rule, struct call_condition *cond
     if (place_count(&args, count, err) < 0)
         return -1;
     if (*count > CALL_CONDITIONS_MAX)
-        return place_error(&args, err, "more than %d conditions", CALL_CONDITIONS_MAX);
+        return place_failure(&args, err, "more than %d conditions", CALL_CONDITIONS_MAX);
     for (size_t i = 0; i < *count; i++) {
         struct place arg = place_element(&args, i);
 
@@ -134,12 +134,12 @@ static int add_rule(struct call_filter *rules, const struct place *rule, struct 
         read_conditions(rule, conditions, &count, err) < 0)
         return -1;
     if (names.count == 0)
-        return place_error(&where, err, "is empty");
+        return place_failure(&where, err, "is empty");
     for (size_t i = 0; i < names.count; i++) {
         struct error why = { 0 };
 
         if (call_filter_rule(rules, names.items[i], action, number, conditions, count, &why) < 0)
-            return place_error(rule, err, "%s", why.text);
+            return place_failure(rule, err, "%s", why.text);
     }
     return 0;
 }
@@ -157,7 +157,7 @@ static int add_archs(struct call_filter *rules, const struct place *seccomp, str
         struct error why = { 0 };
 
         if (call_filter_arch(rules, archs.items[i], &why) < 0)
-            return place_error(&place, err, "%s", why.text);
+            return place_failure(&place, err, "%s", why.text);
     }
     return 0;
 }
@@ -189,7 +189,7 @@ int filter_compile(struct filter *filter, struct error *err)
         return 0;
     rules = call_filter_new(filter->action, filter->number, &why);
     if (rules == NULL)
-        return place_error(&where, err, "%s", why.text);
+        return place_failure(&where, err, "%s", why.text);
     if (add_archs(rules, &filter->seccomp, filter->arena, err) < 0 ||
         place_count(&array, &count, err) < 0)
         return -1;
@@ -262,7 +262,7 @@ int filter_read(const struct place *linux_, const char *program, struct filter *
 
     *filter = NULL;
     if (seccomp.json != NULL && !json_is_object(seccomp.json))
-        return place_error(&seccomp, err, "must be an object");
+        return place_failure(&seccomp, err, "must be an object");
     if (is_empty(&seccomp) && program == NULL)
         return 0;
     arena = arena_new();

@@ -43,9 +43,9 @@ static int one_check(const struct place *place, struct error *err)
         place_texts(place, "env", &texts, arena, err) < 0)
         return -1;
     if (path[0] != '/')
-        return place_error(&way, err, "\"%s\" must be an absolute path", path);
+        return place_failure(&way, err, "\"%s\" must be an absolute path", path);
     if (has_timeout && timeout <= 0)
-        return place_error(&time, err, "is %lld, must be greater than 0", (long long)timeout);
+        return place_failure(&time, err, "is %lld, must be greater than 0", (long long)timeout);
     return 0;
 }
 
@@ -56,7 +56,7 @@ int hooks_check(const struct place *document, struct error *err)
     if (hooks.json == NULL)
         return 0;
     if (!json_is_object(hooks.json))
-        return place_error(&hooks, err, "must be an object");
+        return place_failure(&hooks, err, "must be an object");
     for (int kind = 0; kind < HOOK_COUNT; kind++) {
         struct place list = place_member(&hooks, names[kind]);
         size_t count;

@@ -51,7 +51,7 @@ static int list_read(const struct place *list, struct buffer *map, struct error 
     if (place_count(list, &count, err) < 0)
         return -1;
     if (count > RANGES_MAX)
-        return place_error(list, err, "has %zu ranges, at most %d go", count, RANGES_MAX);
+        return place_failure(list, err, "has %zu ranges, at most %d go", count, RANGES_MAX);
     for (size_t i = 0; i < count; i++) {
         struct place place = place_element(list, i);
         struct range range;
@@ -152,7 +152,7 @@ int idmap_read(const struct place *mount, const struct place *linux_, const char
                  own_gids = place_member(linux_, "gidMappings");
 
     if ((uids.json == NULL) != (gids.json == NULL))
-        return place_error(mount, err, "has one of uidMappings and gidMappings, needs both");
+        return place_failure(mount, err, "has one of uidMappings and gidMappings, needs both");
     if (option != NULL && uids.json == NULL) {
         if (option_read(option, &own_uids, &own_gids, map, err) < 0)
             return error_wrap(err, "mounts[%zu]", mount->index);
@@ -163,7 +163,7 @@ int idmap_read(const struct place *mount, const struct place *linux_, const char
         list_read(gids.json != NULL ? &gids : &own_gids, &map->gids, err) < 0)
         return -1;
     if (map->uids.size == 0 || map->gids.size == 0)
-        return place_error(mount, err,
+        return place_failure(mount, err,
                            "is to be idmapped, but neither it nor linux has uidMappings and "
                            "gidMappings");
     return 0;

@@ -56,10 +56,10 @@ int labels_read(struct process_spec *spec, const struct place *process, struct e
     if (spec->selinux != NULL && spec->selinux[0] == '\0')
         spec->selinux = NULL;
     if (spec->apparmor != NULL && !apparmor_is_enabled())
-        return place_error(&apparmor, err,
+        return place_failure(&apparmor, err,
                            "apparmor: config provided but apparmor not supported by the kernel");
     if (spec->selinux != NULL && !selinux_is_enabled())
-        return place_error(&selinux, err,
+        return place_failure(&selinux, err,
                            "selinux label is specified in config, but selinux is disabled or not "
                            "supported");
     return 0;

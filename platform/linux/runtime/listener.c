@@ -79,9 +79,9 @@ int listener_read(struct filter *filter, struct error *err)
     if (path != NULL && path[0] == '\0')
         path = NULL;
     if (path == NULL && filter->metadata != NULL && filter->metadata[0] != '\0')
-        return place_error(&metadata, err, "must not be set without listenerPath");
+        return place_failure(&metadata, err, "must not be set without listenerPath");
     if (path == NULL && notifies)
-        return place_error(&place, err, "is missing, and SCMP_ACT_NOTIFY needs it");
+        return place_failure(&place, err, "is missing, and SCMP_ACT_NOTIFY needs it");
     if (!notifies)
         return 0;
     filter->socket = connect_to(path, err);

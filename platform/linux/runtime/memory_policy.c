@@ -74,7 +74,7 @@ static int read_nodes(struct process_spec *spec, const struct place *place, stru
         return 0;
     spec->memory->nodes = arena_alloc(spec->arena, sizeof(*spec->memory->nodes));
     if (numbers_parse(text, spec->memory->nodes) < 0)
-        return place_error(&nodes, err, "\"%.60s\" is no list such as 0-3,7", text);
+        return place_failure(&nodes, err, "\"%.60s\" is no list such as 0-3,7", text);
     return 0;
 }
 
@@ -90,7 +90,7 @@ int memory_policy_read(struct process_spec *spec, const struct place *linux_, st
         return -1;
     number = word_find(modes, COUNT_OF(modes), word);
     if (number < 0)
-        return place_error(&mode, err, "\"%.60s\" is not known", word);
+        return place_failure(&mode, err, "\"%.60s\" is not known", word);
     spec->memory = arena_alloc(spec->arena, sizeof(*spec->memory));
     spec->memory->mode = (unsigned)number;
     if (read_nodes(spec, &place, err) < 0)
@@ -129,11 +129,11 @@ int personality_read(struct process_spec *spec, const struct place *linux_, stru
     array = place_member(&place, "flags");
     number = word_find(domains, COUNT_OF(domains), word);
     if (number < 0)
-        return place_error(&domain, err, "\"%.60s\" must be LINUX or LINUX32", word);
+        return place_failure(&domain, err, "\"%.60s\" must be LINUX or LINUX32", word);
     if (place_count(&array, &count, err) < 0)
         return -1;
     if (count > 0)
-        return place_error(&array, err, "no flags are known");
+        return place_failure(&array, err, "no flags are known");
     spec->has_personality = true;
     spec->personality = number == 0 ? PER_LINUX : PER_LINUX32;
     return 0;

@@ -126,7 +126,7 @@ static int mount_read(struct rootfs *rootfs, const struct place *place, struct m
                            place_member(place, "gidMappings").json != NULL;
     want->is_bind = want->options.bind || (want->type != NULL && strcmp(want->type, "bind") == 0);
     if ((want->options.idmap || want->options.idmap_all) && !want->is_bind)
-        return place_error(place, err, "(%s): only a bind can be mapped to other ids",
+        return place_failure(place, err, "(%s): only a bind can be mapped to other ids",
                            want->destination);
     if (source_check(rootfs, place, want, err) < 0)
         return -1;

@@ -109,17 +109,17 @@ static int path_open(int kind, const struct place *place, const char *path, stru
     int file, type;
 
     if (handle < 0)
-        return place_error(place, err, "open %s: %s", path, strerror(errno));
+        return place_failure(place, err, "open %s: %s", path, strerror(errno));
     if (fstatfs(handle, &fs) < 0 || (unsigned long)fs.f_type != NSFS_MAGIC)
-        return place_error(place, err, "%s is not a namespace", path);
+        return place_failure(place, err, "%s is not a namespace", path);
     file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
-        return place_error(place, err, "open %s: %s", path, strerror(errno));
+        return place_failure(place, err, "open %s: %s", path, strerror(errno));
     type = ioctl(file, NS_GET_NSTYPE);
     if (type == (int)kinds[kind].flag)
         return file;
     close(file);
-    return place_error(place, err, "%s is a namespace of type %s, not %s", path,
+    return place_failure(place, err, "%s is a namespace of type %s, not %s", path,
                        type > 0 && namespace_name((unsigned)type) ? namespace_name((unsigned)type)
                                                                   : "unknown",
                        kinds[kind].type);
@@ -129,7 +129,7 @@ static int one_join(struct namespaces *spaces, int kind, const struct place *pla
                     const char *path, struct error *err)
 {
     if (path[0] != '/')
-        return place_error(place, err, "\"%s\" must be an absolute path", path);
+        return place_failure(place, err, "\"%s\" must be an absolute path", path);
     spaces->files[kind] = path_open(kind, place, path, err);
     if (spaces->files[kind] < 0)
         return -1;
@@ -150,9 +150,9 @@ static int one_read(struct namespaces *spaces, unsigned *seen, const struct plac
         return -1;
     kind = kind_of(type);
     if (kind < 0)
-        return place_error(&of, err, "\"%s\" is no namespace that this runtime knows", type);
+        return place_failure(&of, err, "\"%s\" is no namespace that this runtime knows", type);
     if ((*seen & kinds[kind].flag) != 0)
-        return place_error(place, err, "duplicated namespace \"%s\"", type);
+        return place_failure(place, err, "duplicated namespace \"%s\"", type);
     *seen |= kinds[kind].flag;
     if (path != NULL && *path != '\0')
         return one_join(spaces, kind, &way, path, err);
@@ -169,7 +169,7 @@ static int offset_add(struct namespaces *spaces, const struct place *offsets, co
     int64_t seconds;
 
     if (strcmp(clock, "monotonic") != 0 && strcmp(clock, "boottime") != 0)
-        return place_error(&place, err, "only monotonic and boottime have offsets");
+        return place_failure(&place, err, "only monotonic and boottime have offsets");
     if (place_i64(&place, "secs", &seconds, NULL, err) < 0 ||
         place_u32(&place, "nanosecs", &nanoseconds, NULL, err) < 0)
         return -1;
@@ -185,9 +185,9 @@ static int offsets_read(struct namespaces *spaces, const struct place *linux_, s
     json_t *value;
 
     if (offsets.json != NULL && !json_is_object(offsets.json))
-        return place_error(&offsets, err, "must be an object");
+        return place_failure(&offsets, err, "must be an object");
     if (json_object_size(offsets.json) > 0 && (spaces->made & CLONE_NEWTIME) == 0)
-        return place_error(&offsets, err, "needs a new time namespace in linux.namespaces");
+        return place_failure(&offsets, err, "needs a new time namespace in linux.namespaces");
     json_object_foreach ((json_t *)(uintptr_t)offsets.json, clock, value)
         if (offset_add(spaces, &offsets, clock, err) < 0)
             return -1;

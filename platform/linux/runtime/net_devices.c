@@ -51,9 +51,9 @@ static int one_check(const struct place *devices, const char *key, const char **
     if (place_text(&device, "name", name, err) < 0)
         return -1;
     if (!is_name(key))
-        return place_error(&device, err, "\"%s\" is no name of a network device", key);
+        return place_failure(&device, err, "\"%s\" is no name of a network device", key);
     if (*name != NULL && **name != '\0' && !is_name(*name))
-        return place_error(&device, err, "name \"%s\" is no name of a network device", *name);
+        return place_failure(&device, err, "name \"%s\" is no name of a network device", *name);
     if (*name == NULL || **name == '\0')
         *name = key;
     return 0;
@@ -66,9 +66,9 @@ int net_devices_check(const struct place *linux_, bool has_namespace, struct err
     json_t *value;
 
     if (devices.json != NULL && !json_is_object(devices.json))
-        return place_error(&devices, err, "must be an object");
+        return place_failure(&devices, err, "must be an object");
     if (json_object_size(devices.json) > 0 && !has_namespace)
-        return place_error(&devices, err, "needs a network namespace of the container's own");
+        return place_failure(&devices, err, "needs a network namespace of the container's own");
     json_object_foreach ((json_t *)(uintptr_t)devices.json, key, value)
         if (one_check(&devices, key, &name, err) < 0)
             return -1;

@@ -52,7 +52,7 @@ const char *place_name(const struct place *place, char text[PLACE_TEXT])
 
 /* ---- errors ------------------------------------------------------------------- */
 
-int place_error(const struct place *place, struct error *err, const char *fmt, ...)
+int place_failure(const struct place *place, struct error *err, const char *fmt, ...)
 {
     char name[PLACE_TEXT], text[sizeof(err->text)];
     va_list args;
@@ -76,7 +76,7 @@ static int must_be(const struct place *place, const char *what, struct error *er
         snprintf(shown, sizeof(shown), "%.60s", text != NULL ? text : "something");
         free(text);
     }
-    return place_error(place, err, "is %s, must be %s", shown, what);
+    return place_failure(place, err, "is %s, must be %s", shown, what);
 }
 
 /* The place of a member; -1 when there is something else than an object to have members. */
@@ -192,7 +192,7 @@ int place_texts(const struct place *up, const char *key, struct strs *out, struc
         struct place place = place_element(&array, i);
 
         if (!json_is_string(place.json))
-            return place.json == NULL ? place_error(&place, err, "is null, must be a string")
+            return place.json == NULL ? place_failure(&place, err, "is null, must be a string")
                                       : must_be(&place, "a string", err);
         items[i] = json_string_value(place.json);
     }
@@ -207,8 +207,8 @@ int place_needs(const struct place *up, const char *key, struct error *err)
     if (member(up, key, &place, err) < 0)
         return -1;
     if (place.json == NULL)
-        return place_error(&place, err, "is missing");
+        return place_failure(&place, err, "is missing");
     if (json_is_string(place.json) && json_string_length(place.json) == 0)
-        return place_error(&place, err, "is empty");
+        return place_failure(&place, err, "is empty");
     return 0;
 }

@@ -35,7 +35,7 @@ struct place place_element(const struct place *up, size_t index);
 const char *place_name(const struct place *place, char text[PLACE_TEXT]);
 
 /* "WAY: " and the rest, INVALID_ARGUMENT; -1. */
-int place_error(const struct place *place, struct error *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int place_failure(const struct place *place, struct error *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /*
  * The member `key` of an object.  Absent: *out is NULL, 0, false or empty, and *has (which may

@@ -71,7 +71,7 @@ int env_read(struct process_spec *spec, const struct place *process, struct erro
         const char *entry = spec->env.items[i];
 
         if (entry[0] == '=' || strchr(entry, '=') == NULL)
-            return place_error(&place, err, "invalid environment variable: \"%.100s\"", entry);
+            return place_failure(&place, err, "invalid environment variable: \"%.100s\"", entry);
     }
     keep_last(&spec->env, spec->arena);
     return 0;

@@ -35,7 +35,7 @@ int words_find(const struct place *up, const char *key, const char *const *words
         int index = word_find(words, count, texts.items[i]);
 
         if (index < 0)
-            return place_error(&one, err, "\"%.60s\" is not known", texts.items[i]);
+            return place_failure(&one, err, "\"%.60s\" is not known", texts.items[i]);
         *found |= UINT64_C(1) << index;
     }
     return 0;
@@ -64,13 +64,13 @@ static int read_command(struct process_spec *spec, const struct place *process, 
         place_text(process, "cwd", &spec->cwd, err) < 0)
         return -1;
     if (spec->args.count == 0)
-        return place_error(&args, err, "args must not be empty");
+        return place_failure(&args, err, "args must not be empty");
     if (spec->cwd == NULL || spec->cwd[0] == '\0')
-        return place_error(&cwd, err, "Cwd property must not be empty");
+        return place_failure(&cwd, err, "Cwd property must not be empty");
     if (spec->cwd[0] != '/')
-        return place_error(&cwd, err, "Cwd must be an absolute path");
+        return place_failure(&cwd, err, "Cwd must be an absolute path");
     if (strlen(spec->cwd) >= PATH_MAX)
-        return place_error(&cwd, err, "is longer than %d bytes", PATH_MAX - 1);
+        return place_failure(&cwd, err, "is longer than %d bytes", PATH_MAX - 1);
     return 0;
 }
 
@@ -84,7 +84,7 @@ static int read_terminal(struct process_spec *spec, const struct place *process,
         place_u32(&size, "width", &columns, NULL, err) < 0)
         return -1;
     if (rows > UINT16_MAX || columns > UINT16_MAX)
-        return place_error(&size, err, "a terminal has at most 65535 rows and columns");
+        return place_failure(&size, err, "a terminal has at most 65535 rows and columns");
     spec->rows = (uint16_t)rows;
     spec->columns = (uint16_t)columns;
     return 0;
@@ -98,7 +98,7 @@ static int read_oom_score(struct process_spec *spec, const struct place *process
     if (place_i64(process, "oomScoreAdj", &score, &spec->has_oom_score, err) < 0)
         return -1;
     if (score < OOM_SCORE_MIN || score > OOM_SCORE_MAX)
-        return place_error(&place, err, "must be from %d to %d", OOM_SCORE_MIN, OOM_SCORE_MAX);
+        return place_failure(&place, err, "must be from %d to %d", OOM_SCORE_MIN, OOM_SCORE_MAX);
     spec->oom_score = (int)score;
     return 0;
 }

@@ -92,9 +92,9 @@ static int name_read(struct rdt *rdt, const struct place *place, const char *id,
         return 0;
     }
     if (rdt->is_named && !is_class_name(name))
-        return place_error(&own, err, "%.40s is no name of a class", name);
+        return place_failure(&own, err, "%.40s is no name of a class", name);
     if (!rdt->is_named && !is_class_name(id))
-        return place_error(&own, err, "is needed: no class can be called %s, as the container is",
+        return place_failure(&own, err, "is needed: no class can be called %s, as the container is",
                            id);
     rdt->name = rdt->is_named ? name : arena_str(rdt->arena, id);
     rdt->folder = arena_printf(rdt->arena, "%s/%s", rdt->root, rdt->name);
@@ -169,7 +169,7 @@ static int rdt_fill(struct rdt *rdt, const struct place *place, const char *id, 
     char found[PATH_SIZE];
 
     if (!json_is_object(place->json))
-        return place_error(place, err, "must be an object");
+        return place_failure(place, err, "must be an object");
     if (schemas_read(rdt, place, err) < 0 || (root == NULL && rdt_find(found, err) < 0))
         return -1;
     rdt->root = arena_str(rdt->arena, root != NULL ? root : found);

@@ -26,7 +26,7 @@ static int lines_add(struct rdt *rdt, const struct place *place, const char *lin
     if (lines == NULL || lines[0] == '\0')
         return 0;
     if (strlen(lines) > LINES_MAX)
-        return place_error(place, err, "is longer than %d bytes, which the kernel does not take",
+        return place_failure(place, err, "is longer than %d bytes, which the kernel does not take",
                            LINES_MAX);
     rdt->schemas[rdt->count++] = (struct schemas){ place->key, lines };
     return 0;
@@ -51,7 +51,7 @@ static int bandwidth_read(struct rdt *rdt, const struct place *place, struct err
         return -1;
     if (lines != NULL && lines[0] != '\0' &&
         (strncmp(lines, "MB:", 3) != 0 || strchr(lines, '\n') != NULL))
-        return place_error(&own, err, "must be one line that begins with MB:");
+        return place_failure(&own, err, "must be one line that begins with MB:");
     return lines_add(rdt, &own, lines, err);
 }
 
@@ -69,7 +69,7 @@ static int list_read(struct rdt *rdt, const struct place *place, struct error *e
         const char *text = items.items[i];
 
         if (text[0] == '\0' || strchr(text, '\n') != NULL)
-            return place_error(&item, err, "must be one line");
+            return place_failure(&item, err, "must be one line");
         size +=
             (size_t)snprintf(lines + size, LINES_MAX + 2 - size, "%s%s", i > 0 ? "\n" : "", text);
     }

@@ -47,15 +47,15 @@ static int read_one(struct process_spec *spec, const struct place *place, struct
         return -1;
     resource = word_find(types, COUNT_OF(types), want.type);
     if (resource < 0)
-        return place_error(place, err, "wrong rlimit value: %.60s", want.type);
+        return place_failure(place, err, "wrong rlimit value: %.60s", want.type);
     if (!has_soft || !has_hard)
-        return place_error(place, err, "%s has no %s", want.type, has_soft ? "hard" : "soft");
+        return place_failure(place, err, "%s has no %s", want.type, has_soft ? "hard" : "soft");
     if (want.soft > want.hard)
-        return place_error(place, err, "%s: the soft limit is above the hard one", want.type);
+        return place_failure(place, err, "%s: the soft limit is above the hard one", want.type);
     want.resource = (unsigned)resource;
     for (size_t i = 0; i < spec->rlimit_count; i++)
         if (spec->rlimits[i].resource == want.resource)
-            return place_error(place, err, "%s is there twice", want.type);
+            return place_failure(place, err, "%s is there twice", want.type);
     spec->rlimits[spec->rlimit_count++] = want; /* no type twice: it cannot be too many */
     return 0;
 }

@@ -50,7 +50,7 @@ static int propagation_read(struct rootfs *rootfs, const struct place *linux_, s
     rootfs->propagation = mount_propagation_of(word);
     if (rootfs->propagation.kind != 0)
         return 0;
-    return place_error(&place, err, "is \"%.40s\", must be shared, slave, private or unbindable",
+    return place_failure(&place, err, "is \"%.40s\", must be shared, slave, private or unbindable",
                        word);
 }
 
@@ -66,7 +66,7 @@ static int label_read(struct rootfs *rootfs, const struct place *linux_, struct 
     }
     if (access("/sys/fs/selinux/enforce", F_OK) == 0)
         return 0;
-    return place_error(&place, err, "is set, but the kernel runs without SELinux");
+    return place_failure(&place, err, "is set, but the kernel runs without SELinux");
 }
 
 static int paths_read(const struct place *linux_, const char *key, struct strs *paths,
@@ -80,7 +80,7 @@ static int paths_read(const struct place *linux_, const char *key, struct strs *
         struct place place = place_element(&list, i);
 
         if (paths->items[i][0] != '/')
-            return place_error(&place, err, "is \"%.100s\", must be absolute", paths->items[i]);
+            return place_failure(&place, err, "is \"%.100s\", must be absolute", paths->items[i]);
     }
     return 0;
 }

@@ -54,7 +54,7 @@ static int read_policy(const struct place *place, uint32_t *policy, struct error
         return -1;
     number = word_find(policies, COUNT_OF(policies), word);
     if (number < 0)
-        return place_error(&where, err, "\"%.60s\" is not known", word);
+        return place_failure(&where, err, "\"%.60s\" is not known", word);
     *policy = (uint32_t)number;
     return 0;
 }
@@ -64,14 +64,14 @@ static int check(const struct schedule *schedule, const struct place *place, str
     bool real_time = schedule->policy == POLICY_FIFO || schedule->policy == POLICY_RR;
 
     if (schedule->nice < -20 || schedule->nice > 19)
-        return place_error(place, err, "nice must be from -20 to 19");
+        return place_failure(place, err, "nice must be from -20 to 19");
     if (schedule->priority != 0 && !real_time)
-        return place_error(place, err, "priority goes with SCHED_FIFO and SCHED_RR only");
+        return place_failure(place, err, "priority goes with SCHED_FIFO and SCHED_RR only");
     if (real_time && (schedule->priority < 1 || schedule->priority > 99))
-        return place_error(place, err, "priority must be from 1 to 99");
+        return place_failure(place, err, "priority must be from 1 to 99");
     if ((schedule->runtime != 0 || schedule->deadline != 0 || schedule->period != 0) &&
         schedule->policy != POLICY_DEADLINE)
-        return place_error(place, err, "runtime, deadline and period go with SCHED_DEADLINE only");
+        return place_failure(place, err, "runtime, deadline and period go with SCHED_DEADLINE only");
     return 0;
 }
 
@@ -95,7 +95,7 @@ static int read_scheduler(struct process_spec *spec, const struct place *process
         place_u64(&place, "period", &schedule->period, NULL, err) < 0)
         return -1;
     if (nice_ < -20 || nice_ > 19 || priority < 0 || priority > 99)
-        return place_error(&place, err, "nice must be from -20 to 19, priority from 0 to 99");
+        return place_failure(&place, err, "nice must be from -20 to 19, priority from 0 to 99");
     schedule->nice = (int32_t)nice_;
     schedule->priority = (uint32_t)priority;
     return check(schedule, &place, err);
@@ -116,9 +116,9 @@ static int read_io_priority(struct process_spec *spec, const struct place *proce
         return -1;
     number = word_find(classes, COUNT_OF(classes), word);
     if (number < 0)
-        return place_error(&class, err, "\"%.60s\" is not known", word);
+        return place_failure(&class, err, "\"%.60s\" is not known", word);
     if (level < 0 || level >= IOPRIO_LEVELS)
-        return place_error(&place, err, "priority must be from 0 to %d", IOPRIO_LEVELS - 1);
+        return place_failure(&place, err, "priority must be from 0 to %d", IOPRIO_LEVELS - 1);
     spec->io_priority = number << IOPRIO_CLASS_SHIFT_BITS | (int)level;
     return 0;
 }

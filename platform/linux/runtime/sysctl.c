@@ -70,16 +70,16 @@ static int one_check(const struct place *sysctls, const char *key, unsigned own,
     if (place_text(sysctls, key, &value, err) < 0)
         return -1;
     if (path_of(key, path, sizeof(path)) < 0)
-        return place_error(&place, err, "is no name of a sysctl");
+        return place_failure(&place, err, "is no name of a sysctl");
     flag = flag_of(path);
     if (flag == 0)
-        return place_error(&place, err, "sysctl \"%s\" is not in a separate kernel namespace", key);
+        return place_failure(&place, err, "sysctl \"%s\" is not in a separate kernel namespace", key);
     if ((own & flag) == 0)
-        return place_error(
+        return place_failure(
             &place, err,
             "sysctl \"%s\" is not allowed in the hosts namespace: the container shares it", key);
     if (flag == CLONE_NEWUTS && strcmp(path, "kernel/hostname") == 0)
-        return place_error(&place, err, "sysctl \"%s\" conflicts with the OCI field \"hostname\"",
+        return place_failure(&place, err, "sysctl \"%s\" conflicts with the OCI field \"hostname\"",
                            key);
     return 0;
 }
@@ -93,7 +93,7 @@ int sysctls_check(const struct place *linux_, unsigned own, struct error *err)
     if (sysctls.json == NULL)
         return 0;
     if (!json_is_object(sysctls.json))
-        return place_error(&sysctls, err, "must be an object");
+        return place_failure(&sysctls, err, "must be an object");
     json_object_foreach ((json_t *)(uintptr_t)sysctls.json, key, value)
         if (one_check(&sysctls, key, own, err) < 0)
             return -1;
@@ -106,12 +106,12 @@ static int one_write(int folder, const struct place *place, const char *value, s
     char path[512];
 
     if (path_of(place->key, path, sizeof(path)) < 0)
-        return place_error(place, err, "is no name of a sysctl");
+        return place_failure(place, err, "is no name of a sysctl");
     file = openat(folder, path, O_WRONLY | O_CLOEXEC);
     if (file < 0)
-        return place_error(place, err, "open /proc/sys/%s: %s", path, strerror(errno));
+        return place_failure(place, err, "open /proc/sys/%s: %s", path, strerror(errno));
     if (write(file, value, strlen(value)) < 0)
-        return place_error(place, err, "write \"%s\" to /proc/sys/%s: %s", value, path,
+        return place_failure(place, err, "write \"%s\" to /proc/sys/%s: %s", value, path,
                            strerror(errno));
     return 0;
 }

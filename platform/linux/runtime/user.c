@@ -23,7 +23,7 @@ static int read_id(const struct place *user, const char *key, uint32_t *id, stru
 
     if (place_u32(user, key, id, NULL, err) < 0)
         return -1;
-    return *id == ID_NONE ? place_error(&place, err, "%u is no id", *id) : 0;
+    return *id == ID_NONE ? place_failure(&place, err, "%u is no id", *id) : 0;
 }
 
 static int read_groups(struct process_spec *spec, const struct place *user, struct error *err)
@@ -33,14 +33,14 @@ static int read_groups(struct process_spec *spec, const struct place *user, stru
     if (place_count(&array, &spec->group_count, err) < 0)
         return -1;
     if (spec->group_count > GROUPS_MAX)
-        return place_error(&array, err, "more than %d groups", GROUPS_MAX);
+        return place_failure(&array, err, "more than %d groups", GROUPS_MAX);
     spec->groups = arena_alloc(spec->arena, (spec->group_count + 1) * sizeof(*spec->groups));
     for (size_t i = 0; i < spec->group_count; i++) {
         struct place place = place_element(&array, i);
 
         if (!json_is_integer(place.json) || json_integer_value(place.json) < 0 ||
             json_integer_value(place.json) >= ID_NONE)
-            return place_error(&place, err, "is no id of a group");
+            return place_failure(&place, err, "is no id of a group");
         spec->groups[i] = (uint32_t)json_integer_value(place.json);
     }
     return 0;
@@ -57,7 +57,7 @@ int user_read(struct process_spec *spec, const struct place *process, struct err
     if (!has_umask)
         spec->umask = UMASK_DEFAULT;
     if (spec->umask > 0777)
-        return place_error(&umask_, err, "has more than the permission bits (511 at most)");
+        return place_failure(&umask_, err, "has more than the permission bits (511 at most)");
     return read_groups(spec, &user, err);
 }
 

@@ -33,7 +33,7 @@ static int range_read(const struct place *list, size_t index, struct range *rang
         place_u32(&place, "size", &range->size, NULL, err) < 0)
         return -1;
     if (range->size == 0)
-        return place_error(&place, err, "size is 0");
+        return place_failure(&place, err, "size is 0");
     return 0;
 }
 
@@ -46,9 +46,9 @@ static int list_check(const struct place *linux_, const char *key, struct error 
     if (place_count(&list, &count, err) < 0)
         return -1;
     if (count == 0)
-        return place_error(&list, err, "is missing, and there is a new user namespace");
+        return place_failure(&list, err, "is missing, and there is a new user namespace");
     if (count > RANGES_MAX)
-        return place_error(&list, err, "has more than %d ranges", RANGES_MAX);
+        return place_failure(&list, err, "has more than %d ranges", RANGES_MAX);
     for (size_t i = 0; i < count; i++)
         if (range_read(&list, i, &range, err) < 0)
             return -1;

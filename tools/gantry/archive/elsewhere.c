@@ -1,5 +1,5 @@
 /*
- * save, load, import and cp of the everyday command: it becomes gantry-embedded, which has libarchive,
+ * save, load, import, cp and mounting of the everyday command: it becomes gantry-embedded, which has libarchive,
  * so that no other command loads it.  There the same line is a client like here, or has its engine.
  */
 #include "platform/platform.h"
@@ -21,6 +21,24 @@ int command_save(struct cli *cli, const struct args *args, struct error *err)
 }
 
 int command_cp(struct cli *cli, const struct args *args, struct error *err)
+{
+    (void)args;
+    return become(cli, err);
+}
+
+int command_image_mount(struct cli *cli, const struct args *args, struct error *err)
+{
+    (void)args;
+    return become(cli, err);
+}
+
+int command_image_umount(struct cli *cli, const struct args *args, struct error *err)
+{
+    (void)args;
+    return become(cli, err);
+}
+
+int command_snapshot_mount(struct cli *cli, const struct args *args, struct error *err)
 {
     (void)args;
     return become(cli, err);
