@@ -46,7 +46,8 @@ void mounts_for_reading(const struct list *mounts, struct list *out, struct aren
         memcpy(copies, mounts->items, mounts->count * sizeof(*copies));
     for (size_t i = 0; i < mounts->count; i++)
         if (strcmp(copies[i].type, "overlay") == 0 && option(&copies[i], UPPER) != NULL &&
-            option(&copies[i], LOWER) != NULL)
+            option(&copies[i], LOWER) != NULL &&
+            option(&copies[i], "uidmap=") == NULL) /* that is of the lower ones alone */
             overlay_for_reading(&copies[i], arena);
     *out = (struct list){ mounts->count, copies };
 }

@@ -66,6 +66,17 @@ is "without" false "$(jq .paused <<<"$out")"
 run_for 0 gantry exec busy true
 run_for 0 gantry rm -f busy
 
+step "of a user namespace the image knows nothing"
+run_for 0 gantry run --name mapped --uidmap 0:100000:65536 "$busybox" sh -c 'echo x >/of; chown 7:8 /of; chmod 711 /root'
+run_for 0 gantry diff mapped
+is "changes" "A /of
+C /root" "$out"
+run_for 0 gantry commit mapped unmapped:1
+run_for 0 gantry run --rm unmapped:1 stat -c %u:%g /of /root
+is "owners" "7:8
+0:0" "$out"
+run_for 0 gantry rm mapped
+
 step "without a name"
 run_for 0 gantry commit one
 has "its name" "localhost/committed@sha256:" "$(gantry images --format json | jq -r '.[].name')"

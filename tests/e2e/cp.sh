@@ -116,6 +116,23 @@ run_for 0 gantry cp on:/ whole
 is "of the kernel's nothing comes" "" "$(find whole/proc whole/sys -mindepth 1)"
 run_for 0 test -f whole/data/file
 
+step "in a user namespace files belong to who they would belong to without one"
+run_for 0 gantry run -d --name mapped --uidmap 0:100000:65536 "$busybox" sh -c 'echo x >/of; chown 7:8 /of; touch /ready; sleep 1000'
+wait_until "it is ready" gantry exec mapped test -e /ready
+run_for 0 gantry cp sent mapped:/tmp
+run_for 0 gantry exec mapped stat -c %u:%g /tmp/sent
+is "in it" 0:0 "$out"
+run_for 0 gantry cp -a mapped:/of got
+is "out of it" 7:8 "$(stat -c %u:%g got)"
+run_for 0 gantry stop -t 0 mapped
+run_for 0 gantry cp sent mapped:/tmp/again
+run_for 0 gantry cp -a mapped:/of got
+is "out of it, when it does not run" 7:8 "$(stat -c %u:%g got)"
+run_for 0 gantry start mapped
+run_for 0 gantry exec mapped stat -c %u:%g /tmp/again
+is "in it, as it did not run" 0:0 "$out"
+rm got
+
 step "what is refused"
 run_for 1 gantry cp a b
 run_for 1 gantry cp on:/a off:/b

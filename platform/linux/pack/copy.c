@@ -21,6 +21,7 @@
 
 struct copying {
     struct sink *sink;
+    const struct ids *ids;
     struct links links;
     char path[PATH_MAX]; /* in the tar */
 };
@@ -97,6 +98,7 @@ static int thing_put(struct copying *copying, int folder, const char *name, stru
 
     if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : error_sys(err, errno, "stat %s", copying->path);
+    ids_inside(copying->ids, &st);
     if (S_ISSOCK(st.st_mode))
         return 0;
     if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) {
@@ -141,7 +143,8 @@ static void name_said(const char *path, char name[PATH_MAX])
         strcpy(name, ".");
 }
 
-int copy_write(int root, const char *path, struct sink *sink, struct error *err)
+int copy_write(int root, const struct ids *ids, const char *path, struct sink *sink,
+               struct error *err)
 {
     static struct copying copying;
     CLEANUP(fd_drop) int folder = -1;
@@ -150,6 +153,7 @@ int copy_write(int root, const char *path, struct sink *sink, struct error *err)
     struct stat st;
 
     copying.sink = sink;
+    copying.ids = ids;
     if (place_resolve(root, path, false, resolved, err) < 0 ||
         (folder = parent_open(root, resolved, &name, err)) < 0)
         return -1;

@@ -10,10 +10,12 @@
 
 #include <stdbool.h>
 
+#include "platform/linux/pack/ids.h"
 #include "platform/linux/pack/sink.h"
 
 /* Links on the way are followed, in the root; one at the end only with a slash behind it. */
-int copy_write(int root, const char *path, struct sink *sink, struct error *err);
+int copy_write(int root, const struct ids *ids, const char *path, struct sink *sink,
+               struct error *err);
 /* What is there: one line, and before it as data where it really is and, of a link, where that
  * leads. */
 int copy_stat(int root, const char *path, struct sink *sink, struct error *err);

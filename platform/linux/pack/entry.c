@@ -45,6 +45,8 @@ static int file_put(struct sink *sink, const struct entry_place *place, struct t
                       O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
     struct stat st;
 
+    if (file < 0 && errno == EPERM) /* a file of somebody who is not in our user namespace */
+        file = openat(place->folder, place->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (file < 0 || fstat(file, &st) < 0)
         return error_sys(err, errno, "open");
     if (!S_ISREG(st.st_mode))

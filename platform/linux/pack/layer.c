@@ -73,8 +73,10 @@ static int waiting_put(struct layer *layer, const char *path, const char *link, 
     fd = open_within(layer->trees->after, folder, O_RDONLY | O_DIRECTORY);
     if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         result = error_sys(err, errno, "/%.200s", path);
-    else
+    else {
+        ids_inside(&layer->trees->after_ids, &st);
         result = put(layer, fd, name, path, &st, link, err);
+    }
     if (fd >= 0)
         close(fd);
     return result;

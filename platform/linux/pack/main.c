@@ -72,7 +72,7 @@ static int write_still(const struct freezer *freezer, char **at, const struct pa
 
 static int run_layer(char **at, struct error *err)
 {
-    struct pair trees;
+    static struct pair trees;
     struct freezer freezer;
     char plain[SHA256_TEXT_SIZE], packed[SHA256_TEXT_SIZE];
     uint64_t entries;
@@ -102,7 +102,7 @@ static int finish_data(struct error *err)
 
 static int run_changes(char **at, struct error *err)
 {
-    struct pair trees;
+    static struct pair trees;
 
     sink_open_data(&sink);
     if (place_pair(at[0], at[1], &trees, err) < 0 || confine(err) < 0 ||
@@ -113,21 +113,23 @@ static int run_changes(char **at, struct error *err)
 
 static int run_copy(char **at, struct error *err)
 {
+    static struct ids ids;
     int root;
 
     sink_open_data(&sink);
-    if (place_root(at[0], false, &root, err) < 0 || confine(err) < 0 ||
-        copy_write(root, at[1], &sink, err) < 0)
+    if (place_root(at[0], false, &root, &ids, err) < 0 || confine(err) < 0 ||
+        copy_write(root, &ids, at[1], &sink, err) < 0)
         return -1;
     return finish_data(err);
 }
 
 static int run_stat(char **at, struct error *err)
 {
+    static struct ids ids;
     int root;
 
     sink_open_data(&sink);
-    if (place_root(at[0], false, &root, err) < 0 || confine(err) < 0)
+    if (place_root(at[0], false, &root, &ids, err) < 0 || confine(err) < 0)
         return -1;
     return copy_stat(root, at[1], &sink, err);
 }

@@ -19,7 +19,7 @@
 #include "platform/scope.h"
 
 #define FLAGS (MS_NODEV | MS_NOSUID | MS_NOEXEC)
-#define HARM  (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME)
+#define HARM  (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
 /* ---- an empty root --------------------------------------------------------------------------- */
 
@@ -38,10 +38,15 @@ static int base_make(const char **base, struct error *err)
     return error_sys(err, errno, "mount an empty root");
 }
 
-static int restrict_all(bool writing, struct error *err)
+/* In a user namespace times of access are not ours to decide. */
+static int restrict_all(bool writing, bool is_other, struct error *err)
 {
-    struct mount_attr attr = { .attr_set = HARM | (writing ? 0 : MOUNT_ATTR_RDONLY),
-                               .attr_clr = MOUNT_ATTR__ATIME };
+    struct mount_attr attr = { .attr_set = HARM | (writing ? 0 : MOUNT_ATTR_RDONLY) };
+
+    if (!is_other) {
+        attr.attr_set |= MOUNT_ATTR_NOATIME;
+        attr.attr_clr = MOUNT_ATTR__ATIME;
+    }
 
     if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
         return error_sys(err, errno, "restrict the mounts");
@@ -53,7 +58,7 @@ static int base_enter(const char *base, bool writing, struct error *err)
     if (chdir(base) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
         chdir("/") < 0)
         return error_sys(err, errno, "enter the root");
-    return restrict_all(writing, err);
+    return restrict_all(writing, false, err);
 }
 
 /* *there: false where there is nothing to mount. */
@@ -102,7 +107,9 @@ int place_pair(const char *before, const char *after, struct pair *pair, struct 
     bool has_before, has_after = true;
 
     if (mounts_from_text(before, &below, arena, err) < 0 ||
-        mounts_from_text(after, &above, arena, err) < 0 || base_make(&base, err) < 0)
+        mounts_from_text(after, &above, arena, err) < 0 ||
+        ids_read(&below, &pair->before_ids, err) < 0 ||
+        ids_read(&above, &pair->after_ids, err) < 0 || base_make(&base, err) < 0)
         return -1;
     upper = upper_find(&below, &above, arena);
     mounts_for_reading(&below, &reading, arena);
@@ -225,10 +232,29 @@ static int root_mount(const char *base, const struct list *mounts, bool writing,
 
 /* ---- one root -------------------------------------------------------------------------------- */
 
+/* The container's users are others here: among them the root of its user namespace is root, and no
+   more than that. */
+static int users_enter(const char *pid, struct error *err)
+{
+    struct stat theirs, ours;
+    char path[64];
+    int users;
+
+    snprintf(path, sizeof(path), "/proc/%lu/ns/user", strtoul(pid, NULL, 10));
+    users = open(path, O_RDONLY | O_CLOEXEC);
+    if (users < 0 || fstat(users, &theirs) < 0 || stat("/proc/self/ns/user", &ours) < 0)
+        return error_sys(err, errno, "open %s", path);
+    if (theirs.st_ino != ours.st_ino &&
+        (setns(users, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        return error_sys(err, errno, "enter the user namespace of process %s", pid);
+    close(users);
+    return theirs.st_ino != ours.st_ino;
+}
+
 static int root_of_process(const char *pid, bool writing, int *root, struct error *err)
 {
     char path[64];
-    int mounts;
+    int mounts, is_other;
 
     snprintf(path, sizeof(path), "/proc/%lu/ns/mnt", strtoul(pid, NULL, 10));
     mounts = open(path, O_RDONLY | O_CLOEXEC);
@@ -236,26 +262,31 @@ static int root_of_process(const char *pid, bool writing, int *root, struct erro
         return errno == ENOENT
                    ? error_set(err, ERROR_FAILED_PRECONDITION, "process %s has ended", pid)
                    : error_sys(err, errno, "open %s", path);
+    is_other = users_enter(pid, err);
+    if (is_other < 0)
+        return -1;
     if (setns(mounts, CLONE_NEWNS) < 0 || unshare(CLONE_NEWNS) < 0 ||
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return error_sys(err, errno, "copy the mounts of process %s", pid);
     close(mounts);
-    if (restrict_all(writing, err) < 0)
+    if (restrict_all(writing, is_other, err) < 0)
         return -1;
     *root = folder_open("/", err);
     return *root < 0 ? -1 : 0;
 }
 
-int place_root(const char *root_text, bool writing, int *root, struct error *err)
+int place_root(const char *root_text, bool writing, int *root, struct ids *ids, struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct list mounts, reading;
     const char *base;
     bool there;
 
+    *ids = (struct ids){ 0 };
     if (strncmp(root_text, "pid ", 4) == 0)
         return root_of_process(root_text + 4, writing, root, err);
-    if (mounts_from_text(root_text, &mounts, arena, err) < 0 || base_make(&base, err) < 0)
+    if (mounts_from_text(root_text, &mounts, arena, err) < 0 || ids_read(&mounts, ids, err) < 0 ||
+        base_make(&base, err) < 0)
         return -1;
     mounts_for_reading(&mounts, &reading, arena);
     if (root_mount(base, writing ? &mounts : &reading, writing, &there, err) < 0)

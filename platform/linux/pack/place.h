@@ -14,17 +14,19 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "platform/linux/pack/ids.h"
 #include "protocol/record.h"
 
 struct pair {
     int before, after; /* open folders; before -1: an empty one */
-    bool is_upper;     /* `after` is what overlayfs has written on top of `before` */
+    struct ids before_ids, after_ids;
+    bool is_upper; /* `after` is what overlayfs has written on top of `before` */
 };
 
 /* Both arguments as in protocol.h. */
 int place_pair(const char *before, const char *after, struct pair *pair, struct error *err);
 /* Mounts, or "pid N".  *root: an open folder.  `writing`: of mounts, they can be written. */
-int place_root(const char *root_text, bool writing, int *root, struct error *err);
+int place_root(const char *root_text, bool writing, int *root, struct ids *ids, struct error *err);
 
 /* openat2() within `fd`, following no links. */
 int open_within(int fd, const char *path, int flags);

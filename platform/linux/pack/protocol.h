@@ -7,9 +7,9 @@
  *      gantry-pack copy ROOT PATH
  *
  * OUT is a file that is there.  EPOCH, in seconds, is the latest time that a layer may hold, or
- * "-".  STILL is "PID ID", a container that stands still meanwhile, or "-".  BEFORE and AFTER are mounts (mounts_text.h), "" is an empty folder.  EXCLUDED is a path
- * that is left out where it is new and empty: something was mounted there.  ROOT is mounts, or "pid
- * N": what that process sees.
+ * "-".  STILL is "PID ID", a container that stands still meanwhile, or "-".  BEFORE and AFTER are
+ * mounts (mounts_text.h), "" is an empty folder.  EXCLUDED is a path that is left out where it is
+ * new and empty: something was mounted there.  ROOT is mounts, or "pid N": what that process sees.
  *
  *      from it:  progress BYTES ENTRIES
  *                data N                  and N bytes: of the tar; A, C or D, a path and NUL

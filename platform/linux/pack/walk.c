@@ -135,12 +135,15 @@ static int compare(const struct walk *walk, int before, struct spot *spot, struc
  */
 
 /* 1: there, 0: not; nor is a socket, which no archive can hold. */
-static int look(int folder, const char *name, struct stat *st, struct error *err)
+static int look(int folder, const char *name, const struct ids *ids, struct stat *st,
+                struct error *err)
 {
     if (folder < 0)
         return 0;
-    if (fstatat(folder, name, st, AT_SYMLINK_NOFOLLOW) == 0)
+    if (fstatat(folder, name, st, AT_SYMLINK_NOFOLLOW) == 0) {
+        ids_inside(ids, st);
         return !S_ISSOCK(st->st_mode);
+    }
     return errno == ENOENT ? 0 : error_sys(err, errno, "stat %s", name);
 }
 
@@ -225,7 +228,7 @@ static int present_walk(struct walking *walking, struct level *in, const char *n
     struct spot spot = {
         .change = CHANGE_ADDED, .path = walking->path, .name = name, .in = in, .st = st
     };
-    int was = look(in->before, name, &before, err);
+    int was = look(in->before, name, &walking->walk->trees.before_ids, &before, err);
 
     if (was < 0)
         return -1;
@@ -246,7 +249,8 @@ static int name_walk(struct walking *walking, struct level *in, const char *name
     struct stat st;
     int is;
 
-    if (path_set(walking, in->length, name, err) < 0 || (is = look(in->after, name, &st, err)) < 0)
+    if (path_set(walking, in->length, name, err) < 0 ||
+        (is = look(in->after, name, &walking->walk->trees.after_ids, &st, err)) < 0)
         return -1;
     if (is == 0 || (walking->walk->trees.is_upper && is_whiteout(&st)))
         return 0;
@@ -258,21 +262,24 @@ static int name_walk(struct walking *walking, struct level *in, const char *name
  */
 
 /* Names of the folder as it was that are none any more.  An upper folder says so itself. */
-static int removed_find(const struct level *level, bool is_upper, const struct names *old,
-                        const struct names *new, bool *gone, size_t *count, struct error *err)
+static int removed_find(const struct level *level, const struct pair *trees,
+                        const struct names *old, const struct names *new, bool *gone, size_t *count,
+                        struct error *err)
 {
     struct stat st, now;
 
     *count = 0;
     for (size_t i = 0; i < old->count; i++) {
-        int was = look(level->before, old->items[i], &st, err), is;
+        int was = look(level->before, old->items[i], &trees->before_ids, &st, err), is;
 
         if (was < 0)
             return -1;
-        is = names_have(new, old->items[i]) ? look(level->after, old->items[i], &now, err) : 0;
+        is = names_have(new, old->items[i])
+                 ? look(level->after, old->items[i], &trees->after_ids, &now, err)
+                 : 0;
         if (is < 0)
             return -1;
-        if (is == 1 && is_upper && is_whiteout(&now))
+        if (is == 1 && trees->is_upper && is_whiteout(&now))
             is = 0;
         else if (level->is_upper && !names_have(new, old->items[i]))
             is = 1; /* it is seen through */
@@ -330,7 +337,7 @@ static int removed_walk(struct walking *walking, struct level *level, const stru
     gone = calloc(old.count + 1, sizeof(*gone));
     if (gone == NULL)
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory for a folder's names");
-    result = removed_find(level, walk->trees.is_upper, &old, new, gone, &count, err);
+    result = removed_find(level, &walk->trees, &old, new, gone, &count, err);
     if (result == 0 && count > 1 && count == old.count && walk->emptied != NULL) {
         walking->path[level->length] = '\0';
         result = walk->emptied(walk->ctx, &spot, err);
@@ -366,7 +373,9 @@ static int root_tell(const struct walk *walk, struct level *level, struct error 
     if (fstat(walk->trees.after, &level->st) < 0 ||
         (walk->trees.before >= 0 && fstat(walk->trees.before, &was) < 0))
         return error_sys(err, errno, "stat the root");
+    ids_inside(&walk->trees.after_ids, &level->st);
     if (walk->trees.before >= 0) {
+        ids_inside(&walk->trees.before_ids, &was);
         spot.was = &was;
         if (compare(walk, walk->trees.before, &spot, err) < 0)
             return -1;

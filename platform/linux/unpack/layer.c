@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "platform/linux/pack/ids.h"
 #include "platform/linux/unpack/attributes.h"
 #include "platform/linux/unpack/deferred.h"
 #include "platform/linux/unpack/entry.h"
@@ -123,6 +124,10 @@ static int entry_read(struct layer *layer, struct archive_entry *from, struct en
 {
     int64_t uid = archive_entry_uid(from), gid = archive_entry_gid(from);
     const char *path = archive_entry_pathname(from);
+    struct {
+        uid_t uid;
+        gid_t gid;
+    } owner;
 
     if (path == NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "an entry without a name");
@@ -131,12 +136,17 @@ static int entry_read(struct layer *layer, struct archive_entry *from, struct en
     if (uid < 0 || uid > ID_MAX || gid < 0 || gid > ID_MAX)
         return error_set(err, ERROR_INVALID_ARGUMENT, "owner %lld:%lld does not exist",
                          (long long)uid, (long long)gid);
+    owner.uid = (uid_t)uid;
+    owner.gid = (gid_t)gid;
+    if (layer->tree->owners != NULL && !ids_outside(layer->tree->owners, &owner.uid, &owner.gid))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "owner %lld:%lld is nobody in the container",
+                         (long long)uid, (long long)gid);
     *entry = (struct entry){
         .path = layer->path,
         .type = archive_entry_filetype(from),
         .mode = archive_entry_perm(from) & 07777,
-        .uid = (uid_t)uid,
-        .gid = (gid_t)gid,
+        .uid = owner.uid,
+        .gid = owner.gid,
         .device = makedev((unsigned)archive_entry_rdevmajor(from),
                           (unsigned)archive_entry_rdevminor(from)),
         .mtime = { archive_entry_mtime(from), archive_entry_mtime_nsec(from) },

@@ -18,10 +18,11 @@
 static int tree_take(const char *root_text, const char *folder, struct tree *tree,
                      struct error *err)
 {
+    static struct ids ids;
     char resolved[PATH_MAX];
     int root, fd;
 
-    if (place_root(root_text, true, &root, err) < 0 ||
+    if (place_root(root_text, true, &root, &ids, err) < 0 ||
         place_resolve(root, folder, true, resolved, err) < 0)
         return -1;
     fd = open_within(root, resolved, O_RDONLY | O_DIRECTORY);
@@ -33,6 +34,7 @@ static int tree_take(const char *root_text, const char *folder, struct tree *tre
     if (tree_open(tree, root, -1, true, err) < 0)
         return -1;
     tree->merging = true;
+    tree->owners = &ids;
     tree->top.mtime = (struct timespec){ .tv_nsec = UTIME_NOW };
     strcpy(tree->prefix, resolved);
     return 0;

@@ -37,6 +37,7 @@ struct folder {
 };
 
 struct deferred;
+struct ids;
 
 struct tree {
     int lower; /* the merged parents, read-only; -1: not there yet */
@@ -44,6 +45,7 @@ struct tree {
     bool merging; /* into what somebody uses: folders that are there stay as they are, and a folder
                      and anything else do not take each other's place */
     char prefix[PATH_MAX]; /* where all entries go */
+    const struct ids *owners; /* an entry's owner is who it is in the container; NULL: as it stands there */
     bool stitching;
     bool default_acl; /* some folder has an ACL that files in it inherit */
     bool root_named;
