@@ -79,6 +79,7 @@ int packing_can_hold_still(uint64_t pid, const char *id, struct error *err);
 int packing_layer(const struct packing_layer *layer, struct packing *packing, struct error *err);
 /* A letter (A, C, D), a path that begins with a slash, NUL; comes as data. */
 int packing_changes(const struct packing_trees *trees, struct packing *packing, struct error *err);
+/* These three say first, as progress, that they are in the root: then its process may end. */
 /* A tar, as data. */
 int packing_copy(const struct packing_root *root, const char *path, struct packing *packing,
                  struct error *err);

@@ -77,6 +77,35 @@ static int next(struct job *job, struct packing *packing, struct packing_news *n
                : 0;
 }
 
+typedef int packing_start(const struct packing_root *root, const char *path,
+                          struct packing *packing, struct error *err);
+
+/* It has ended since its record was read: then its snapshot is what counts. */
+static bool has_ended(struct job *job, struct rooted *rooted)
+{
+    struct error ignored;
+
+    if (rooted->root.pid == 0 || packing_is_running(rooted->root.pid))
+        return false;
+    rooted->root.pid = 0;
+    return mounts_find(job, rooted, &ignored) == 0;
+}
+
+/* Until the helper is in the root. */
+static int begin(struct job *job, const struct containers_path_request *want, struct rooted *rooted,
+                 packing_start *start, struct packing *packing, struct error *err)
+{
+    struct packing_news news;
+
+    do {
+        packing_drop(packing);
+        if (start(&rooted->root, want->path, packing, err) == 0 &&
+            next(job, packing, &news, err) == 0)
+            return 0;
+    } while (has_ended(job, rooted));
+    return -1;
+}
+
 static int failed(const struct containers_path_request *want, struct error *err)
 {
     return error_wrap(err, "%.80s", want->id);
@@ -137,7 +166,7 @@ static int look_job(struct job *job, const void *in, void *out, struct error *er
 
     if (root_find(job, want->id, &rooted, err) < 0)
         return -1;
-    return packing_stat(&rooted.root, want->path, &packing, err) < 0 ||
+    return begin(job, want, &rooted, packing_stat, &packing, err) < 0 ||
                    look(job, &packing, out, err) < 0
                ? failed(want, err)
                : 0;
@@ -176,7 +205,7 @@ static int take_job(struct job *job, const void *in, void *out, struct error *er
     (void)out;
     if (root_find(job, want->id, &rooted, err) < 0)
         return -1;
-    return packing_copy(&rooted.root, want->path, &packing, err) < 0 ||
+    return begin(job, want, &rooted, packing_copy, &packing, err) < 0 ||
                    send_tar(job, &packing, err) < 0
                ? failed(want, err)
                : 0;
@@ -256,7 +285,7 @@ static int put_job(struct job *job, const void *in, void *out, struct error *err
     if (root_find(job, want->id, &rooted, err) < 0)
         return -1;
     return check_writable(&rooted, err) < 0 ||
-                   packing_put(&rooted.root, want->path, &packing, err) < 0 ||
+                   begin(job, want, &rooted, packing_put, &packing, err) < 0 ||
                    take_tar(job, &packing, err) < 0
                ? failed(want, err)
                : 0;

@@ -111,14 +111,22 @@ static int run_changes(char **at, struct error *err)
     return finish_data(err);
 }
 
+/* Says when it is there: then the process whose root it is may end. */
+static int root_open(const char *text, int *root, struct ids *ids, struct error *err)
+{
+    if (place_root(text, false, root, ids, err) < 0 || confine(err) < 0)
+        return -1;
+    report_line("progress 0 0");
+    return 0;
+}
+
 static int run_copy(char **at, struct error *err)
 {
     static struct ids ids;
     int root;
 
     sink_open_data(&sink);
-    if (place_root(at[0], false, &root, &ids, err) < 0 || confine(err) < 0 ||
-        copy_write(root, &ids, at[1], &sink, err) < 0)
+    if (root_open(at[0], &root, &ids, err) < 0 || copy_write(root, &ids, at[1], &sink, err) < 0)
         return -1;
     return finish_data(err);
 }
@@ -129,7 +137,7 @@ static int run_stat(char **at, struct error *err)
     int root;
 
     sink_open_data(&sink);
-    if (place_root(at[0], false, &root, &ids, err) < 0 || confine(err) < 0)
+    if (root_open(at[0], &root, &ids, err) < 0)
         return -1;
     return copy_stat(root, at[1], &sink, err);
 }

@@ -11,7 +11,7 @@
  * mounts (mounts_text.h), "" is an empty folder.  EXCLUDED is a path that is left out where it is
  * new and empty: something was mounted there.  ROOT is mounts, or "pid N": what that process sees.
  *
- *      from it:  progress BYTES ENTRIES
+ *      from it:  progress BYTES ENTRIES      stat, copy: first of all, when ROOT is open
  *                data N                  and N bytes: of the tar; A, C or D, a path and NUL
  *                layer DIFF_ID DIGEST SIZE UNCOMPRESSED_BYTES ENTRIES
  *                stat MODE SIZE SECONDS NANOSECONDS     before it data: real path NUL link's target

@@ -11,6 +11,7 @@
 #include "platform/linux/unpack/decompress.h"
 #include "platform/linux/unpack/layer.h"
 #include "platform/linux/unpack/misbehave.h"
+#include "platform/linux/unpack/report.h"
 #include "platform/linux/unpack/source.h"
 #include "platform/linux/unpack/stream.h"
 #include "platform/linux/unpack/tree.h"
@@ -56,6 +57,7 @@ int put_run(const char *root, const char *folder, struct error *err)
     if (stream == NULL || confine_powers(err) < 0 || stream_start(stream, err) < 0 ||
         confine_calls(err) < 0)
         return -1;
+    report_line("progress 0 0"); /* the process whose root it is may end now */
     misbehave();
     if (layer_apply(stream, &tree, 0, err) < 0 || stream_finish(stream, ignored, err) < 0)
         return -1;
