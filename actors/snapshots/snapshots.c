@@ -45,28 +45,27 @@ const struct db_schema snapshots_schema = { "snapshots", steps };
    thousands would be most of the daemon's start. */
 struct recovery {
     struct snapshots *snapshots;
-    uint64_t *known;
-    size_t count, room;
+    uint64_t *known; /* in an arena */
+    size_t count;
 };
 
-static void recovery_drop(struct recovery *recovery)
-{
-    free(recovery->known);
-}
-
-static int recovery_read(struct recovery *recovery, struct error *err)
+static int recovery_read(struct recovery *recovery, struct arena *arena, struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
+    size_t room = 0;
     int found;
 
     if (db_query(recovery->snapshots->db, &query, err, "SELECT id FROM snapshots_layer ORDER BY id",
                  "") < 0)
         return -1;
     while ((found = query_next(&query, err)) == 1) {
-        if (recovery->count == recovery->room) {
-            recovery->room = recovery->room > 0 ? 2 * recovery->room : 256;
-            recovery->known = realloc(recovery->known, recovery->room * sizeof(*recovery->known));
-            assert(recovery->known != NULL);
+        if (recovery->count == room) {
+            uint64_t *grown =
+                arena_alloc(arena, (room = room > 0 ? 2 * room : 256) * sizeof(*grown));
+
+            if (recovery->count > 0)
+                memcpy(grown, recovery->known, recovery->count * sizeof(*grown));
+            recovery->known = grown;
         }
         recovery->known[recovery->count++] = (uint64_t)query_int(&query, 0);
     }
@@ -181,10 +180,11 @@ static int open_driver(struct snapshots *snapshots, const struct snapshotter *ca
 
 static int recover(struct snapshots *snapshots, struct error *err)
 {
-    CLEANUP(recovery_drop) struct recovery recovery = { .snapshots = snapshots };
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct recovery recovery = { .snapshots = snapshots };
     const struct driver *first = &snapshots->drivers[0];
 
-    if (recovery_read(&recovery, err) < 0 ||
+    if (recovery_read(&recovery, arena, err) < 0 ||
         first->calls->each_layer(first->state, recover_folder, &recovery, err) < 0)
         return -1;
     for (size_t i = 0; i < snapshots->driver_count; i++)
@@ -201,7 +201,8 @@ static int open_plugin(struct snapshots *snapshots, const struct plugin_config *
     char folder[PATH_SIZE];
 
     if (snapshots->driver_count == DRIVERS_MAX)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "more than %d snapshot drivers", DRIVERS_MAX);
+        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "more than %d snapshot drivers",
+                         DRIVERS_MAX);
     *driver = (struct driver){ .name = config->name, .calls = &plugin_snapshotter };
     if (path_format(folder, err, "%s/snapshots", snapshots->root) < 0 ||
         plugin_open(config, folder, &driver->state, err) < 0)
@@ -284,9 +285,8 @@ static const struct route routes[] = {
     { &op_snapshots_stat, on_snapshot_stat },       { &op_snapshots_usage, on_snapshot_usage },
     { &op_snapshots_list, on_snapshot_list },       { &op_snapshots_update, on_snapshot_update },
     { &op_snapshots_remove, on_snapshot_remove },   { &op_snapshots_replace, on_snapshot_replace },
-    { &op_snapshots_sweep, on_snapshot_sweep },
-    { &op_snapshots_diff, on_snapshot_diff },       { &op_snapshots_changes, on_snapshot_changes },
-    { &op_snapshots_drivers, on_snapshot_drivers }, { &op_snapshots_clean, on_snapshot_clean },
-    { 0 },
+    { &op_snapshots_sweep, on_snapshot_sweep },     { &op_snapshots_diff, on_snapshot_diff },
+    { &op_snapshots_changes, on_snapshot_changes }, { &op_snapshots_drivers, on_snapshot_drivers },
+    { &op_snapshots_clean, on_snapshot_clean },     { 0 },
 };
 const struct actor snapshots_actor = { "snapshots", routes, start, stop };
