@@ -1,7 +1,7 @@
 /*
  * compress — bytes in, fewer bytes out: gzip, zstd or as they are.
  *
- * gzip by isa-l (several times zlib's speed, files about a tenth larger) or, where that is not
+ * gzip by isa-l (several times zlib's speed, files about a seventh larger) or, where that is not
  * there, by zlib.  Neither writes a time or a name into what it makes.
  */
 #ifndef PACK_COMPRESS_H
