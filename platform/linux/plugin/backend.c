@@ -207,7 +207,9 @@ static int send_once(const struct backend_asker *asker, struct backend_call *cal
         result = error_set(err, ERROR_INTERNAL, "it answers without a message");
     if (result < 0)
         failed(backend, call, err);
-    outcome_note(backend, &sent, result, err);
+    call->is_absent = sent.is_absent;
+    if (result == 0 || !call->is_optional || sent.is_answered || sent.is_absent)
+        outcome_note(backend, &sent, result, err);
     return result;
 }
 
@@ -272,7 +274,7 @@ static int send_patiently(const struct backend_asker *asker, struct backend_call
             return -1;
         if (send_once(asker, call, request, err) == 0)
             return 0;
-        if (err->code != ERROR_UNAVAILABLE || call->has_begun)
+        if (err->code != ERROR_UNAVAILABLE || call->has_begun || call->is_optional)
             return -1;
         if (clock_monotonic() > until)
             return give_up(backend);

@@ -427,12 +427,15 @@ int backend_cleanup(const struct backend_asker *asker, struct error *err)
         .method = "Cleanup",
         .request = &request.base,
         .answer = &plugin__empty__descriptor,
+        .is_optional = true,
     };
 
     request.snapshotter = text(backend_name(asker->backend));
     if (backend_call(asker, &call, err) == 0 || err->code == ERROR_UNIMPLEMENTED)
         return 0;
-    return -1;
+    /* a server that has no such method may refuse it before it has read the request: then libcurl,
+       still sending, may see the reset alone */
+    return err->code == ERROR_UNAVAILABLE && !call.is_absent ? 0 : -1;
 }
 
 int backend_probe(const struct backend_asker *asker, struct error *err)

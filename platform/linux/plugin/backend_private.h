@@ -16,9 +16,11 @@ struct backend_call {
     int (*take)(void *ctx, const ProtobufCMessage *message, struct error *err);
     void *ctx;
     bool is_stream;
+    bool is_optional; /* it is tried once, and a plugin that resets it is well all the same */
 
     /* out */
     unsigned tries; /* so often it was sent */
+    bool is_absent; /* the last time: nobody listened */
     bool has_begun; /* some of a stream has been taken: it cannot be tried again */
 };
 
