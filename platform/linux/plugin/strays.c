@@ -150,6 +150,8 @@ static int known_leave(struct strays *strays, struct error *err)
 
     if (layer_each(strays->plugin->folder, note_known, strays, err) < 0)
         return -1;
+    if (known->count == 0)
+        return 0;
     qsort((void *)known->items, known->count, sizeof(*known->items), by_name);
     for (size_t i = 0; i < listed->count; i++)
         if (bsearch(&listed->items[i], (const void *)known->items, known->count,
