@@ -94,6 +94,7 @@ int fs_free_bytes(const char *path, uint64_t *available, struct error *err);
    "pid command\n".  FAILED_PRECONDITION when somebody has it (`holder` tells who). */
 struct holder {
     int pid;
+    bool is_gone; /* killed: a child of its has the lock until it has become another program */
     char command[200];
 };
 int lock_take(const char *path, int *lock, struct holder *holder, struct error *err);

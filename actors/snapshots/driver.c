@@ -23,6 +23,8 @@ const struct driver *driver_wanted(const struct snapshots *snapshots, struct req
                                   snapshots->default_driver, request_arena(request));
     const struct driver *driver = driver_find(snapshots, name, err);
 
+    if (driver == NULL && asked != NULL)
+        error_hint(err, "gantry plugins ls says which there are");
     if (driver == NULL && asked == NULL)
         error_hint(err, "it is the default of namespace %s: gantry namespace label %s %s=",
                    namespace, namespace, DEFAULT_SNAPSHOTTER);

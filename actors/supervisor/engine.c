@@ -29,6 +29,7 @@
 #include "platform/scope.h"
 #include "protocol/schema.h"
 
+#define LOCK_MS 2000 /* for the children of an engine that was killed */
 #define LAYOUT       "1\n" /* of the folders below root */
 
 struct engine {
@@ -315,7 +316,11 @@ static int take_lock(struct engine *engine, struct error *err)
     if (fs_folder_make_all(engine->config->root, 0711, err) < 0 ||
         path_format(path, err, "%s/lock", engine->config->root) < 0)
         return -1;
-    return lock_take(path, &engine->lock, &holder, err);
+    if (lock_take(path, &engine->lock, &holder, err) == 0)
+        return 0;
+    if (err->code != ERROR_FAILED_PRECONDITION || !holder.is_gone)
+        return -1;
+    return lock_wait(path, LOCK_MS, &engine->lock, &holder, err);
 }
 
 static int check_layout(struct engine *engine, struct error *err)

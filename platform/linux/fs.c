@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -544,6 +545,7 @@ static void holder_read(int lock, struct holder *holder)
     memset(holder, 0, sizeof(*holder));
     if (pread(lock, text, sizeof(text) - 1, 0) > 0)
         sscanf(text, "%d %199[^\n]", &holder->pid, holder->command);
+    holder->is_gone = holder->pid > 0 && kill(holder->pid, 0) < 0 && errno == ESRCH;
 }
 
 int lock_take(const char *path, int *lock, struct holder *holder, struct error *err)
