@@ -174,3 +174,6 @@ kill -9 $client
 wait $client 2>/dev/null || true
 wait_until "the helper has gone" sh -c "! pgrep -P '$daemon_pid' -f 'gantry-unpack put'"
 exec 8>&-
+
+step "and nothing of it is left"
+run_for 0 gantry rm -f swap

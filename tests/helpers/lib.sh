@@ -140,9 +140,14 @@ busybox_registry() {
 }
 
 # ---- the end ------------------------------------------------------------------------------------------
-# Processes that carry the mark of this script in their environment, or its folder in their arguments.
+# Processes that carry the mark of this script in their environment, its folder in their arguments, or the
+# name of one of its containers in their control group.
 own_processes() {
+    local container
     {
+        for container in "$work"/root/containers/*/*; do
+            [ ! -d "$container" ] || grep -lF "/${container##*/}" /proc/[0-9]*/cgroup
+        done
         grep -lzxF "GANTRY_E2E=$work" /proc/[0-9]*/environ
         grep -lF "$work/" /proc/[0-9]*/cmdline
     } 2>/dev/null | cut -d/ -f3 | sort -u | grep -vxE "$$|$BASHPID" | while read -r pid; do
