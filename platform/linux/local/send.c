@@ -287,7 +287,7 @@ int local_pack(const struct local_pack *pack, struct error *err)
     CLEANUP(sending_free) struct sending *sending = calloc(1, sizeof(*sending));
     CLEANUP(file_close) int folder = -1;
     char path[PATH_MAX];
-    const char *name;
+    const char *name = path;
     struct stat st;
 
     if (sending == NULL)

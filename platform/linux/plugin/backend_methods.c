@@ -152,7 +152,7 @@ int backend_prepare(const struct backend_asker *asker, const struct backend_new 
     struct mounts_in in = { mounts, arena };
     struct backend_info there;
     struct error missing;
-    unsigned tries;
+    unsigned tries = 0;
 
     if (prepare(asker, wanted, &labels, &in, &tries, err) == 0)
         return 0;

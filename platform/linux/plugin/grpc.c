@@ -379,7 +379,7 @@ static int judge(struct talk *talk, CURLcode code, struct error *err)
 
 static int talk_on(struct grpc *grpc, struct talk *talk, bool *is_well, struct error *err)
 {
-    CURLcode code;
+    CURLcode code = CURLE_OK;
     int result;
 
     talk->easy = talk->curl->easy_init();

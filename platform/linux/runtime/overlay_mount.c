@@ -300,7 +300,7 @@ int overlay_mount_mapped(struct mount_want *want, int target, const char *path, 
 {
     CLEANUP(opened_close) struct opened opened = { 0 };
     CLEANUP(fd_drop) int clone = -1;
-    const char *lower = mount_data(&want->options, "lowerdir"), *home;
+    const char *lower = mount_data(&want->options, "lowerdir"), *home = "";
 
     if (lower == NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "uidmap: an overlay without lowerdir=");
