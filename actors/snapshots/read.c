@@ -43,11 +43,13 @@ int on_snapshot_stat(void *self, struct request *request, struct error *err)
 
 /* ---- mounts ------------------------------------------------------------------------------- */
 
+/* Not with id-mapped layers: who reads such a file system mounts it as it is, upper folder and
+   all, and the kernel mounts a volatile one once. */
 static bool is_volatile(const struct map *labels)
 {
     const char *value = map_get(labels, SNAPSHOT_VOLATILE);
 
-    return value != NULL && streq(value, "yes");
+    return value != NULL && streq(value, "yes") && map_get(labels, SNAPSHOT_UIDS) == NULL;
 }
 
 int snapshot_mounts_of(const struct seen *seen, struct snapshots_mounts_reply *out,

@@ -22,7 +22,7 @@ leases() { ask_daemon leases.list '{}' | jq '.leases | length'; }
 helpers() { # of the daemon $1
     pgrep -P "$1" -x gantry-fetch || true
 }
-files() { (cd "$work/root" && find . -type f ! -name 'state.db*' | sort); }
+files() { (cd "$work/root" && find . -type f ! -name 'state.db*' ! -name inventory | sort); }
 before=$(files)
 
 hold() { # REPOSITORY [VERB]: begins a push of which no more than 3 MB of a blob get through: sets $push, $proxy

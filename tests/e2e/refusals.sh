@@ -66,3 +66,9 @@ run_for 0 gantry rmi "$busybox"
 is "blobs" "" "$(find "$work/root/blobs" -type f)"
 run_for 0 gantry check
 daemon_stop
+
+step "the help of every command, by its option"
+while read -r command; do
+    run_for 0 gantry $command --help
+    has "what it is of" "Usage: gantry $command" "$out"
+done < <(gantry help | sed -nE 's/^  ([a-z]+( [a-z]+)?)  .*/\1/p')

@@ -267,7 +267,7 @@ static void completion_knows_commands_options_and_values(void **state)
         int at;
         const char *expected;
     } cases[] = {
-        { "gantry im", 1, "images import " },
+        { "gantry im", 1, "images image import " },
         { "gantry namespace c", 2, "create " },
         { "gantry registry e", 2, "explain " },
         { "gantry manifest in", 2, "inspect " },

@@ -72,7 +72,7 @@ static int unknown_command(const char *word, struct error *err)
 /* "namespace" alone, or with a word that none of its commands has. */
 static int incomplete_command(const char *group, const char *word, struct error *err)
 {
-    char known[80] = "";
+    char known[200] = "";
     size_t length = strlen(group);
 
     for (const struct command *at = commands; at->name != NULL; at++)

@@ -39,13 +39,17 @@ static int take_globals(struct cli *cli, const struct args *args, struct error *
     return 0;
 }
 
+/* "snapshot ls" is two words. */
 static int run_help(struct cli *cli, const char *name, struct error *err)
 {
-    const char *words[] = { name };
-    struct args args = { .operands = { .count = name != NULL, .items = words } };
+    char *first = arena_str(cli->arena, name != NULL ? name : ""), *blank = strchr(first, ' ');
+    const char *words[] = { first, blank != NULL ? blank + 1 : NULL };
+    struct args args = { .operands = { .count = name == NULL ? 0 : blank == NULL ? 1 : 2, .items = words } };
     char *help = arena_str(cli->arena, "help"), **argv = &help;
     int argc = 1;
 
+    if (blank != NULL)
+        *blank = '\0';
     args.command = command_find(&argc, &argv, err);
     return command_help(cli, &args, err);
 }

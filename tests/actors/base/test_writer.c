@@ -468,7 +468,8 @@ static void a_namespace_removed_in_front_of_a_write_is_made_again(void **state)
                    "CREATE TABLE images_image (namespace TEXT);"
                    "CREATE TABLE snapshots_snapshot (namespace TEXT);"
                    "CREATE TABLE content_blob (namespace TEXT);"
-                   "CREATE TABLE content_ingest (namespace TEXT);",
+                   "CREATE TABLE content_ingest (namespace TEXT);"
+                   "CREATE TABLE volumes_volume (namespace TEXT);",
                    &err),
          &err);
     db_close(&db);
