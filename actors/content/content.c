@@ -81,13 +81,39 @@ static int tidy_folder(struct content *content, const char *algorithm, struct er
     return fs_folder_each(path, tidy_one, &tidy, err);
 }
 
+/* It had become the blob, which is there (a repair's): nobody will go on with it. */
+struct finished {
+    char file[100];
+};
+
+static int finished_write(struct write *write, const void *in, void *out, struct error *err)
+{
+    const struct finished *finished = write_ctx(write);
+
+    (void)in, (void)out;
+    return db_run(write_db(write), err, "DELETE FROM content_ingest WHERE file = ?", "s",
+                  finished->file);
+}
+
+static void finished_forget(struct content *content, struct query *query)
+{
+    struct finished finished;
+
+    snprintf(finished.file, sizeof(finished.file), "%s", query_text(query, 0));
+    loop_write(content->loop, query_text(query, 1), finished_write, NULL, &finished,
+               sizeof(finished));
+}
+
 /* A crash came between the row and its file: the next writer finds it empty. */
 static int ingests_complete(struct content *content, struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
     int more;
 
-    if (db_query(content->db, &query, err, "SELECT file FROM content_ingest", "") < 0)
+    if (db_query(content->db, &query, err,
+                 "SELECT i.file, i.namespace, b.digest IS NOT NULL FROM content_ingest i"
+                 " LEFT JOIN content_blob b ON b.namespace = i.namespace AND b.digest = i.digest",
+                 "") < 0)
         return -1;
     while ((more = query_next(&query, err)) == 1) {
         CLEANUP(file_close) int file = -1;
@@ -96,7 +122,11 @@ static int ingests_complete(struct content *content, struct error *err)
 
         if (path_format(path, err, "%s/ingests/%s", content->root, query_text(&query, 0)) < 0)
             return -1;
-        if (!fs_exists(path) && file_open_append(path, 0, &file, &failed) < 0)
+        if (fs_exists(path))
+            continue;
+        if (query_int(&query, 2) != 0)
+            finished_forget(content, &query);
+        else if (file_open_append(path, 0, &file, &failed) < 0)
             log_warn("content", "ingest %s: %s", query_text(&query, 0), failed.text);
     }
     return more;
