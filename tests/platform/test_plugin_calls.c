@@ -3,6 +3,7 @@
  * drivers above see it.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -456,7 +457,7 @@ static void many_threads_may_call_at_once(void **state)
 
 struct stranger {
     int socket;
-    const char *words;
+    _Atomic(const char *) words; /* they change while it answers */
 };
 
 static void *stranger_answer(void *ctx)
@@ -465,12 +466,13 @@ static void *stranger_answer(void *ctx)
     char ignored[4096];
 
     for (;;) {
+        const char *words;
         int one = accept(stranger->socket, NULL, NULL);
 
         if (one < 0)
             return NULL;
-        if (read(one, ignored, sizeof(ignored)) > 0 &&
-            write(one, stranger->words, strlen(stranger->words)) < 0)
+        words = atomic_load(&stranger->words);
+        if (read(one, ignored, sizeof(ignored)) > 0 && write(one, words, strlen(words)) < 0)
             perror("write");
         close(one);
     }
@@ -489,10 +491,10 @@ static void who_does_not_speak_grpc_is_told_apart(void **state)
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", p->address);
     assert_int_equal(bind(stranger.socket, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(stranger.socket, 8), 0);
-    stranger.words = words[0];
+    atomic_store(&stranger.words, words[0]);
     assert_int_equal(pthread_create(&thread, NULL, stranger_answer, &stranger), 0);
     for (size_t i = 0; i < COUNT_OF(words); i++) {
-        stranger.words = words[i];
+        atomic_store(&stranger.words, words[i]);
         plugin_backend(p, 2000);
         fails(p, prepare(p, "a", "", NULL), ERROR_UNAVAILABLE, p->address);
         backend_health(p->backend, &health);
