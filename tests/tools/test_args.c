@@ -241,7 +241,7 @@ static void an_unknown_command_is_named_with_the_nearest(void **state)
     assert_null(find(WORDS("xyzzyx"), &left));
     assert_string_equal(err.hint, "see gantry help");
     assert_null(find(WORDS("namespace"), &left));
-    assert_non_null(strstr(err.text, "ls, create"));
+    assert_non_null(strstr(err.text, "ls, create, inspect, label, rm"));
     assert_null(find(WORDS("namespace", "del"), &left));
     assert_non_null(strstr(err.text, "'del'"));
     assert_null(
