@@ -1,0 +1,178 @@
+/*
+ * What drivers promise whose layers hold their parents' files: a layer that was unpacked apart is put on top of
+ * its parent, once.
+ */
+#include "tests/contract/snapshotter_fixture.h"
+
+static const char *apart(uint64_t number, const char *name)
+{
+    char path[PATH_SIZE];
+
+    must(driver->folder(layers, number, path, &err));
+    return arena_printf(arena, "%s/%s", path, name);
+}
+
+static void put_apart(uint64_t number, const char *name)
+{
+    must(fs_write(apart(number, name), name, strlen(name), 0644, false, &err));
+}
+
+static void hide_apart(uint64_t number, const char *name)
+{
+    assert_int_equal(mknod(apart(number, name), S_IFCHR | 0600, makedev(0, 0)), 0);
+}
+
+static int rebase(uint64_t number, uint64_t parent)
+{
+    static const struct map no_labels;
+    const struct layer_new layer = { .number = number,
+                                     .parent = parent,
+                                     .apart = true,
+                                     .namespace = "default",
+                                     .key = "a key",
+                                     .target = "a name",
+                                     .labels = &no_labels };
+
+    return driver->rebase(layers, &layer, &err);
+}
+
+/* a, b, d/x and d/y, as the lowest layer. */
+static void make_lowest(void)
+{
+    must(prepare_as(1, 0, false, true));
+    put_apart(1, "a");
+    put_apart(1, "b");
+    assert_int_equal(mkdir(apart(1, "d"), 0755), 0);
+    put_apart(1, "d/x");
+    put_apart(1, "d/y");
+    if (driver->whole)
+        must(rebase(1, 0));
+    must(commit(1));
+}
+
+static void what_was_unpacked_apart_lies_on_its_parent_after_a_rebase(void **state)
+{
+    (void)state;
+    if (!driver->whole)
+        skip(); /* mounting does it */
+    make_lowest();
+    must(prepare_as(2, 0, false, true));
+    hide_apart(2, "a");
+    put_apart(2, "new");
+    assert_int_equal(mkdir(apart(2, "d"), 0700), 0);
+    hide_apart(2, "d/x");
+    put_apart(2, "d/z");
+    must(rebase(2, 1));
+    must(rebase(2, 1)); /* somebody comes again: nothing happens */
+    must(commit(2));
+    must(prepare(3, 2));
+    mount_stack(3, false, 2, (const uint64_t[]){ 2, 1 });
+    assert_false(fs_exists(inside("a")));
+    assert_false(fs_exists(inside("d/x")));
+    assert_string_equal(get("b"), "b");
+    assert_string_equal(get("new"), "new");
+    assert_string_equal(get("d/y"), "d/y");
+    assert_string_equal(get("d/z"), "d/z");
+    unmount();
+    mount_stack(1, true, 0, NULL); /* and the parent is as it was */
+    assert_string_equal(get("a"), "a");
+    assert_string_equal(get("d/x"), "d/x");
+    assert_false(fs_exists(inside("new")));
+}
+
+static void an_opaque_folder_hides_what_the_parent_has_in_it(void **state)
+{
+    (void)state;
+    if (!driver->whole)
+        skip(); /* mounting does it */
+    make_lowest();
+    must(prepare_as(2, 0, false, true));
+    assert_int_equal(mkdir(apart(2, "d"), 0755), 0);
+    assert_int_equal(setxattr(apart(2, "d"), layer_marks()->opaque, "y", 1, 0), 0);
+    put_apart(2, "d/only");
+    must(rebase(2, 1));
+    mount_stack(2, true, 0, NULL);
+    assert_false(fs_exists(inside("d/x")) || fs_exists(inside("d/y")));
+    assert_string_equal(get("d/only"), "d/only");
+    assert_int_equal(getxattr(inside("d"), layer_marks()->opaque, NULL, 0), -1);
+}
+
+/* The parent's files were made, and then somebody pulled the plug. */
+static void what_a_crash_left_of_a_rebase_goes(void **state)
+{
+    const char *whole;
+    char left[PATH_SIZE];
+
+    (void)state;
+    if (!driver->whole)
+        skip();
+    make_lowest();
+    must(prepare_as(2, 0, false, true));
+    whole = apart(2, "../whole");
+    assert_int_equal(mkdir(whole, 0755), 0);
+    snprintf(left, sizeof(left), "%s/left", whole);
+    must(fs_write(left, "left", 4, 0644, false, &err));
+    put_apart(2, "new");
+    must(rebase(2, 1));
+    mount_stack(2, true, 0, NULL);
+    assert_false(fs_exists(inside("left")));
+    assert_string_equal(get("new"), "new");
+    assert_string_equal(get("d/x"), "d/x");
+    unmount();
+    must(prepare(2, 0));
+    mount_stack(2, false, 0, NULL);
+    assert_false(fs_exists(inside("new")));
+}
+
+/* A disk that was full in the middle, say: what was moved by then is not in the layer any more. */
+static void a_rebase_that_failed_in_the_middle_is_not_tried_again(void **state)
+{
+    (void)state;
+    if (!driver->whole)
+        skip();
+    make_lowest();
+    must(prepare_as(2, 0, false, true));
+    put_apart(2, "new");
+    must(fs_write(apart(2, "../rebasing"), "", 0, 0600, false, &err));
+    assert_int_equal(rebase(2, 1), -1);
+    assert_int_equal(err.code, ERROR_FAILED_PRECONDITION);
+}
+
+/* Those that a container has made keep the kernel from removing its own in one step. */
+static void subvolumes_inside_a_layer_go_with_it(void **state)
+{
+    const char *argv[] = { "/bin/sh", "-c", "cd \"$0\" && btrfs -q subvolume create a &&"
+                           " mkdir a/b && btrfs -q subvolume create a/b/c && touch a/b/c/file",
+                           NULL, NULL };
+    const struct child_options options = { .argv = argv, .errors = 2 };
+    struct child child;
+    char away[PATH_SIZE];
+    int status;
+
+    (void)state;
+    if (driver != &btrfs_snapshotter)
+        skip();
+    must(prepare(1, 0));
+    mount_stack(1, false, 0, NULL);
+    argv[3] = target;
+    must(child_start(&options, &child, &err));
+    must(child_wait(&child, &status, &err));
+    assert_int_equal(status, 0);
+    unmount();
+    must(path_format(away, &err, "%s/away", base));
+    must(driver->remove(layers, 1, away, &err));
+    must(fs_remove_tree(away, &err));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(what_was_unpacked_apart_lies_on_its_parent_after_a_rebase),
+        T(an_opaque_folder_hides_what_the_parent_has_in_it),
+        T(what_a_crash_left_of_a_rebase_goes),
+        T(a_rebase_that_failed_in_the_middle_is_not_tried_again),
+        T(subvolumes_inside_a_layer_go_with_it),
+    };
+
+    return prove_all(tests, COUNT_OF(tests));
+}
