@@ -34,6 +34,7 @@ def run(command, env=None, check=True, **more):
 
 class Engine:
     name = ""
+    snapshots = []  # words that choose the driver
 
     def __init__(self, work, runtime="runc"):
         self.work = pathlib.Path(work)
@@ -86,6 +87,7 @@ class Engine:
 
 class Gantry(Engine):
     name = "gantry"
+    snapshots = ["--snapshotter", "overlay"]
 
     def __init__(self, work, programs, runtime="runc"):
         super().__init__(work, runtime)
@@ -104,7 +106,7 @@ class Gantry(Engine):
         return [str(self.programs / "gantry"), "--host", self.endpoint, *words]
 
     def pull_command(self, image):
-        return self.command("pull", image)
+        return self.command("pull", *self.snapshots, image)
 
     def save(self, image, path):
         return self.do("save", "-o", path, image)

@@ -1,59 +1,19 @@
 """garbage - the sections `gc` and `startup` of tests/bench/run: what a collector and a start cost with many things.
 
-containerd is asked over its own gRPC API, with messages written by hand (protobuf's wire format is a
-tag and a length before each field), because ten thousand `ctr`s would be measured instead.
+containerd is asked over its own API, because ten thousand `ctr`s would be measured instead.
 """
 import hashlib
 import sqlite3
 import time
 
+import apis
 import engines
-
-
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
-
-
-def message(**fields):
-    """f1="text", f2=3, ...: strings and bytes as length and value, numbers as varints."""
-    out = b""
-    for name, value in fields.items():
-        tag = int(name[1:]) << 3
-        if isinstance(value, (str, bytes)):
-            value = value.encode() if isinstance(value, str) else value
-            out += varint(tag | 2) + varint(len(value)) + value
-        else:
-            out += varint(tag) + varint(int(value))
-    return out
-
-
-class Api:
-    """containerd's services as far as they are needed; api/services/*/v1/*.proto."""
-    def __init__(self, engine):
-        import grpc
-        self.channel = grpc.insecure_channel(f"unix:{engine.state}/c.sock")
-        self.metadata = [("containerd-namespace", "bench")]
-
-    def call(self, service, method, request):
-        ask = self.channel.unary_unary(f"/containerd.services.{service}/{method}")
-        return ask(request, metadata=self.metadata, timeout=600)
-
-    def blob(self, ref, data):
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        write = self.channel.stream_stream("/containerd.services.content.v1.Content/Write")
-        request = message(f1=2, f2=ref, f3=len(data), f4=digest, f6=data)  # action COMMIT
-        for _ in write(iter([request]), metadata=self.metadata, timeout=60):
-            pass
+from apis import message
 
 
 def make_containerd_garbage(engine, count):
-    api = Api(engine)
-    api.call("leases.v1.Leases", "Create", message(f1="garbage"))
-    api.metadata.append(("containerd-lease", "garbage"))
+    api = apis.ContainerdApi(engine)
+    api.lease("garbage")
     start = time.perf_counter()
     for i in range(count):
         if i % 2 == 0:

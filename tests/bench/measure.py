@@ -99,12 +99,13 @@ def one_processor(pid):
 
 
 @contextlib.contextmanager
-def fresh_disk(work, size="6G"):
-    """A new ext4 of its own: after mass deletes an old one makes files ten times slower for minutes."""
+def fresh_disk(work, kind="ext4", size="6G"):
+    """A new file system of its own: after mass deletes an old one makes files ten times slower for minutes."""
     image, place = work / "disk.img", work / "disk"
     place.mkdir(exist_ok=True)
     subprocess.run(["truncate", "-s", size, image], check=True)
-    subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
+    make = {"ext4": ["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0"], "btrfs": ["mkfs.btrfs", "-q"]}
+    subprocess.run([*make[kind], image], check=True)
     subprocess.run(["mount", "-o", "loop", image, place], check=True)
     try:
         yield place
