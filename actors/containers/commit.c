@@ -20,6 +20,7 @@
 #include "protocol/oci/draft.h"
 #include "protocol/oci/media.h"
 #include "protocol/oci/name.h"
+#include "protocol/oci/said.h"
 #include "protocol/oci/spec_places.h"
 
 #define DOCUMENT_MAX (4u << 20)
@@ -58,14 +59,29 @@ static const char *id_begin(const char *id, struct arena *arena)
     return arena_printf(arena, "%.60s", digits != NULL ? digits + 1 : id);
 }
 
+/* Of a container that a program has made of a spec: without layers, so its snapshot must stand on
+   none (check_parent). */
+static int take_nothing(struct committing *committing)
+{
+    committing->image = (struct images_inspect_reply){
+        .config_json = arena_printf(job_arena(committing->job),
+                                    "{\"architecture\":\"%s\",\"os\":\"%s\",\"config\":{},"
+                                    "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}",
+                                    machine_arch(), machine_os()),
+    };
+    return 0;
+}
+
 /* By the name it was made from, if that still means the same; else by its id. */
 static int take_image(struct committing *committing, struct error *err)
 {
     const struct container_info *container = &committing->container;
     const char *id = container->image_id;
 
-    if (id == NULL || container->snapshot == NULL || container->spec == NULL)
-        return error_set(err, ERROR_FAILED_PRECONDITION, "was not made from an image");
+    if (container->snapshot == NULL || container->spec == NULL)
+        return error_set(err, ERROR_FAILED_PRECONDITION, "has no root file system");
+    if (id == NULL)
+        return take_nothing(committing);
     if (inspect(committing, container->image, err) == 0)
         return 0;
     if (inspect(committing, id_begin(id, job_arena(committing->job)), err) == 0)
@@ -92,7 +108,10 @@ static int check_parent(struct committing *committing, struct error *err)
         return 0;
     return error_set(
         err, ERROR_FAILED_PRECONDITION, "its snapshot stands on %.80s, its image is %.80s",
-        snapshot.parent != NULL ? snapshot.parent : "nothing", top != NULL ? top : "empty");
+        snapshot.parent != NULL ? snapshot.parent : "nothing",
+        top != NULL                               ? top
+        : committing->container.image_id == NULL ? "none"
+                                                  : "empty");
 }
 
 static int check_pause(struct committing *committing, struct error *err)
@@ -204,7 +223,7 @@ static json_t *history_of(const struct committing *committing, const char *creat
     return entry;
 }
 
-/* The image's, with all that it says besides. */
+/* The image's, with all that it says besides; what the container was told; what is said now. */
 static int config_change(const struct committing *committing, json_t *config, struct error *err)
 {
     char created[TIME_TEXT_SIZE];
@@ -220,6 +239,8 @@ static int config_change(const struct committing *committing, json_t *config, st
         draft_put(config, "author", draft_text(committing->want->author));
     draft_add(diff_ids, draft_text(committing->diff.diff_id));
     draft_add(history, history_of(committing, created));
+    if (said_apply(inner, &committing->container, err) < 0)
+        return -1;
     return changes_apply(inner, &committing->want->changes, err);
 }
 

@@ -214,6 +214,8 @@ static int read_page(struct query *query, struct page *page, struct error *err)
 
         if (container_read(query, page->arena, &info, err) < 0)
             return -1;
+        if (info.spec == NULL)
+            info.said = NULL;
         page_add(page, &info, &info.labels);
     }
     return more < 0 ? -1 : 0;

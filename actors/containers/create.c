@@ -280,6 +280,28 @@ static int make_spec(struct making *making, struct error *err)
 
 /* ---- the record ----------------------------------------------------------------------------- */
 
+/* NULL: nothing. */
+static const struct container_said *what_was_said(const struct making *making)
+{
+    const struct container_options *options = making->options;
+    struct container_said *said = arena_alloc(job_arena(making->job), sizeof(*said));
+
+    *said = (struct container_said){
+        .args = options->args,
+        .entrypoint = options->entrypoint,
+        .no_entrypoint = options->no_entrypoint,
+        .has_no_entrypoint = options->has_no_entrypoint && options->no_entrypoint,
+        .env = options->env,
+        .cwd = options->cwd,
+        .user = options->user,
+        .stop_signal = options->stop_signal,
+    };
+    return said->args.count + said->entrypoint.count + said->env.count > 0 || said->has_no_entrypoint ||
+                   said->cwd != NULL || said->user != NULL || said->stop_signal != NULL
+               ? said
+               : NULL;
+}
+
 static int fill_record(struct making *making, struct error *err)
 {
     const struct containers_create_request *want = making->want;
@@ -297,6 +319,8 @@ static int fill_record(struct making *making, struct error *err)
     info->id = making->id;
     if (want->spec != NULL)
         info->command = spec_command(info->spec, strlen(info->spec), job_arena(making->job));
+    if (want->image != NULL)
+        info->said = what_was_said(making);
     info->name = want->name;
     info->labels = want->labels;
     info->runtime = want->runtime;

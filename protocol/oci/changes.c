@@ -105,6 +105,11 @@ static int pair_put(json_t *list, const char *pair)
     return json_array_append_new(list, json_string(pair));
 }
 
+void config_env_put(json_t *config, const char *pair)
+{
+    pair_put(member(config, "Env", json_array), pair);
+}
+
 /* Also docker's old form ENV KEY VALUE. */
 static int env_set(json_t *config, const char *key, char *line)
 {
@@ -204,7 +209,18 @@ static bool is_instruction(const char *text, const char *word)
     return *word == '\0' && *text == '\0';
 }
 
-static int change_apply(json_t *config, const char *line, struct arena *arena, struct error *err)
+/* *is_set: by a line before. */
+static void entrypoint_settle(json_t *config, const char *key, bool *is_set)
+{
+    if (strcmp(key, "Cmd") == 0)
+        *is_set = true;
+    else if (strcmp(key, "Entrypoint") == 0 && !*is_set &&
+             json_array_size(json_object_get(config, key)) > 0)
+        json_object_del(config, "Cmd");
+}
+
+static int change_apply(json_t *config, const char *line, bool *has_command, struct arena *arena,
+                        struct error *err)
 {
     char *text = arena_str(arena, line);
     size_t size = strcspn(text, " \t=");
@@ -214,11 +230,12 @@ static int change_apply(json_t *config, const char *line, struct arena *arena, s
         *value++ = '\0';
     value += strspn(value, " \t");
     for (size_t i = 0; i < sizeof(instructions) / sizeof(*instructions); i++)
-        if (is_instruction(text, instructions[i].word))
-            return instructions[i].set(config, instructions[i].key, value) == 0
-                       ? 0
-                       : error_set(err, ERROR_INVALID_ARGUMENT, "--change '%.200s': malformed",
-                                   line);
+        if (is_instruction(text, instructions[i].word)) {
+            if (instructions[i].set(config, instructions[i].key, value) < 0)
+                return error_set(err, ERROR_INVALID_ARGUMENT, "--change '%.200s': malformed", line);
+            entrypoint_settle(config, instructions[i].key, has_command);
+            return 0;
+        }
     error_set(err, ERROR_INVALID_ARGUMENT, "--change '%.200s': no instruction that is known", line);
     return error_hint(err,
                       "known are CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, "
@@ -229,10 +246,11 @@ static int change_apply(json_t *config, const char *line, struct arena *arena, s
 int changes_apply(json_t *config, const struct strs *lines, struct error *err)
 {
     struct arena *arena = arena_new();
+    bool has_command = false;
     int result = 0;
 
     for (size_t i = 0; i < lines->count && result == 0; i++)
-        result = change_apply(config, lines->items[i], arena, err);
+        result = change_apply(config, lines->items[i], &has_command, arena, err);
     arena_free(arena);
     return result;
 }

@@ -10,6 +10,11 @@
 
 /* CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR; `config` is the
    member of that name in an image config.  INVALID_ARGUMENT names the line. */
+/* An ENTRYPOINT takes away the old Cmd, which was for another one, unless a CMD came before it; an
+   empty one does not.  So it is in a Dockerfile. */
 int changes_apply(json_t *config, const struct strs *lines, struct error *err);
+
+/* Env: KEY=VALUE in the place of the one with this KEY. */
+void config_env_put(json_t *config, const char *pair);
 
 #endif

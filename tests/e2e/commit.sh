@@ -77,6 +77,54 @@ is "owners" "7:8
 0:0" "$out"
 run_for 0 gantry rm mapped
 
+step "it runs as the container did: what run was told is in the image, and nothing that nobody said"
+run_for 0 gantry run --name told -t -e A=b -e "KIND=two words" -w /tmp -u 1:1 --entrypoint sh --stop-signal INT --label mine=1 \
+    --label containerd.io/gc.flat=x -v /data -v named:/named "$busybox" -c 'echo $A-$KIND-$(pwd)-$(id -u):$(id -g)'
+said=${out%$'\r'}
+is "the container" "b-two words-/tmp-1:1" "$said"
+daemon_stop
+daemon_start
+run_for 0 gantry commit told told:1
+run_for 0 gantry run --rm told:1
+is "its image" "$said" "$out"
+is "entrypoint and command" '[["sh"],["-c","echo $A-$KIND-$(pwd)-$(id -u):$(id -g)"]]' "$(config_of told:1 '.config | [.Entrypoint, .Cmd]')"
+is "environment" "$(config_of "$busybox" .config.Env | jq -c '. + ["A=b", "KIND=two words"]')" "$(config_of told:1 .config.Env)"
+is "the rest" '["/tmp","1:1","INT",{"mine":"1"},{"/data":{}}]' \
+    "$(config_of told:1 '.config | [.WorkingDir, .User, .StopSignal, .Labels, .Volumes]')"
+
+step "--change has the last word; an entrypoint takes the command away, unless one is said before it"
+run_for 0 gantry commit -c 'ENV A=c' -c 'WORKDIR /' -c 'USER 0' -c 'CMD ["-c", "echo $A $(pwd) $(id -u)"]' told told:2
+run_for 0 gantry run --rm told:2
+is "its image" "c / 0" "$out"
+run_for 0 gantry commit -c 'ENTRYPOINT ["echo", "only"]' told told:3
+run_for 0 gantry run --rm told:3
+is "without a command" only "$out"
+run_for 0 gantry commit -c 'CMD ["this"]' -c 'ENTRYPOINT ["echo", "only"]' told told:4
+run_for 0 gantry run --rm told:4
+is "with one" "only this" "$out"
+run_for 0 gantry run --name bare --entrypoint "" "$busybox" echo bare
+run_for 0 gantry commit bare told:5
+run_for 0 gantry run --rm told:5
+is "without an entrypoint" bare "$out"
+run_for 0 gantry rm -v told bare
+run_for 0 gantry volume rm named
+
+step "of a container that a program has made of a spec, on nothing"
+run_for 0 gantry snapshot prepare -l containerd.io/gc.root=yes nothing
+run_for 0 gantry create --name pattern "$busybox" true
+spec=$(gantry inspect pattern | jq '.[0].spec | fromjson? // . | .process.args = ["/busybox", "sh", "-c", "echo $B; pwd"]
+    | .process.env = ["B=c"] | .process.cwd = "/in" | .process.user = {uid: 3, gid: 4} | del(.mounts) | tojson')
+run_for 0 ask_daemon containers.create "{\"id\": \"of-spec\", \"spec\": $spec, \"snapshot\": \"nothing\"}"
+mkdir -p in && cp "$(command -v busybox)" busybox
+run_for 0 gantry cp busybox of-spec:/
+run_for 0 gantry cp in of-spec:/
+run_for 0 gantry commit of-spec spec:1
+run_for 0 gantry run --rm spec:1
+is "what runs" "c
+/in" "$out"
+is "its user" '"3:4"' "$(config_of spec:1 .config.User)"
+run_for 0 gantry rm pattern of-spec
+
 step "without a name"
 run_for 0 gantry commit one
 has "its name" "localhost/committed@sha256:" "$(gantry images --format json | jq -r '.[].name')"

@@ -62,6 +62,34 @@ static void a_relative_folder_goes_on_from_the_old_one(void **state)
     expect("{\"WorkingDir\":\"/a\"}", "WORKDIR /b", "{\"WorkingDir\":\"/b\"}");
 }
 
+static void expect_of(const struct strs *lines, const char *expected)
+{
+    json_t *config = json_loads("{\"Cmd\":[\"old\"],\"Entrypoint\":[\"e\"]}", 0, NULL);
+    char *text;
+
+    assert_int_equal(changes_apply(config, lines, &err), 0);
+    text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(text, expected);
+    free(text);
+    json_decref(config);
+}
+
+#define EXPECT_OF(expected, ...)                                                                   \
+    do {                                                                                           \
+        static const char *lines[] = { __VA_ARGS__ };                                              \
+        expect_of(&(const struct strs){ sizeof(lines) / sizeof(*lines), lines }, expected);        \
+    } while (0)
+
+static void an_entrypoint_takes_the_old_command_away_unless_one_was_said_before(void **state)
+{
+    (void)state;
+    EXPECT_OF("{\"Entrypoint\":[\"new\"]}", "ENTRYPOINT [\"new\"]");
+    EXPECT_OF("{\"Cmd\":[\"c\"],\"Entrypoint\":[\"new\"]}", "CMD [\"c\"]", "ENTRYPOINT [\"new\"]");
+    EXPECT_OF("{\"Cmd\":[\"c\"],\"Entrypoint\":[\"new\"]}", "ENTRYPOINT [\"new\"]", "CMD [\"c\"]");
+    EXPECT_OF("{\"Cmd\":[\"old\"],\"Entrypoint\":[]}", "ENTRYPOINT []");
+    EXPECT_OF("{\"Cmd\":[\"c\"],\"Entrypoint\":[\"e\"]}", "CMD [\"c\"]");
+}
+
 static void what_is_no_instruction_is_refused_by_name(void **state)
 {
     static const char *const lines[] = {
@@ -83,6 +111,7 @@ int main(void)
         cmocka_unit_test(each_instruction_sets_its_member),
         cmocka_unit_test(a_variable_takes_the_place_of_its_namesake),
         cmocka_unit_test(a_relative_folder_goes_on_from_the_old_one),
+        cmocka_unit_test(an_entrypoint_takes_the_old_command_away_unless_one_was_said_before),
         cmocka_unit_test(what_is_no_instruction_is_refused_by_name),
     };
 
