@@ -154,15 +154,28 @@ static int give_to_root(const struct map *labels, const char *path, struct error
     return 0;
 }
 
+/* The project of one that a crash left goes before its folder, which names it. */
+static int make_home(const struct overlay *overlay, const struct layer_new *layer, struct error *err)
+{
+    char path[PATH_SIZE];
+    uint64_t most;
+
+    if (quota_wanted(layer->labels, &most, err) < 0 ||
+        place(overlay, layer->number, "", path, err) < 0)
+        return -1;
+    if (overlay->has_projects)
+        quota_forget_folder(path);
+    if (fs_remove_tree(path, err) < 0 || fs_folder_make(path, 0700, err) < 0)
+        return -1;
+    return most > 0 ? quota_limit_folder(path, layer->number, most, err) : 0;
+}
+
 static int overlay_prepare(void *state, const struct layer_new *layer, struct error *err)
 {
-    uint64_t number = layer->number, most;
     char path[PATH_SIZE];
 
-    if (quota_wanted(layer->labels, &most, err) < 0 || place(state, number, "", path, err) < 0 ||
-        fs_remove_tree(path, err) < 0 || fs_folder_make(path, 0700, err) < 0 ||
-        (most > 0 && quota_limit_folder(path, number, most, err) < 0) || place(state, number, "/work", path, err) < 0 ||
-        fs_folder_make(path, 0700, err) < 0 || place(state, number, "/fs", path, err) < 0 ||
+    if (make_home(state, layer, err) < 0 || place(state, layer->number, WORK, path, err) < 0 ||
+        fs_folder_make(path, 0700, err) < 0 || place(state, layer->number, "/fs", path, err) < 0 ||
         fs_folder_make(path, 0755, err) < 0)
         return -1;
     if (layer->parent != 0 && look_like(state, layer->parent, path, err) < 0)

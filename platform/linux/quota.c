@@ -86,14 +86,28 @@ int quota_limit_folder(const char *path, uint64_t number, uint64_t bytes, struct
     return no_projects(path, errno, err);
 }
 
+/* Between folders whose files inherit different projects nothing is renamed: it goes as what lies beside it. */
+static void project_leave(int folder, struct fsxattr *attributes)
+{
+    CLEANUP(file_close) int above = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct fsxattr others;
+
+    if (above < 0 || ioctl(above, FS_IOC_FSGETXATTR, &others) < 0)
+        return;
+    attributes->fsx_projid = others.fsx_projid;
+    ioctl(folder, FS_IOC_FSSETXATTR, attributes);
+}
+
 void quota_forget_folder(const char *path)
 {
     CLEANUP(file_close) int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct fsxattr attributes;
 
-    if (folder >= 0 && ioctl(folder, FS_IOC_FSGETXATTR, &attributes) == 0 &&
-        (attributes.fsx_projid & PROJECTS) != 0)
-        limit_set(folder, attributes.fsx_projid, 0);
+    if (folder < 0 || ioctl(folder, FS_IOC_FSGETXATTR, &attributes) < 0 ||
+        (attributes.fsx_projid & PROJECTS) == 0)
+        return;
+    limit_set(folder, attributes.fsx_projid, 0);
+    project_leave(folder, &attributes);
 }
 
 /* ---- quota groups of btrfs ----------------------------------------------------------------- */

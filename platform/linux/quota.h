@@ -16,7 +16,7 @@ int quota_wanted(const struct map *labels, uint64_t *bytes, struct error *err);
 /* An empty folder, before anything is made in it; `number` is the layer's.  FAILED_PRECONDITION, with the
    way out: the file system has no such quotas, or they are not switched on. */
 int quota_limit_folder(const char *path, uint64_t number, uint64_t bytes, struct error *err);
-/* The folder goes: its project's limit, too, where it has one. */
+/* The folder goes: its project's limit, too, where it has one; and it can be renamed as if it never had one. */
 void quota_forget_folder(const char *path);
 
 /* What a btrfs subvolume may hold that no other has. */

@@ -217,7 +217,7 @@ static UNUSED void make_layer(uint64_t number, size_t parent_count, const uint64
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 /* cmocka_run_group_tests_name() is a macro that wants the array itself. */
-static int prove(const struct snapshotter *calls, const char *where,
+static UNUSED int prove(const struct snapshotter *calls, const char *where,
                  const struct CMUnitTest *tests, size_t count)
 {
     driver = calls;
@@ -225,29 +225,36 @@ static int prove(const struct snapshotter *calls, const char *where,
     return _cmocka_run_group_tests(calls->name, tests, count, NULL, NULL);
 }
 
-/* ---- where btrfs is -------------------------------------------------------------------------- */
+/* ---- disks ------------------------------------------------------------------------------- */
 
-/* On a file, by a loop device, which goes with the mount namespace.  NULL: not on this machine. */
-static const char *btrfs_mount(char at[32])
+/* What its script says with `argument` as $0 is the exit status. */
+static UNUSED int shell(const char *script, const char *argument)
 {
-    static const char script[] = "truncate -s 256M \"$0.img\" && mkfs.btrfs -q \"$0.img\" >/dev/null &&"
-                                 " mount -o loop \"$0.img\" \"$0\"; status=$?; rm -f \"$0.img\"; exit $status";
-    const char *argv[] = { "/bin/sh", "-c", script, at, NULL };
+    const char *argv[] = { "/bin/sh", "-c", script, argument, NULL };
     const struct child_options options = { .argv = argv, .errors = 2 };
     struct child child;
     int status = -1;
 
-    strcpy(at, "/tmp/gantry-btrfs-XXXXXX");
-    assert_non_null(mkdtemp(at));
     must(child_start(&options, &child, &err));
     must(child_wait(&child, &status, &err));
-    if (status == 0)
+    return status;
+}
+
+/* On a file, by a loop device, which goes with the mount namespace.  NULL: not on this machine. */
+static UNUSED const char *btrfs_mount(char at[32])
+{
+    static const char script[] = "truncate -s 256M \"$0.img\" && mkfs.btrfs -q \"$0.img\" >/dev/null &&"
+                                 " mount -o loop \"$0.img\" \"$0\"; status=$?; rm -f \"$0.img\"; exit $status";
+
+    strcpy(at, "/tmp/gantry-btrfs-XXXXXX");
+    assert_non_null(mkdtemp(at));
+    if (shell(script, at) == 0)
         return at;
     rmdir(at);
     return NULL;
 }
 
-static int prove_btrfs(const struct CMUnitTest *tests, size_t count)
+static UNUSED int prove_btrfs(const struct CMUnitTest *tests, size_t count)
 {
     char at[32];
     int failed;
@@ -262,16 +269,23 @@ static int prove_btrfs(const struct CMUnitTest *tests, size_t count)
     return failed;
 }
 
-/* As a test program ends. */
-static int prove_all(const struct CMUnitTest *tests, size_t count)
+/* ---- as a test program ends -------------------------------------------------------------- */
+
+static UNUSED bool mounts_are_ours(void)
+{
+    setenv("PATH", TEST_BIN ":/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        return true;
+    printf("skipped: no right to mount (%s)\n", strerror(errno));
+    return false;
+}
+
+static UNUSED int prove_all(const struct CMUnitTest *tests, size_t count)
 {
     int failed = 0;
 
-    setenv("PATH", TEST_BIN ":/usr/sbin:/usr/bin:/sbin:/bin", 1);
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-        printf("skipped: no right to mount (%s)\n", strerror(errno));
+    if (!mounts_are_ours())
         return 77;
-    }
     for (size_t i = 0; snapshotters[i] != NULL; i++)
         failed += snapshotters[i] == &btrfs_snapshotter ? prove_btrfs(tests, count) : prove(snapshotters[i], "/tmp", tests, count);
     return failed;
