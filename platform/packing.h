@@ -32,10 +32,10 @@ struct packing_layer {
     const char *file;        /* that the layer goes to; it is there */
     const char *compression; /* none, gzip, zstd */
     const int64_t *latest;   /* seconds: no time in the layer is later; NULL */
-    /* A container that stands still meanwhile, whatever happens to the helper; 0: none.  One that does
-       so already goes on doing so. */
-    uint64_t still_pid;
-    const char *still_id; /* in the name of its control group */
+    /* Folder of a task (runtime.h) that stands still meanwhile; NULL: none.  Its shim sees to it, on
+       behalf of the helper: it goes on whoever is killed.  One that stood still before stays so. */
+    const char *still;
+    bool must_still; /* it is an error where it cannot */
 };
 
 /* A container's root: what a running process sees, or else mounts. */
@@ -57,6 +57,7 @@ struct packing_news {
     /* PACKING_DONE of a layer */
     char diff_id[72], digest[72]; /* of the tar, of the file */
     uint64_t packed, unpacked;    /* bytes of both */
+    bool still;                   /* what was to stand still did */
     /* PACKING_DONE of stat */
     unsigned mode; /* with its type, as stat(2) has it */
     uint64_t file_size;
@@ -68,12 +69,7 @@ struct packing {
     struct child child;
     const char *program;
     char *data;
-    uint64_t still_pid; /* to be let go on, should the helper not do it */
-    char still_id[80];
 };
-
-/* Can this container be made to stand still?  NOT_FOUND: its system has no way. */
-int packing_can_hold_still(uint64_t pid, const char *id, struct error *err);
 
 /* Start a helper.  Do not wait.  The caller owes a packing_drop(). */
 int packing_layer(const struct packing_layer *layer, struct packing *packing, struct error *err);

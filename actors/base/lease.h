@@ -12,6 +12,8 @@
 /* How ids of such leases begin.  The jobs of a daemon do not outlive it, so the next one starts
    with removing them; nobody else may have a lease of such a name. */
 #define JOB_LEASE "job-"
+/* ... and refs of ingests that a job alone can go on with. */
+#define JOB_INGEST JOB_LEASE
 
 struct held_lease {
     struct job *job; /* NULL: none is held */

@@ -33,7 +33,7 @@ struct committing {
     struct images_inspect_reply image;
     struct snapshots_diff_reply diff;
     int64_t now;
-    bool pauses;
+    bool paused;
 };
 
 /* ---- what it is made of ------------------------------------------------------------------------
@@ -114,18 +114,18 @@ static int check_parent(struct committing *committing, struct error *err)
                                                   : "empty");
 }
 
-static int check_pause(struct committing *committing, struct error *err)
+/* NULL: nothing runs, or it is not to stand still. */
+static const char *task_to_stop(struct committing *committing)
 {
     const struct containers_commit_request *want = committing->want;
-    const struct container_info *container = &committing->container;
+    const struct tasks_get_request which = { .id = committing->container.id };
+    struct task_info task;
+    struct error ended;
 
-    if ((want->has_pause && !want->pause) || !container->has_pid)
-        return 0;
-    committing->pauses = packing_can_hold_still(container->pid, container->id, err) == 0;
-    if (committing->pauses || !want->has_pause)
-        return 0;
-    error_hint(err, "commit it without a pause: --pause=false");
-    return -1;
+    if ((want->has_pause && !want->pause) || !committing->container.has_pid ||
+        call(committing->job, &op_tasks_get, &which, &task, &ended) < 0)
+        return NULL;
+    return task.folder;
 }
 
 static int make_layer(struct committing *committing, struct error *err)
@@ -138,15 +138,17 @@ static int make_layer(struct committing *committing, struct error *err)
         .media_type = want->media_type,
         .latest = want->latest,
         .has_latest = want->has_latest,
-        .still_pid = container->pid,
-        .has_still_pid = committing->pauses,
-        .still_id = committing->pauses ? container->id : NULL,
+        .still = task_to_stop(committing),
+        SET(must_still, want->has_pause && want->pause),
     };
 
     if (spec_places(container->spec, strlen(container->spec), job_arena(committing->job),
                     &diff.exclude, err) < 0)
         return -1;
-    return call(committing->job, &op_snapshots_diff, &diff, &committing->diff, err);
+    if (call(committing->job, &op_snapshots_diff, &diff, &committing->diff, err) < 0)
+        return -1;
+    committing->paused = diff.still != NULL && committing->diff.still;
+    return 0;
 }
 
 /* ---- documents ---------------------------------------------------------------------------------
@@ -319,7 +321,7 @@ static int make_image(struct committing *committing, struct containers_commit_re
         return -1;
     *out = (struct containers_commit_reply){ .image = image,
                                              .layer = committing->diff.blob,
-                                             .paused = committing->pauses };
+                                             .paused = committing->paused };
     return 0;
 }
 
@@ -336,7 +338,7 @@ static int commit_job(struct job *job, const void *in, void *out, struct error *
         (job_lease(job) == NULL && lease_take(&committing.lease, job, err) < 0))
         return -1;
     result = take_image(&committing, err) < 0 || check_parent(&committing, err) < 0 ||
-                     check_pause(&committing, err) < 0 || make_layer(&committing, err) < 0 ||
+                     make_layer(&committing, err) < 0 ||
                      make_image(&committing, out, err) < 0
                  ? error_wrap(err, "commit %.100s", want->id)
                  : 0;

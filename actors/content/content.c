@@ -6,6 +6,7 @@
  */
 #include "actors/content/content.h"
 
+#include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/content/store.h"
 #include "platform/scope.h"
@@ -81,7 +82,8 @@ static int tidy_folder(struct content *content, const char *algorithm, struct er
     return fs_folder_each(path, tidy_one, &tidy, err);
 }
 
-/* It had become the blob, which is there (a repair's): nobody will go on with it. */
+/* Nobody will go on with it: it had become the blob, which is there (a repair's), or it was a job's,
+   and no job outlives its daemon. */
 struct finished {
     char file[100];
 };
@@ -104,16 +106,17 @@ static void finished_forget(struct content *content, struct query *query)
                sizeof(finished));
 }
 
-/* A crash came between the row and its file: the next writer finds it empty. */
+/* A crash came between the row and its file: the next writer finds it empty, if there can be one. */
 static int ingests_complete(struct content *content, struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
     int more;
 
     if (db_query(content->db, &query, err,
-                 "SELECT i.file, i.namespace, b.digest IS NOT NULL FROM content_ingest i"
+                 "SELECT i.file, i.namespace, b.digest IS NOT NULL,"
+                 " substr(i.ref, 1, length(?1)) = ?1 FROM content_ingest i"
                  " LEFT JOIN content_blob b ON b.namespace = i.namespace AND b.digest = i.digest",
-                 "") < 0)
+                 "s", JOB_INGEST) < 0)
         return -1;
     while ((more = query_next(&query, err)) == 1) {
         CLEANUP(file_close) int file = -1;
@@ -122,9 +125,11 @@ static int ingests_complete(struct content *content, struct error *err)
 
         if (path_format(path, err, "%s/ingests/%s", content->root, query_text(&query, 0)) < 0)
             return -1;
+        if (query_int(&query, 3) != 0 && fs_remove(path, &failed) < 0)
+            log_warn("content", "%s; the next start removes it", failed.text);
         if (fs_exists(path))
             continue;
-        if (query_int(&query, 2) != 0)
+        if (query_int(&query, 2) != 0 || query_int(&query, 3) != 0)
             finished_forget(content, &query);
         else if (file_open_append(path, 0, &file, &failed) < 0)
             log_warn("content", "ingest %s: %s", query_text(&query, 0), failed.text);

@@ -3,6 +3,7 @@
  * needs that is here already is a row, and nobody writes.  A crash leaves at worst an
  * ingest with its row, which the next attempt takes up again.
  */
+#include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/content/store.h"
 #include "platform/scope.h"
@@ -146,6 +147,15 @@ static int ingest_after(void *self, struct request *request, void *ctx, void *ou
     return 0;
 }
 
+/* Those of jobs are nobody else's: they go with the daemon. */
+static int ref_is_ours(struct request *request, const char *ref, struct error *err)
+{
+    if (strncmp(ref, JOB_INGEST, strlen(JOB_INGEST)) != 0 || request_is_inside(request))
+        return 0;
+    return error_set(err, ERROR_INVALID_ARGUMENT,
+                     "ingest %.40s: those with " JOB_INGEST " are the daemon's own", ref);
+}
+
 int on_content_ingest(void *self, struct request *request, struct error *err)
 {
     const struct content_ingest_request *in = request_body(request);
@@ -154,7 +164,7 @@ int on_content_ingest(void *self, struct request *request, struct error *err)
     if (in->has_anew && in->anew && !request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED,
                          "content.ingest: anew is said inside the daemon only");
-    if (ref_check(in->ref, err) < 0 ||
+    if (ref_check(in->ref, err) < 0 || ref_is_ours(request, in->ref, err) < 0 ||
         (in->digest != NULL && digest_require(in->digest, err) < 0) ||
         ingest_path(self, request_namespace(request), in->ref, plan->path, err) < 0)
         return -1;

@@ -114,7 +114,7 @@ static int write_job(struct job *job, const void *in, void *out, struct error *e
     struct content_abort_request abort = { .ref = ref };
 
     job_new_id(id);
-    snprintf(ref, sizeof(ref), "write-%s", id);
+    snprintf(ref, sizeof(ref), JOB_INGEST "%s", id);
     if (want->has_size && check_size(job, want->size, err) < 0)
         return error_wrap(err, "content %.80s", want->digest ? want->digest : "");
     if ((job_lease(job) == NULL && lease_take(&lease, job, err) < 0) ||

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/snapshots/compare.h"
 #include "actors/snapshots/store.h"
@@ -73,8 +74,8 @@ static int write_layer(struct job *job, const struct snapshots_diff_request *wan
         .file = path,
         .compression = compression_name(media_of(type).compression),
         .latest = want->has_latest ? &latest : NULL,
-        .still_pid = want->still_id != NULL ? want->still_pid : 0,
-        .still_id = want->still_id,
+        .still = want->still,
+        .must_still = want->has_must_still && want->must_still,
     };
     struct descriptor *blob = arena_alloc(job_arena(job), sizeof(*blob));
     struct content_commit_request commit = { .ref = ref, SET(hashed, true) };
@@ -88,7 +89,8 @@ static int write_layer(struct job *job, const struct snapshots_diff_request *wan
     *out = (struct snapshots_diff_reply){ .blob = blob,
                                           .diff_id = arena_str(job_arena(job), news.diff_id),
                                           .unpacked = news.unpacked,
-                                          .entries = news.entries };
+                                          .entries = news.entries,
+                                          SET(still, news.still) };
     commit.digest = blob->digest;
     commit.labels = labels_of(&want->labels, out->diff_id, job_arena(job));
     return keep(job, &commit, err);
@@ -104,7 +106,7 @@ static int diff_job(struct job *job, const void *in, void *out, struct error *er
     const struct content_abort_request abort = { .ref = ref };
 
     job_new_id(id);
-    snprintf(ref, sizeof(ref), "diff-%s", id);
+    snprintf(ref, sizeof(ref), JOB_INGEST "%s", id);
     if (compared_open(&compared, job, want->driver, want->key, want->parent, err) < 0 ||
         call(job, &op_content_ingest, &ingest, &place, err) < 0)
         return -1;
@@ -130,9 +132,9 @@ int on_snapshot_diff(void *self, struct request *request, struct error *err)
     const struct snapshots_diff_request *in = request_body(request);
 
     (void)self;
-    if ((in->has_still_pid || in->still_id != NULL) && !request_is_inside(request))
+    if (in->still != NULL && !request_is_inside(request))
         return error_set(err, ERROR_PERMISSION_DENIED,
-                         "snapshots.diff: still_pid is said inside the daemon only");
+                         "snapshots.diff: still is said inside the daemon only");
     return diff_check(in, err) < 0 ? -1 : request_run(request, diff_job, err);
 }
 

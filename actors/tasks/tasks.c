@@ -467,6 +467,8 @@ static int on_get(void *self, struct request *request, struct error *err)
     if (found != 0)
         return found < 0 ? -1 : reply_ended(self, request, in->id, err);
     info = process_info_of(task, process);
+    if (request_is_inside(request))
+        info.folder = task->folder;
     return request_reply(request, &info);
 }
 

@@ -5,12 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "platform/scope.h"
 
-#define PATIENCE 5000 /* ms */
 #define GROUPS   "/sys/fs/cgroup"
 
 /* Down to the folder that has the id in its name. */
@@ -124,20 +122,14 @@ static int state_set(const struct freezer *freezer, bool frozen)
     return write(freezer->state, word, strlen(word)) < 0 ? -1 : 0;
 }
 
+bool freezer_is_set(const struct freezer *freezer)
+{
+    return freezer->is_old ? !file_says(freezer->state, "THAWED") : file_says(freezer->state, "1");
+}
+
 int freezer_freeze(const struct freezer *freezer, struct error *err)
 {
-    const struct timespec moment = { .tv_nsec = 1000000 };
-
-    if (state_set(freezer, true) < 0)
-        return error_sys(err, errno, "freeze the container");
-    for (int ms = 0; ms < PATIENCE; ms++) {
-        if (freezer_is_frozen(freezer))
-            return 0;
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL);
-    }
-    freezer_thaw(freezer);
-    return error_set(err, ERROR_DEADLINE_EXCEEDED, "the container does not stand still within %d s",
-                     PATIENCE / 1000);
+    return state_set(freezer, true) < 0 ? error_sys(err, errno, "freeze the container") : 0;
 }
 
 void freezer_thaw(const struct freezer *freezer)

@@ -1,9 +1,6 @@
 /*
- * freezer — a container stands still while it is copied.
- *
- * By the control group of its first process: version 2's cgroup.freeze, or version 1's
- * freezer.state.  Files are opened once, and then only read and written, so that a confined process
- * can do it.
+ * freezer — the processes of a control group stand still: version 2's cgroup.freeze, or version 1's
+ * freezer.state.
  */
 #ifndef PLATFORM_LINUX_FREEZER_H
 #define PLATFORM_LINUX_FREEZER_H
@@ -18,11 +15,12 @@ struct freezer {
     bool is_old;       /* version 1 */
 };
 
-/* `id` is in the name of the container's control group: processes may lie deeper.  NOT_FOUND: there
-   is no freezer. */
+/* The control group of that process, or the one above it that has `id` in its name.  NOT_FOUND: there
+   is none, or it has no freezer. */
 int freezer_open(uint64_t pid, const char *id, struct freezer *freezer, struct error *err);
-bool freezer_is_frozen(const struct freezer *freezer);
-/* Waits until everything stands still, some seconds at most: DEADLINE_EXCEEDED, and all goes on. */
+bool freezer_is_frozen(const struct freezer *freezer); /* everything stands still */
+bool freezer_is_set(const struct freezer *freezer);    /* ... or is to */
+/* Does not wait.  Version 1 gets stuck now and then, and goes on when it is told again. */
 int freezer_freeze(const struct freezer *freezer, struct error *err);
 void freezer_thaw(const struct freezer *freezer);
 void freezer_close(struct freezer *freezer); /* for CLEANUP(); does not thaw */

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "platform/linux/freezer.h"
 #include "platform/linux/mounts_text.h"
 #include "platform/linux/pack/protocol.h"
 #include "platform/packing.h"
@@ -78,55 +77,21 @@ static const char **arguments_new(const struct packing_trees *trees, struct aren
     return arena_alloc(arena, count * sizeof(const char *));
 }
 
-int packing_can_hold_still(uint64_t pid, const char *id, struct error *err)
-{
-    CLEANUP(freezer_close) struct freezer freezer;
-
-    return freezer_open(pid, id, &freezer, err);
-}
-
-/* Not one that somebody else has stopped. */
-static void still_put(const struct packing_layer *layer, struct packing *packing, char word[128])
-{
-    CLEANUP(freezer_close) struct freezer freezer = { -1, -1, false };
-    struct error ignored;
-
-    strcpy(word, "-");
-    if (layer->still_pid == 0 ||
-        freezer_open(layer->still_pid, layer->still_id, &freezer, &ignored) < 0 ||
-        freezer_is_frozen(&freezer))
-        return;
-    packing->still_pid = layer->still_pid;
-    snprintf(packing->still_id, sizeof(packing->still_id), "%s", layer->still_id);
-    snprintf(word, 128, "%" PRIu64 " %s", packing->still_pid, packing->still_id);
-}
-
-static void still_end(struct packing *packing)
-{
-    CLEANUP(freezer_close) struct freezer freezer = { -1, -1, false };
-    struct error ignored;
-
-    if (packing->still_pid != 0 &&
-        freezer_open(packing->still_pid, packing->still_id, &freezer, &ignored) == 0)
-        freezer_thaw(&freezer);
-    packing->still_pid = 0;
-}
-
 int packing_layer(const struct packing_layer *layer, struct packing *packing, struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     const char **arguments = arguments_new(&layer->trees, arena);
-    char latest[24] = "-", still[128];
+    char latest[24] = "-";
 
     *packing = (struct packing){ .child = { .input = -1, .output = -1 } };
-    still_put(layer, packing, still);
     if (layer->latest != NULL)
         snprintf(latest, sizeof(latest), "%" PRId64, *layer->latest);
     arguments[1] = "layer";
     arguments[2] = layer->file;
     arguments[3] = layer->compression;
     arguments[4] = latest;
-    arguments[5] = still;
+    arguments[5] = layer->still == NULL ? "-"
+                   : arena_printf(arena, "%s %s", layer->must_still ? "must" : "may", layer->still);
     if (trees_put(&layer->trees, arguments + 6, arena, err) < 0)
         return -1;
     return helper_start(packing, "gantry-pack", arguments, false, err);
@@ -275,7 +240,6 @@ static int helper_end(struct packing *packing, struct error *err)
     int status;
 
     file_close(&packing->child.output);
-    packing->still_pid = 0; /* it has let it go on */
     return child_wait(&packing->child, &status, err);
 }
 
@@ -293,12 +257,15 @@ static bool is_last(const char *line, struct packing_news *news)
 {
     int64_t seconds;
     long fraction;
+    int still;
 
     if (strcmp(line, "ok") == 0)
         return true;
-    if (sscanf(line, "layer %71s %71s %" SCNu64 " %" SCNu64 " %" SCNu64, news->diff_id,
-               news->digest, &news->packed, &news->unpacked, &news->entries) == 5)
+    if (sscanf(line, "layer %71s %71s %" SCNu64 " %" SCNu64 " %" SCNu64 " %d", news->diff_id,
+               news->digest, &news->packed, &news->unpacked, &news->entries, &still) == 6) {
+        news->still = still != 0;
         return true;
+    }
     if (sscanf(line, "stat %o %" SCNu64 " %" SCNd64 " %ld", &news->mode, &news->file_size, &seconds,
                &fraction) != 4)
         return false;
@@ -329,5 +296,4 @@ void packing_drop(struct packing *packing)
     packing->data = NULL;
     if (packing->child.pid > 0)
         child_drop(&packing->child);
-    still_end(packing);
 }

@@ -66,6 +66,38 @@ is "without" false "$(jq .paused <<<"$out")"
 run_for 0 gantry exec busy true
 run_for 0 gantry rm -f busy
 
+step "daemon and helper are killed in the middle, and the container goes on"
+mkdir -p counts
+run_for 0 gantry run -d --name goes -v "$work/counts:/counts" "$busybox" sh -c 'truncate -s 8G /large; touch /counts/ready
+    i=0; while true; do i=$((i + 1)); echo $i >/counts/new; mv /counts/new /counts/now; done'
+wait_until "it has begun" test -s counts/now
+frozen() { grep -qs FROZEN /sys/fs/cgroup/freezer/*/"$1"/freezer.state ||
+    grep -qs "frozen 1" /sys/fs/cgroup/*/"$1"/cgroup.events /sys/fs/cgroup/unified/*/"$1"/cgroup.events; }
+id=$(gantry inspect goes | jq -r '.[0].id')
+gantry commit goes broken:1 >/dev/null 2>&1 &
+client=$!
+wait_until "it stands still" frozen "$id"
+kill -9 "$daemon_pid" $(pgrep -P "$daemon_pid" -f 'gantry-pack layer')
+wait "$daemon_pid" 2>/dev/null || true
+wait $client 2>/dev/null || true
+number=$(cat counts/now)
+wait_until "it goes on" sh -c "[ \$(cat counts/now) -gt $number ]"
+daemon_start
+run_for 0 gantry exec goes true
+
+step "what somebody else has stopped stays so"
+run_for 0 gantry exec goes rm /large
+freezer=$(ls -d /sys/fs/cgroup/freezer/*/"$id" 2>/dev/null || ls -d /sys/fs/cgroup/*/"$id")
+if [ -e "$freezer/freezer.state" ]; then echo FROZEN >"$freezer/freezer.state"; else echo 1 >"$freezer/cgroup.freeze"; fi
+wait_until "it is paused" frozen "$id"
+run_for 0 gantry --format json commit goes paused:1
+is "still" true "$(jq .paused <<<"$out")"
+run_for 0 frozen "$id"
+if [ -e "$freezer/freezer.state" ]; then echo THAWED >"$freezer/freezer.state"; else echo 0 >"$freezer/cgroup.freeze"; fi
+number=$(cat counts/now)
+wait_until "it goes on" sh -c "[ \$(cat counts/now) -gt $number ]"
+run_for 0 gantry rm -f goes
+
 step "of a user namespace the image knows nothing"
 run_for 0 gantry run --name mapped --uidmap 0:100000:65536 "$busybox" sh -c 'echo x >/of; chown 7:8 /of; chmod 711 /root'
 run_for 0 gantry diff mapped

@@ -14,9 +14,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "platform/linux/freezer.h"
 #include "platform/linux/pack/copy.h"
 #include "platform/linux/pack/layer.h"
+#include "platform/linux/pack/still.h"
 #include "platform/linux/unpack/confine.h"
 #include "platform/linux/unpack/report.h"
 #include "platform/linux/yielding.h"
@@ -43,50 +43,35 @@ static int confine(struct error *err)
     return confine_powers(err) < 0 ? -1 : confine_calls(err);
 }
 
-/* "PID ID" or "-".  One that has ended meanwhile stands still by itself. */
-static void still_open(const char *still, struct freezer *freezer)
-{
-    const char *id = strchr(still, ' ');
-    struct error ignored;
-
-    *freezer = (struct freezer){ -1, -1, false };
-    if (id != NULL)
-        freezer_open(strtoull(still, NULL, 10), id + 1, freezer, &ignored);
-}
-
 /* Whatever comes of it, the container goes on. */
-static int write_still(const struct freezer *freezer, char **at, const struct pair *trees,
-                       uint64_t *entries, struct error *err)
+static int write_still(struct still *still, char **at, const struct pair *trees, uint64_t *entries,
+                       struct error *err)
 {
     int64_t latest = strtoll(at[2], NULL, 10);
-    int result = 0;
+    int result =
+        layer_write(trees, at + 6, strcmp(at[2], "-") != 0 ? &latest : NULL, &sink, entries, err);
 
-    if (freezer->state >= 0)
-        result = freezer_freeze(freezer, err);
-    if (result == 0)
-        result = layer_write(trees, at + 6, strcmp(at[2], "-") != 0 ? &latest : NULL, &sink,
-                             entries, err);
-    freezer_thaw(freezer);
+    still_end(still);
     return result;
 }
 
 static int run_layer(char **at, struct error *err)
 {
     static struct pair trees;
-    struct freezer freezer;
+    struct still still = { 0 };
     char plain[SHA256_TEXT_SIZE], packed[SHA256_TEXT_SIZE];
     uint64_t entries;
     int out = open(at[0], O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 
     if (out < 0)
         return error_sys(err, errno, "open %s", at[0]);
-    still_open(at[3], &freezer);
-    if (sink_open_file(&sink, out, at[1], err) < 0 || place_pair(at[4], at[5], &trees, err) < 0 ||
-        confine(err) < 0 || write_still(&freezer, at, &trees, &entries, err) < 0 ||
+    if (still_open(at[3], &still, err) < 0 || sink_open_file(&sink, out, at[1], err) < 0 ||
+        place_pair(at[4], at[5], &trees, err) < 0 || still_begin(&still, err) < 0 ||
+        confine(err) < 0 || write_still(&still, at, &trees, &entries, err) < 0 ||
         sink_finish(&sink, plain, packed, err) < 0)
         return -1;
-    report_line("layer %s %s %" PRIu64 " %" PRIu64 " %" PRIu64, plain, packed, sink.packed_size,
-                sink.plain_size, entries);
+    report_line("layer %s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %d", plain, packed,
+                sink.packed_size, sink.plain_size, entries, still.stands);
     return 0;
 }
 
@@ -159,7 +144,7 @@ static int run(int argc, char **argv, struct error *err)
         if (strcmp(argv[1], modes[i].name) == 0 && argc - 2 >= modes[i].least)
             return modes[i].run(argv + 2, err);
     return error_set(err, ERROR_INVALID_ARGUMENT,
-                     "usage: gantry-pack layer OUT none|gzip|zstd EPOCH|- 'PID ID'|- BEFORE AFTER "
+                     "usage: gantry-pack layer OUT none|gzip|zstd EPOCH|- 'may|must TASK'|- BEFORE AFTER "
                      "[EXCLUDED...] | "
                      "changes BEFORE AFTER [EXCLUDED...] | copy ROOT PATH | stat ROOT PATH");
 }

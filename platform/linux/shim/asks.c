@@ -147,11 +147,15 @@ static int on_kill(struct asking *asking, struct error *err)
                          SIGRTMAX);
     if (process->exec[0] == '\0' && process->pid == 0 && !process->has_ended)
         return kill_unborn(asking, (int)asking->ask->signal);
+    if (asking->ask->all && asking->ask->signal == SIGKILL)
+        still_break(asking->shim);
     if (asking->ask->all)
         return kill_all(asking, (int)asking->ask->signal, err);
     if (process->pid <= 0 || process->has_ended)
         return error_set(err, ERROR_FAILED_PRECONDITION, "the process %s",
                          process->has_ended ? "has ended" : "is not started");
+    if (asking->ask->signal == SIGKILL)
+        still_break(asking->shim);
     if (kill(process->pid, (int)asking->ask->signal) < 0)
         return error_sys(err, errno, "signal %d", (int)asking->ask->signal);
     answer_ok(asking->shim, asking->asker);
@@ -304,6 +308,7 @@ static const struct question {
     { "close_stdin", ANY, on_close_stdin },
     { "attach", ANY, on_attach },
     { "pids", 0, on_pids },
+    { "still", ANY, on_still },
     { "delete", ANY, on_delete },
     { "quit", 0, on_quit },
 };
@@ -324,6 +329,8 @@ static int handle(struct asking *asking, struct error *err)
 
     if (question == NULL)
         return error_set(err, ERROR_UNIMPLEMENTED, "this shim does not know '%.40s'", ask->what);
+    if (asking->client->wants_still && question->handle != on_still)
+        return error_set(err, ERROR_PERMISSION_DENIED, "this connection asks for nothing but still");
     if (asking->shim->is_ending)
         return error_set(err, ERROR_FAILED_PRECONDITION, "the container is deleted");
     if (question->states == 0)

@@ -17,6 +17,7 @@ struct asking {
 typedef int ask_handler(struct asking *asking, struct error *err);
 
 ask_handler on_start, on_exec;  /* starts.c */
+ask_handler on_still;           /* still.c */
 ask_handler on_delete, on_quit; /* ends.c */
 
 #endif

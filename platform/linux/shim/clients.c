@@ -34,6 +34,8 @@ void client_lose(struct client *client)
     client->is_lost = true;
     client->process = NULL;
     loop_close(&client->source);
+    if (client->wants_still)
+        still_leave(client->shim);
     if (process != NULL && held)
         streams_read(process);
 }

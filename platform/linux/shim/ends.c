@@ -82,6 +82,7 @@ int on_quit(struct asking *asking, struct error *err)
         own->pending_signal = SIGKILL;
     else if (own->pid == 0 && !own->has_ended)
         process_give_up(own, SIGKILL);
+    still_break(asking->shim);
     if (own->pid > 0 && !own->has_ended)
         kill(own->pid, SIGKILL);
     quit_go_on(asking->shim);

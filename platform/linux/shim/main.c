@@ -311,7 +311,7 @@ static int supervise(void)
     struct error err = { 0 };
 
     shim.lock = shim.log.file = shim.memory.events = -1;
-    shim.listener.fd = shim.signals.fd = -1;
+    shim.listener.fd = shim.signals.fd = shim.still.freezer.state = shim.still.freezer.events = -1;
     shim.answer = (struct source){ .fd = STDOUT_FILENO, .on_ready = on_unwanted, .owner = &shim };
     if (come_to_life(&shim, &err) == 0)
         return live(&shim);

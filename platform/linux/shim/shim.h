@@ -10,6 +10,7 @@
  *      streams   their output, to the log and to who is attached; their input
  *      log       the log file
  *      clients   connections, and what waits to be sent on them
+ *      still     the container stands still, as long as a connection wants it
  *      asks      the questions: one table of what may be asked when; starts, ends
  *      exits     who has ended, written down, then told
  *      reap      clearing up after a shim that was killed
@@ -24,6 +25,7 @@
 #include <limits.h>
 #include <sys/types.h>
 
+#include "platform/linux/freezer.h"
 #include "platform/linux/shim/loop.h"
 #include "platform/scope.h"
 #include "protocol/schema.h"
@@ -228,6 +230,7 @@ struct client {
     bool sends_input, holds;
     bool was_held;  /* by its `hold`: it has everything before the shim ends */
     bool is_stream; /* attached, or was: gets no news */
+    bool wants_still; /* of the container; asks for nothing else */
     bool is_lost;   /* freed at the end of the turn */
     struct packet *first, **last;
     size_t queued;
@@ -251,6 +254,18 @@ void clients_data(struct process *process, const char *stream, const char *bytes
 void clients_news(struct shim *shim, const struct shim_tell *tell);
 void clients_end(struct process *process);
 void clients_fail(struct process *process, const struct error *failure);
+
+/* ---- standing still ---------------------------------------------------------- */
+
+struct still {
+    struct freezer freezer; /* open while it is ours to let go on */
+    bool is_ours;
+};
+
+/* A connection that wanted it is gone. */
+void still_leave(struct shim *shim);
+/* All goes on: it is killed. */
+void still_break(struct shim *shim);
 
 /* ---- questions and answers --------------------------------------------------- */
 
@@ -291,6 +306,7 @@ struct shim {
     struct command *commands;
     struct log log;
     struct memory memory;
+    struct still still;
     uint64_t clients_seen;
     unsigned commands_seen;
     bool is_quitting, is_deleting;

@@ -1,6 +1,7 @@
 /* Commits: a blob is whole or absent, whatever was written and whenever the daemon ended. */
 #include <sys/stat.h>
 
+#include "actors/base/lease.h"
 #include "tests/actors/content/content_fixture.h"
 
 /* ---- commits -------------------------------------------------------------------------------- */
@@ -19,9 +20,12 @@ static void what_hashes_to_something_else_never_becomes_a_blob(void **state)
 static void a_short_ingest_can_be_finished(void **state)
 {
     struct content_commit_request in = { .ref = "a", .digest = HELLO, SET(size, 5) };
+    const struct content_ingest_request theirs = { .ref = JOB_INGEST "1" };
     char path[PATH_SIZE];
 
     (void)state;
+    assert_int_equal(peer_ask(&store.content, &op_content_ingest, &theirs, &answer),
+                     ERROR_INVALID_ARGUMENT);
     snprintf(path, sizeof(path), "%s", ingest("a", HELLO)->path);
     write_at(path, "hel");
     assert_int_equal(peer_ask(&store.content, &op_content_commit, &in, &answer),
@@ -195,6 +199,22 @@ static void files_that_no_row_names_go_at_the_start(void **state)
     assert_int_equal(store_number(&store, "SELECT count(*) FROM content_ingest"), 1);
 }
 
+/* Its ref says so; nobody could take it up again. */
+static void writings_of_jobs_end_with_the_daemon(void **state)
+{
+    char path[PATH_SIZE];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s", ingest("other", NULL)->path);
+    write_at(path, "hello");
+    store_stop(&store);
+    store_sql(&store, "UPDATE content_ingest SET ref = '" JOB_INGEST "1'");
+    store_start(&store);
+    assert_false(fs_exists(path));
+    ingest("behind", NULL); /* that change comes behind those of the start */
+    assert_int_equal(store_number(&store, "SELECT count(*) FROM content_ingest"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +229,7 @@ int main(void)
         T(only_the_daemon_may_say_that_it_has_hashed),
         T(a_lease_that_is_gone_makes_no_blob),
         T(many_commits_of_one_digest_agree),
+        T(writings_of_jobs_end_with_the_daemon),
         T(files_that_no_row_names_go_at_the_start),
     };
 
