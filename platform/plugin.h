@@ -7,8 +7,8 @@
  *
  *      <root>/snapshots.mark               8 digits that tell this root from others
  *      <root>/snapshots/<number>/plugin    which snapshot of which plugin the layer is
- *      <root>/snapshots/<number>/fs        what was unpacked apart, until it is put into the
- * snapshot
+ *      <root>/snapshots/<number>/fs        what was unpacked apart, until it is put into the snapshot;
+ *                                          or where that is mounted while it is unpacked to
  *
  * What a plugin holds is only ours to remove when it carries our mark: the key holds the id of this
  * root, or, where the plugin has chosen the name, a label does.  What was lost on the way (a crash,
@@ -23,6 +23,7 @@ struct plugin_config {
     const char *name;       /* in [proxy_plugins] */
     const char *address;    /* path of its socket */
     const char *root;       /* exports.root: where its mounts come from; NULL: anywhere fit */
+    bool rebases;           /* what a snapshot stands on may be said with its commit */
     int64_t timeout_ms;     /* for one call */
     const char *const *own; /* folders that no mount may come from: ours; ends with NULL */
 };

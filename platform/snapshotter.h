@@ -72,11 +72,13 @@ struct snapshotter {
     /* Appends to `mounts` (records mount, in the arena) what has to be mounted, in order. */
     int (*mounts)(void *state, const struct layer_stack *stack, struct list *mounts,
                   struct arena *arena, struct error *err);
-    /* The folder that changes go to; NOT_FOUND where there is no such folder. */
+    /* The folder that changes go to; NOT_FOUND where there is no such folder: they go to the mounts. */
     int (*folder)(void *state, uint64_t number, char path[PATH_SIZE], struct error *err);
     /* Nothing will be changed any more, and the layer is called `name` from now on; before the row
-       says so, so it may come twice.  May wait.  NULL: nothing is to be done. */
-    int (*commit)(void *state, uint64_t number, const char *name, struct error *err);
+       says so, so it may come twice.  `parent` (0: none) is what it stands on.  May wait.  NULL: nothing
+       is to be done. */
+    int (*commit)(void *state, uint64_t number, const char *name, uint64_t parent,
+                  struct error *err);
     /* It is committed: what was only needed for changing it goes. */
     int (*tidy)(void *state, uint64_t number, struct error *err);
     /* Moves the layer to `away`, a path on the same file system that does not exist yet and

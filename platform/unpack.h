@@ -32,6 +32,7 @@ struct unpack_options {
     const char *const *lowers; /* the fs folders of its parents, highest first, all complete: */
     size_t lower_count;        /* nothing is deferred either; 0 where they are not there yet */
     const struct list *lower_mounts; /* instead of them, how the parents are mounted; NULL: not so */
+    const struct list *mounts; /* fs/ is what they describe (records mount); NULL: a folder */
     uint64_t max_bytes;        /* uncompressed, 0: no limit */
     uint64_t max_entries;      /* files and folders, 0: no limit */
 };
@@ -78,6 +79,9 @@ int unpack_whole(const struct unpack_options *options, uint64_t bytes, struct un
    usr/lib), so it has to be unpacked once more, with options.lowers set: unpack_whole() in the
    same folder, and no stitch after it. */
 int unpack_stitch(const char *folder, const char *const *lowers, size_t count, struct error *err);
+/* The same where fs/ is mounted (options.mounts), and the parents are (options.lower_mounts). */
+int unpack_stitch_on(const char *folder, const struct list *mounts, const struct list *lower_mounts,
+                     struct error *err);
 
 /*
  * For drivers whose layers hold their parents' files: an unpacked fs/ becomes `whole`, which is the

@@ -39,7 +39,7 @@ static int fetch_and_unpack(struct job *job, struct work *work,
 
     if (!work->unpack)
         return blob_download(job, work, place, NULL, err);
-    if (unpack_begin(work, place->path, NULL, 0, &unpack, err) < 0 ||
+    if (unpack_begin(job, work, place->path, NULL, 0, &unpack, err) < 0 ||
         blob_download(job, work, place, &unpack, err) < 0 ||
         unpack_end(&unpack, work->layer->blob.size, err) < 0)
         return -1;
@@ -321,6 +321,26 @@ static int unpack_on(struct job *job, struct work *work, const struct work *pare
     return result;
 }
 
+/* What lies with a plugin is stitched there; all else by the driver, when it is rebased. */
+static int stitch_there(struct job *job, struct work *work, const struct work *parent,
+                        struct error *err)
+{
+    CLEANUP(look_drop) struct look look = { .job = NULL };
+
+    if (!work->mounted || work->deferred == 0)
+        return 0;
+    if (look_take(&look, job, parent->driver, parent->layer->chain_id, err) < 0)
+        return -1;
+    return unpack_stitch_mounted(job, work, &look.mounts, err);
+}
+
+static int commit_on(struct job *job, struct work *works, size_t index, struct error *err)
+{
+    if (index > 0 && stitch_there(job, &works[index], &works[index - 1], err) < 0)
+        return -1;
+    return commit(job, works, index, err);
+}
+
 static int commit_again(struct job *job, struct work *works, size_t index, struct error *err)
 {
     if (unpack_on(job, &works[index], &works[index - 1], err) < 0)
@@ -335,7 +355,7 @@ static int commit_whole(struct job *job, struct work *works, size_t last, struct
         if (!works[i].unpacked)
             continue;
         work_report(job, "rebase", &works[i], works[i].layer->blob.size);
-        if (commit(job, works, i, err) == 0)
+        if (commit_on(job, works, i, err) == 0)
             continue;
         if (err->code != ERROR_ABORTED || i == 0 || commit_again(job, works, i, err) < 0)
             return -1;

@@ -45,16 +45,31 @@ int snapshot_prepare(struct job *job, struct work *work, bool settled, struct er
     }
     work->number = place.has_layer ? place.layer : 0;
     work->whole = place.has_whole && place.whole;
+    work->mounted = place.has_mounted && place.mounted;
     work->prepared = true;
     return 0;
 }
 
 /* ---- the helper ------------------------------------------------------------------------- */
 
-int unpack_begin(struct work *work, const char *blob, const char *const *lowers, size_t lower_count,
-                 struct unpack *unpack, struct error *err)
+/* Asked each time: they are its job's, and one layer may be several jobs' after each other. */
+static int mounts_take(struct job *job, const struct work *work, struct list *mounts,
+                       struct error *err)
+{
+    struct snapshots_key_request want = { .key = work->key, .driver = work->driver };
+    struct snapshots_mounts_reply place;
+
+    if (call(job, &op_snapshots_mounts, &want, &place, err) < 0)
+        return error_wrap(err, "layer %.19s", work->layer->blob.digest);
+    *mounts = place.mounts;
+    return 0;
+}
+
+int unpack_begin(struct job *job, struct work *work, const char *blob, const char *const *lowers,
+                 size_t lower_count, struct unpack *unpack, struct error *err)
 {
     char folder[PATH_SIZE];
+    struct list mounts;
     struct unpack_options options = {
         .blob = blob,
         .folder = folder,
@@ -63,10 +78,12 @@ int unpack_begin(struct work *work, const char *blob, const char *const *lowers,
         .lowers = lowers,
         .lower_count = lower_count,
         .lower_mounts = work->lower_mounts,
+        .mounts = work->mounted ? &mounts : NULL,
         .max_bytes = work->config->unpack_max_bytes,
     };
 
-    if (work_folder(work, "", folder, err) < 0)
+    if (work_folder(work, "", folder, err) < 0 ||
+        (work->mounted && mounts_take(job, work, &mounts, err) < 0))
         return -1;
     return unpack_start(&options, unpack, err);
 }
@@ -119,8 +136,18 @@ int unpack_present(struct job *job, struct work *work, const char *blob, const c
 {
     CLEANUP(unpack_drop) struct unpack unpack = { 0 };
 
-    if (unpack_begin(work, blob, lowers, lower_count, &unpack, err) < 0 ||
+    if (unpack_begin(job, work, blob, lowers, lower_count, &unpack, err) < 0 ||
         unpack_end(&unpack, work->layer->blob.size, err) < 0)
         return -1;
     return unpack_finish(job, work, &unpack, err);
+}
+
+int unpack_stitch_mounted(struct job *job, struct work *work, const struct list *parent, struct error *err)
+{
+    char folder[PATH_SIZE];
+    struct list mounts;
+
+    if (work_folder(work, "", folder, err) < 0 || mounts_take(job, work, &mounts, err) < 0)
+        return -1;
+    return unpack_stitch_on(folder, &mounts, parent, err);
 }

@@ -25,6 +25,7 @@ struct work {
     const struct list *lower_mounts; /* while it is unpacked with its parents in sight: how they are mounted */
     bool unpack;     /* its snapshot is wanted and not here */
     bool prepared;   /* there is a place to unpack it */
+    bool mounted;    /* ... which is what its mounts describe, not its folder */
     bool whole;      /* it has to be rebased before it is committed */
     bool remote;     /* the driver had it: nobody needs its blob */
     bool unpacked;   /* ... and it is full */
@@ -45,8 +46,10 @@ int snapshot_know(struct job *job, struct work *work, struct error *err);
    namespace or had by the driver: then it is this one's too, and work->unpack is false.  `settled`: all
    below it is here. */
 int snapshot_prepare(struct job *job, struct work *work, bool settled, struct error *err);
-int unpack_begin(struct work *work, const char *blob, const char *const *lowers, size_t lower_count,
+int unpack_begin(struct job *job, struct work *work, const char *blob, const char *const *lowers, size_t lower_count,
                  struct unpack *unpack, struct error *err);
+/* Where it is mounted: what it could not know before its parent, which is committed. */
+int unpack_stitch_mounted(struct job *job, struct work *work, const struct list *parent, struct error *err);
 /* What the helper has said so far, without waiting: -1 when it has found something wrong. */
 int unpack_hear(struct job *job, struct work *work, struct unpack *unpack, struct error *err);
 int unpack_finish(struct job *job, struct work *work, struct unpack *unpack, struct error *err);

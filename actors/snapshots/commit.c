@@ -140,6 +140,7 @@ static int rebase(const struct commit *commit, struct error *err)
     const struct layer_new layer = { .number = commit->number,
                                      .parent = commit->parent,
                                      .apart = true,
+                                     .settled = true,
                                      .namespace = commit->namespace,
                                      .key = commit->in->key,
                                      .target = commit->in->name,
@@ -166,7 +167,7 @@ static int commit_job(struct job *job, const void *plan, void *out, struct error
                      &commit.inodes, err) < 0)
         return -1;
     if (calls->commit != NULL &&
-        calls->commit(commit.driver->state, commit.number, in->name, err) < 0)
+        calls->commit(commit.driver->state, commit.number, in->name, commit.parent, err) < 0)
         return -1;
     if (job_check(job, err) < 0 || job_write(job, commit_write, in, out, &commit, err) < 0)
         return -1;

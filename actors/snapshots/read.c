@@ -68,11 +68,14 @@ int snapshot_mounts_of(const struct seen *seen, struct snapshots_mounts_reply *o
     if (driver->calls->mounts(driver->state, &stack, &out->mounts, arena, err) < 0)
         return -1;
     mapping_add(seen, &out->mounts, arena);
-    if (stack.read_only || seen->row.apart)
+    if (stack.read_only)
         return 0;
-    if (driver->calls->folder(driver->state, stack.number, path, err) < 0)
-        return err->code == ERROR_NOT_FOUND ? 0 : -1;
-    out->path = arena_str(arena, path);
+    if (driver->calls->folder(driver->state, stack.number, path, err) < 0) {
+        out->mounted = out->has_mounted = err->code == ERROR_NOT_FOUND;
+        return out->mounted ? 0 : -1;
+    }
+    if (!seen->row.apart)
+        out->path = arena_str(arena, path);
     return 0;
 }
 

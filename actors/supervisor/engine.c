@@ -119,6 +119,8 @@ static struct plugin_config plugin_of(const struct engine *engine, const struct 
     for (const struct config_pair *pair = from->exports; pair->key != NULL; pair++)
         if (streq(pair->key, "root"))
             plugin.root = pair->value;
+    for (const char *const *word = from->capabilities; *word != NULL; word++)
+        plugin.rebases = plugin.rebases || streq(*word, "rebase");
     return plugin;
 }
 

@@ -64,18 +64,26 @@ static int helper_start(const char **arguments, bool input, struct child *child,
     return child_start(&options, child, err);
 }
 
+/* NULL stays NULL. */
+static int mounts_text(const struct list *mounts, const char **text, struct arena *arena,
+                       struct error *err)
+{
+    *text = mounts != NULL ? mounts_to_text(mounts, arena, err) : NULL;
+    return mounts != NULL && *text == NULL ? -1 : 0;
+}
+
 int unpack_start(const struct unpack_options *options, struct unpack *unpack, struct error *err)
 {
     char max_bytes[32], max_entries[32];
     CLEANUP(arguments_free) const char **arguments = NULL;
     CLEANUP(arena_drop) struct arena *arena = arena_new();
-    const char *mounts = NULL;
+    const char *mounts, *fs_mounts;
     size_t at = 1;
 
     *unpack = (struct unpack){ .child = { .input = -1, .output = -1 } };
-    arguments = arguments_new(options->lower_count + 12, err);
-    if (arguments == NULL || (options->lower_mounts != NULL &&
-                              (mounts = mounts_to_text(options->lower_mounts, arena, err)) == NULL))
+    arguments = arguments_new(options->lower_count + 14, err);
+    if (arguments == NULL || mounts_text(options->lower_mounts, &mounts, arena, err) < 0 ||
+        mounts_text(options->mounts, &fs_mounts, arena, err) < 0)
         return -1;
     snprintf(max_bytes, sizeof(max_bytes), "%" PRIu64, options->max_bytes);
     snprintf(max_entries, sizeof(max_entries), "%" PRIu64, options->max_entries);
@@ -93,6 +101,10 @@ int unpack_start(const struct unpack_options *options, struct unpack *unpack, st
     if (mounts != NULL) {
         arguments[at++] = "--mounts";
         arguments[at++] = mounts;
+    }
+    if (fs_mounts != NULL) {
+        arguments[at++] = "--fs";
+        arguments[at++] = fs_mounts;
     }
     arguments[at++] = options->blob;
     arguments[at++] = options->folder;
@@ -345,6 +357,19 @@ int unpack_stitch(const char *folder, const char *const *lowers, size_t count, s
     if (lgetxattr(root, layer_marks()->implied, &mark, 1) < 0)
         return errno == ENODATA ? 0 : error_sys(err, errno, "read attributes of %s", root);
     return root_inherit(lowers[0], root, err);
+}
+
+int unpack_stitch_on(const char *folder, const struct list *mounts, const struct list *lower_mounts,
+                     struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    const char *fs, *lower;
+
+    if (mounts_text(mounts, &fs, arena, err) < 0 ||
+        mounts_text(lower_mounts, &lower, arena, err) < 0)
+        return -1;
+    return helper_ask((const char *[]){ NULL, "stitch", "--fs", fs, "--mounts", lower, folder, NULL },
+                      err);
 }
 
 int unpack_rebase(const char *folder, const char *lower, struct error *err)

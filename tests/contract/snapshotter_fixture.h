@@ -62,11 +62,16 @@ static UNUSED int prepare(uint64_t number, uint64_t parent)
 }
 
 /* As the actor does it. */
-static UNUSED int commit(uint64_t number)
+static UNUSED int commit_on(uint64_t number, uint64_t parent)
 {
-    if (driver->commit != NULL && driver->commit(layers, number, "a name", &err) < 0)
+    if (driver->commit != NULL && driver->commit(layers, number, "a name", parent, &err) < 0)
         return -1;
     return driver->tidy != NULL ? driver->tidy(layers, number, &err) : 0;
+}
+
+static UNUSED int commit(uint64_t number)
+{
+    return commit_on(number, 0);
 }
 
 static UNUSED void open_in(const char *name)

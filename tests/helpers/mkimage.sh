@@ -6,9 +6,9 @@
 #
 #   layout_start LAYOUT                        an empty layout
 #   layout_put LAYOUT FILE                     moves FILE into the blobs; prints "digest size"
-#   layer_add LAYOUT FOLDER [gzip|gzip-1|zstd|none]
-#                                              a layer of FOLDER; prints its descriptor, whose
-#                                              annotation "diff_id" is the digest of the tar
+#   layer_add LAYOUT FOLDER [gzip|gzip-1|zstd|none [NAME...]]
+#                                              a layer of FOLDER, or of those names in it alone; prints its
+#                                              descriptor, whose annotation "diff_id" is the digest of the tar
 #   image_add LAYOUT TAG CONFIG-JSON LAYER...  an image of such layers; CONFIG-JSON is the `config`
 #                                              of an image config, e.g. '{"Cmd":["/bin/sh"]}'
 #   busybox_root FOLDER                        a root file system: Debian's static busybox, its names
@@ -38,10 +38,12 @@ layout_put() {
 
 layer_add() {
     local layout=$1 folder=$2 how=${3:-gzip} tar diff_id blob type
+    shift $(($# < 3 ? $# : 3))
+    [ $# -gt 0 ] || set -- .
     tar=$(mktemp "$layout/layer.XXXXXX") # several may be made at a time
     tar -C "$folder" --sort=name --numeric-owner --format=posix --mtime="@$image_epoch" --xattrs \
         --xattrs-include='user.*' --xattrs-include=security.capability \
-        --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' -cf "$tar" .
+        --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' -cf "$tar" "$@"
     diff_id=$(sha256sum <"$tar")
     type=application/vnd.oci.image.layer.v1.tar
     case $how in

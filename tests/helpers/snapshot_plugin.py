@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """A snapshot plugin as others write it: containerd's Snapshots service over a unix socket, by Debian's grpcio.
 
-    snapshot_plugin.py SOCKET ROOT [--kind overlay|copy] [--remote DIR] [--rebase]
+    snapshot_plugin.py SOCKET ROOT [--kind overlay|copy] [--remote DIR] [--rebase] [--boxed]
 
 What it serves is written down here once more (MESSAGES), from the protocol's description, so that it is an oracle
 for the daemon's own.  Snapshots lie in ROOT and survive a restart.  overlay: a folder for what each changes, mounted on
 those below; copy: each is a whole copy of its parent, bound.  --remote: DIR/<hex of a chain id> holds what a layer
 with that chain id changes: Prepare for such a target answers AlreadyExists, as plugins that load lazily do.
+--rebase: a commit may say what the snapshot stands on (overlay only); --boxed: an overlay is mounted also where there
+is nothing under it.
 
 ROOT/log gets a line of JSON for each call.  ROOT/control, when it is there, says how to misbehave, a line each:
 
@@ -139,6 +141,9 @@ class Store:
         if one["kind"] == "committed":
             refuse("FAILED_PRECONDITION", "committed: failed precondition")
         below = self.chain(one)
+        if self.options.boxed and not below:
+            below = [self.place(one, "none")]
+            os.makedirs(below[0], exist_ok=True)
         if self.options.kind == "copy" or not below:
             how = "ro" if one["kind"] == "view" else "rw"
             return [M["Mount"](type="bind", source=self.place(one, "fs"), options=[how, "rbind"])]
@@ -161,6 +166,11 @@ class Store:
             subprocess.run(["cp", "-a", self.place(self.all[parent], "fs"), self.place(one, "fs")], check=True)
         else:
             os.mkdir(self.place(one, "fs"), 0o755)
+            if parent:  # what is seen at the top is this folder
+                below = os.stat(self.place(self.all[parent], "fs"))
+                os.chown(self.place(one, "fs"), below.st_uid, below.st_gid)
+                os.chmod(self.place(one, "fs"), below.st_mode & 0o7777)
+                os.utime(self.place(one, "fs"), ns=(below.st_mtime_ns, below.st_mtime_ns))
         self.all[key] = one
         return one
 
@@ -343,7 +353,10 @@ def main():
     parser.add_argument("--kind", choices=("overlay", "copy"), default="overlay")
     parser.add_argument("--remote")
     parser.add_argument("--rebase", action="store_true")
+    parser.add_argument("--boxed", action="store_true")
     options = parser.parse_args()
+    if options.rebase and options.kind == "copy":
+        parser.error("--rebase: a copy holds its parent's files from the beginning")
     os.makedirs(options.root, exist_ok=True)
     os.umask(0)
     if os.path.exists(options.socket):

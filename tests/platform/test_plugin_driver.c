@@ -12,12 +12,14 @@ static const struct map no_labels;
 static const struct snapshotter *const calls = &plugin_snapshotter;
 static void *state;
 static char folder[PATH_SIZE];
+static bool rebases;
 
 static void open_driver(struct plugin *p)
 {
     const struct plugin_config config = { .name = "oracle",
                                           .address = p->address,
                                           .root = p->root,
+                                          .rebases = rebases,
                                           .timeout_ms = 20000,
                                           .own = nothing };
 
@@ -32,8 +34,15 @@ static int set_up(void **fixture)
     return 0;
 }
 
+static int set_up_rebasing(void **fixture)
+{
+    rebases = true;
+    return set_up(fixture);
+}
+
 static int tear_down(void **fixture)
 {
+    rebases = false;
     calls->close(&state);
     return plugin_tear_down(fixture);
 }
@@ -52,9 +61,14 @@ static int prepare(struct plugin *p, uint64_t number, uint64_t parent)
     return calls->prepare(state, &layer, &p->err);
 }
 
+static int commit_on(struct plugin *p, uint64_t number, uint64_t parent)
+{
+    return calls->commit(state, number, "a name", parent, &p->err);
+}
+
 static int commit(struct plugin *p, uint64_t number)
 {
-    return calls->commit(state, number, "a name", &p->err);
+    return commit_on(p, number, 0);
 }
 
 static int remove_layer(struct plugin *p, uint64_t number)
@@ -82,7 +96,7 @@ static int rebase(struct plugin *p, uint64_t number, uint64_t parent, const char
 {
     struct layer_new layer = layer_of(number, parent, "extract-1");
 
-    layer.apart = true;
+    layer.apart = layer.settled = true;
     layer.target = target;
     return calls->rebase(state, &layer, &p->err);
 }
@@ -144,6 +158,19 @@ static void a_committed_layer_carries_others(void **fixture)
     assert_int_equal(held(p), 0);
 }
 
+/* Who unpacks does it in the folder that is bound. */
+static void put_direct(struct plugin *p, uint64_t number, const char *name)
+{
+    const struct mount *mount = mounts_of(p, number).items;
+    char path[PATH_SIZE];
+
+    assert_string_equal(mount->type, "bind");
+    assert_int_equal(calls->folder(state, number, path, &p->err), -1);
+    assert_int_equal(p->err.code, ERROR_NOT_FOUND);
+    plugin_must(p, path_format(path, &p->err, "%s/%s", mount->source, name));
+    plugin_must(p, fs_write(path, name, strlen(name), 0644, false, &p->err));
+}
+
 static void what_was_unpacked_is_merged_on_the_parent(void **fixture)
 {
     struct plugin *p = *fixture;
@@ -154,7 +181,7 @@ static void what_was_unpacked_is_merged_on_the_parent(void **fixture)
     plugin_must(p,
                 prepare_apart(p, 2, 0, "sha256:2", false)); /* asked for when its parent is there */
     assert_int_equal(held(p), 1);
-    put(p, 1, "low", "low");
+    put_direct(p, 1, "low");
     put(p, 2, "high", "high");
     plugin_must(p, rebase(p, 1, 0, "sha256:1"));
     plugin_must(p, commit(p, 1));
@@ -171,6 +198,71 @@ static void what_was_unpacked_is_merged_on_the_parent(void **fixture)
     assert_true(plugin_has_heard(p, "here/2/extract-", "sha256:2"));
 }
 
+static void with_rebase_layers_are_unpacked_side_by_side_and_told_their_parent_last(void **fixture)
+{
+    struct plugin *p = *fixture;
+    const struct mount *mount;
+
+    plugin_start(p, "--rebase", false);
+    plugin_must(p, prepare_apart(p, 1, 0, "sha256:1", true));
+    plugin_must(p, prepare_apart(p, 2, 0, "sha256:2", false));
+    plugin_must(p, prepare_apart(p, 3, 0, "sha256:3", false));
+    assert_int_equal(held(p), 3);
+    for (uint64_t number = 3; number > 0; number--)
+        put_direct(p, number, "file");
+    for (uint64_t number = 1; number <= 3; number++) {
+        plugin_must(p, rebase(p, number, number - 1, "sha256:x"));
+        plugin_must(p, calls->sync(state, number, &p->err));
+        plugin_must(p, commit_on(p, number, number - 1));
+    }
+    plugin_must(p, rebase(p, 3, 2, "sha256:x")); /* somebody comes again */
+    plugin_must(p, calls->sync(state, 3, &p->err));
+    plugin_must(p, commit_on(p, 3, 2));
+    plugin_must(p, prepare(p, 4, 3));
+    mount = mounts_of(p, 4).items;
+    assert_string_equal(mount->type, "overlay");
+    assert_non_null(strstr(mount->options.items[mount->options.count - 1], "/s/3/fs:"));
+    assert_non_null(strstr(mount->options.items[mount->options.count - 1], "/s/2/fs:"));
+}
+
+static void what_is_no_folder_is_made_anew_on_its_parent(void **fixture)
+{
+    struct plugin *p = *fixture;
+
+    plugin_start(p, "--rebase --boxed", false);
+    plugin_must(p, prepare(p, 1, 0));
+    plugin_must(p, commit(p, 1));
+    plugin_must(p, prepare_apart(p, 2, 0, "sha256:2", false));
+    assert_int_equal(held(p), 1);
+    put(p, 2, "high", "high");
+    plugin_must(p, rebase(p, 2, 1, "sha256:2"));
+    plugin_must(p, commit_on(p, 2, 1));
+    assert_int_equal(held(p), 2);
+}
+
+static void offer(struct plugin *p, const char *chain)
+{
+    char path[PATH_SIZE];
+
+    plugin_must(p, path_format(path, &p->err, "%s/offered/%s", p->folder, chain));
+    plugin_must(p, fs_folder_make_all(path, 0755, &p->err));
+}
+
+static void a_plugin_is_asked_for_its_own_layer_only_with_the_parent_known(void **fixture)
+{
+    struct plugin *p = *fixture;
+    char arguments[200];
+
+    offer(p, "2");
+    snprintf(arguments, sizeof(arguments), "--rebase --remote %s/offered", p->folder);
+    plugin_start(p, arguments, false);
+    plugin_must(p, prepare_apart(p, 2, 0, "sha256:2", false));
+    plugin_must(p, rebase(p, 2, 0, "sha256:2"));
+    plugin_must(p, commit(p, 2));
+    assert_int_equal(prepare_apart(p, 3, 0, "sha256:2", true), -1);
+    assert_int_equal(p->err.code, ERROR_ALREADY_EXISTS);
+}
+
 static void a_commit_may_come_twice(void **fixture)
 {
     struct plugin *p = *fixture;
@@ -180,14 +272,6 @@ static void a_commit_may_come_twice(void **fixture)
     plugin_must(p, commit(p, 1));
     plugin_must(p, commit(p, 1));
     assert_int_equal(held(p), 1);
-}
-
-static void offer(struct plugin *p, const char *chain)
-{
-    char path[PATH_SIZE];
-
-    plugin_must(p, path_format(path, &p->err, "%s/offered/%s", p->folder, chain));
-    plugin_must(p, fs_folder_make_all(path, 0755, &p->err));
 }
 
 static void a_layer_of_the_plugin_stands_for_ours_as_long_as_one_does(void **fixture)
@@ -287,12 +371,16 @@ static void mounts_of_a_hosts_folder_are_refused_and_undone(void **fixture)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define R(name) cmocka_unit_test_setup_teardown(name, set_up_rebasing, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_committed_layer_carries_others),
         T(what_was_unpacked_is_merged_on_the_parent),
+        R(with_rebase_layers_are_unpacked_side_by_side_and_told_their_parent_last),
+        R(what_is_no_folder_is_made_anew_on_its_parent),
+        R(a_plugin_is_asked_for_its_own_layer_only_with_the_parent_known),
         T(a_commit_may_come_twice),
         T(a_layer_of_the_plugin_stands_for_ours_as_long_as_one_does),
         T(what_no_memory_has_goes_from_the_top),

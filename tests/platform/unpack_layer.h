@@ -302,6 +302,7 @@ struct how {
     bool base;
     const char *const *lowers;
     size_t lower_count;
+    const struct list *mounts, *lower_mounts;
     uint64_t max_bytes, max_entries;
 };
 
@@ -316,6 +317,8 @@ static UNUSED int unpack_blob(struct place *place, const char *name, const struc
         .base = how.base,
         .lowers = how.lowers,
         .lower_count = how.lower_count,
+        .mounts = how.mounts,
+        .lower_mounts = how.lower_mounts,
         .max_bytes = how.max_bytes,
         .max_entries = how.max_entries,
     };

@@ -9,6 +9,7 @@
 
 #define MEMORY_MAX (1u << 20) /* bytes; labels are at most a message's */
 #define REMOTE     "remote"
+#define DIRECT     "direct"
 
 static void add(struct buffer *buffer, const char *text)
 {
@@ -27,7 +28,7 @@ int memory_write(const char *folder, uint64_t number, const struct memory *memor
     add(&bytes, memory->namespace);
     add(&bytes, memory->key);
     add(&bytes, memory->name);
-    add(&bytes, memory->is_remote ? REMOTE : "");
+    add(&bytes, memory->is_remote ? REMOTE : memory->is_direct ? DIRECT : "");
     for (size_t i = 0; i < memory->labels.count; i++) {
         add(&bytes, memory->labels.entries[i].key);
         add(&bytes, memory->labels.entries[i].value);
@@ -71,7 +72,8 @@ static int take(const char *at, const char *end, struct memory *memory, struct a
                                .namespace = texts[1],
                                .key = texts[2],
                                .name = texts[3],
-                               .is_remote = strcmp(texts[4], REMOTE) == 0 };
+                               .is_remote = strcmp(texts[4], REMOTE) == 0,
+                               .is_direct = strcmp(texts[4], DIRECT) == 0 };
     memory->labels = labels_take(at, end, arena);
     return 0;
 }

@@ -2,9 +2,11 @@
  * plugin — see platform/plugin.h: the table of calls.
  *
  * The happy path of a container's layer is memory -> Prepare -> mounts.  That of an image's:
- * unpacked apart, like everybody's -> memory -> Prepare on the parent -> what was unpacked is
- * merged into the mounts -> Commit.  At any Prepare with a target the plugin may say that it has
- * the layer; then its name is found by List, and nothing is unpacked or merged.
+ * memory -> Prepare on nothing -> unpacked into the mounts -> Commit, which says the parent (direct.c).
+ * Or, where the plugin cannot do that: unpacked apart, like everybody's -> memory -> Prepare on the
+ * parent -> what was unpacked is merged into the mounts -> Commit.  At any Prepare with a target the
+ * plugin may say that it has the layer; then its name is found by List, and nothing is unpacked or
+ * merged.
  */
 #include "platform/linux/plugin/plugin_private.h"
 
@@ -100,6 +102,7 @@ int plugin_open(const struct plugin_config *config, const char *folder, void **s
         return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
     plugin->arena = arena_new();
     plugin->backend = backend_new(&asked);
+    plugin->rebases = config->rebases;
     pthread_rwlock_init(&plugin->names, NULL);
     atomic_init(&plugin->has_strays, true); /* nobody knows what happened before */
     *state = plugin;
@@ -109,113 +112,6 @@ int plugin_open(const struct plugin_config *config, const char *folder, void **s
         return 0;
     plugin_close(state);
     return -1;
-}
-
-/* ---- names at the plugin ---------------------------------------------------------------- */
-
-/* As containerd's: namespace, number, name.  Plugins tell what is unpacked by "extract-", and find
-   the chain id behind the blank. */
-static const char *name_new(const struct plugin *plugin, const struct layer_new *layer,
-                            struct arena *arena)
-{
-    if (layer->apart)
-        return arena_printf(arena, "%s/%llu/extract-%s %s", layer->namespace,
-                            (unsigned long long)layer->number, plugin->mark,
-                            layer->target != NULL ? layer->target : layer->key);
-    return arena_printf(arena, "%s/%llu/%s.%s", layer->namespace, (unsigned long long)layer->number,
-                        plugin->mark, layer->key);
-}
-
-static const char *name_committed(const struct plugin *plugin, const char *namespace,
-                                  uint64_t number, const char *name, struct arena *arena)
-{
-    return arena_printf(arena, "%s/%llu/%s.%s", namespace, (unsigned long long)number, plugin->mark,
-                        name);
-}
-
-bool plugin_name_is_ours(const struct plugin *plugin, const char *name, uint64_t *number)
-{
-    const char *at = strchr(name, '/'), *rest;
-    size_t digits = at != NULL ? strspn(at + 1, "0123456789") : 0;
-
-    if (digits == 0 || digits > 18 || at[1 + digits] != '/')
-        return false;
-    *number = strtoull(at + 1, NULL, 10);
-    rest = at + 2 + digits;
-    if (strncmp(rest, "extract-", 8) == 0)
-        return strncmp(rest + 8, plugin->mark, MARK_DIGITS) == 0 && rest[8 + MARK_DIGITS] == ' ';
-    return strncmp(rest, plugin->mark, MARK_DIGITS) == 0 && rest[MARK_DIGITS] == '.';
-}
-
-/* "": there is no parent. */
-static int parent_name(const struct plugin *plugin, uint64_t parent, const char **name,
-                       struct arena *arena, struct error *err)
-{
-    struct memory memory;
-
-    *name = "";
-    if (parent == 0)
-        return 0;
-    if (memory_read(plugin->folder, parent, &memory, arena, err) < 0)
-        return error_wrap(err, "parent: layer %llu", (unsigned long long)parent);
-    *name = memory.name;
-    return memory.name[0] != '\0'
-               ? 0
-               : error_set(err, ERROR_INTERNAL, "parent: layer %llu has no name at the plugin",
-                           (unsigned long long)parent);
-}
-
-/* ---- what the plugin has already -------------------------------------------------------- */
-
-struct search {
-    const char *target, *parent;
-    const char *name; /* found; in the arena */
-    struct arena *arena;
-};
-
-static int search_one(void *ctx, const struct backend_info *info, struct error *err)
-{
-    struct search *search = ctx;
-    const char *target = map_get(&info->labels, LABEL_REF);
-
-    (void)err;
-    if (search->name == NULL && info->kind == BACKEND_COMMITTED && target != NULL &&
-        strcmp(target, search->target) == 0 && strcmp(info->parent, search->parent) == 0)
-        search->name = arena_str(search->arena, info->name);
-    return 0;
-}
-
-/* A text of the filter language. */
-static const char *quoted(const char *text, struct arena *arena)
-{
-    char *copy = arena_alloc(arena, 2 * strlen(text) + 2), *to = copy;
-
-    *to++ = '"';
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            *to++ = '\\';
-        *to++ = *text;
-    }
-    *to = '"';
-    return copy;
-}
-
-/* The plugin said that it has the target: under which name? */
-static int remote_find(const struct plugin *plugin, const char *namespace, struct search *search,
-                       struct error *err)
-{
-    const struct backend_asker asker = plugin_asker(plugin, namespace);
-    const char *filter =
-        arena_printf(search->arena, "labels.\"" LABEL_REF "\"==%s,parent==%s",
-                     quoted(search->target, search->arena), quoted(search->parent, search->arena));
-
-    if (backend_each(&asker, filter, search_one, search, err) < 0)
-        return -1;
-    if (search->name != NULL)
-        return 0;
-    return error_set(err, ERROR_NOT_FOUND,
-                     "snapshot plugin %s: says that it has %.120s, and does not list it",
-                     backend_name(plugin->backend), search->target);
 }
 
 /* ---- prepare ---------------------------------------------------------------------------- */
@@ -248,16 +144,25 @@ static int mounts_refuse(struct plugin *plugin, const struct memory *memory, str
 static int remote_take(struct plugin *plugin, uint64_t number, struct memory *memory,
                        const char *parent, struct arena *arena, struct error *err)
 {
-    struct search search = { .target = map_get(&memory->labels, LABEL_REF),
-                             .parent = parent,
-                             .arena = arena };
-
-    if (remote_find(plugin, memory->namespace, &search, err) < 0)
+    if (plugin_name_find(plugin, memory, parent, &memory->name, arena, err) < 0)
         return -1;
-    memory->name = search.name;
     memory->key = "";
     memory->is_remote = true;
     return memory_write(plugin->folder, number, memory, true, err);
+}
+
+/* A plugin that is told no target has none: what it has of a layer depends on what that stands on, so it is asked when
+   this is known. */
+static struct map labels_told(const struct layer_new *layer, const struct map *all,
+                              struct arena *arena)
+{
+    struct map told = { 0, arena_alloc(arena, (all->count + 1) * sizeof(*told.entries)) };
+    bool is_known = !layer->apart || layer->settled;
+
+    for (size_t i = 0; i < all->count; i++)
+        if (is_known || strcmp(all->entries[i].key, LABEL_REF) != 0)
+            told.entries[told.count++] = all->entries[i];
+    return told;
 }
 
 /* 1: the plugin had the target all along. */
@@ -266,18 +171,19 @@ static int snapshot_make(struct plugin *plugin, const struct layer_new *layer,
                          struct error *err)
 {
     const struct backend_asker asker = plugin_asker(plugin, memory->namespace);
+    const struct map labels = labels_told(layer, &memory->labels, arena);
     struct backend_new wanted = { .key = memory->key,
-                                  .labels = &memory->labels,
+                                  .labels = &labels,
                                   .read_only = layer->read_only };
     int result;
 
-    if (parent_name(plugin, layer->parent, &wanted.parent, arena, err) < 0 ||
+    if (plugin_name_of(plugin, layer->parent, &wanted.parent, arena, err) < 0 ||
         memory_write(plugin->folder, layer->number, memory, false, err) < 0)
         return -1;
     pthread_rwlock_rdlock(&plugin->names);
     result = backend_prepare(&asker, &wanted, mounts, arena, err);
     if (result < 0 && err->code == ERROR_ALREADY_EXISTS &&
-        map_get(&memory->labels, LABEL_REF) != NULL)
+        map_get(&labels, LABEL_REF) != NULL)
         result = remote_take(plugin, layer->number, memory, wanted.parent, arena, err) < 0 ? -1 : 1;
     pthread_rwlock_unlock(&plugin->names);
     if (result == 0 && mounts_check(mounts, &plugin->rules, err) < 0)
@@ -318,7 +224,7 @@ static struct memory memory_new(const struct plugin *plugin, const struct layer_
 {
     return (struct memory){ .plugin = backend_name(plugin->backend),
                             .namespace = layer->namespace,
-                            .key = name_new(plugin, layer, arena),
+                            .key = plugin_name_new(plugin, layer, arena),
                             .name = "",
                             .labels = labels_for(plugin, layer, arena) };
 }
@@ -333,11 +239,13 @@ static int plugin_prepare(void *state, const struct layer_new *layer, struct err
 
     if (home_make(plugin, layer, err) < 0)
         return -1;
-    if (layer->apart && !layer->settled) { /* on what, rebase() says */
+    if (layer->apart && !layer->settled && !plugin->rebases) { /* on what, rebase() says */
         memory.key = "";
         return memory_write(plugin->folder, layer->number, &memory, false, err);
     }
     result = snapshot_make(plugin, layer, &memory, &mounts, arena, err);
+    if (result == 0 && layer->apart)
+        return plugin_direct_begin(plugin, layer, &memory, &mounts, err);
     if (result <= 0)
         return result;
     if (staging_drop(plugin, layer->number, err) < 0)
@@ -348,7 +256,7 @@ static int plugin_prepare(void *state, const struct layer_new *layer, struct err
 
 /* ---- mounts ----------------------------------------------------------------------------- */
 
-static int snapshot_mounts(struct plugin *plugin, const struct memory *memory, struct list *mounts,
+int plugin_mounts_get(struct plugin *plugin, const struct memory *memory, struct list *mounts,
                            struct arena *arena, struct error *err)
 {
     const struct backend_asker asker = plugin_asker(plugin, memory->namespace);
@@ -360,7 +268,8 @@ static int snapshot_mounts(struct plugin *plugin, const struct memory *memory, s
     return 0;
 }
 
-/* What is unpacked apart is written to its folder here, whatever the plugin holds already. */
+/* What is unpacked apart is written to its folder here, whatever the plugin holds already; but for
+   what is unpacked into the plugin's. */
 static int plugin_mounts(void *state, const struct layer_stack *stack, struct list *mounts,
                          struct arena *arena, struct error *err)
 {
@@ -372,11 +281,11 @@ static int plugin_mounts(void *state, const struct layer_stack *stack, struct li
     if (layer_place(plugin->folder, stack->number, "/fs", fs, err) < 0 ||
         memory_read(plugin->folder, stack->number, &memory, arena, err) < 0)
         return error_wrap(err, "layer %llu", (unsigned long long)stack->number);
-    if (fs_exists(fs)) {
+    if (!memory.is_direct && fs_exists(fs)) {
         layer_add_bind(mounts, fs, stack->read_only, arena);
         return 0;
     }
-    if (snapshot_mounts(plugin, &memory, &found, arena, err) < 0)
+    if (plugin_mounts_get(plugin, &memory, &found, arena, err) < 0)
         return -1;
     for (size_t i = 0; i < found.count; i++)
         layer_add_mount(mounts, (const struct mount *)found.items + i, arena);
@@ -385,7 +294,15 @@ static int plugin_mounts(void *state, const struct layer_stack *stack, struct li
 
 static int plugin_folder(void *state, uint64_t number, char path[PATH_SIZE], struct error *err)
 {
-    (void)state, (void)path;
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    const struct plugin *plugin = state;
+    struct memory memory;
+
+    if (layer_place(plugin->folder, number, "/fs", path, err) < 0)
+        return -1;
+    if (memory_read(plugin->folder, number, &memory, arena, err) == 0 && !memory.is_direct &&
+        fs_exists(path))
+        return 0;
     return error_set(err, ERROR_NOT_FOUND, "layer %llu lies with its plugin",
                      (unsigned long long)number);
 }
@@ -416,13 +333,15 @@ static int plugin_rebase(void *state, const struct layer_new *layer, struct erro
     if (layer_place(plugin->folder, layer->number, "/fs", fs, err) < 0 ||
         memory_read(plugin->folder, layer->number, &memory, arena, err) < 0)
         return error_wrap(err, "layer %llu", (unsigned long long)layer->number);
+    if (memory.is_direct) /* all that it is in is there, and the commit says on what */
+        return staging_drop(plugin, layer->number, err);
     if (!fs_exists(fs)) /* it was before, and the commit after it has failed */
         return 0;
     if (memory.key[0] == '\0') {
-        memory.key = name_new(plugin, layer, arena);
+        memory.key = plugin_name_new(plugin, layer, arena);
         result = snapshot_make(plugin, layer, &memory, &mounts, arena, err);
     } else {
-        result = snapshot_mounts(plugin, &memory, &mounts, arena, err);
+        result = plugin_mounts_get(plugin, &memory, &mounts, arena, err);
     }
     if (result < 0)
         return -1;
@@ -430,7 +349,22 @@ static int plugin_rebase(void *state, const struct layer_new *layer, struct erro
                        : merge(plugin, layer->number, &mounts, err);
 }
 
-static int plugin_commit(void *state, uint64_t number, const char *name, struct error *err)
+/* One that was prepared on its parent is not told it once more. */
+static int parent_told(const struct plugin *plugin, const struct memory *memory, uint64_t parent,
+                       const char **name, struct arena *arena, struct error *err)
+{
+    *name = NULL;
+    return memory->is_direct ? plugin_name_of(plugin, parent, name, arena, err) : 0;
+}
+
+static int cannot_rebase(const struct plugin *plugin, struct error *err)
+{
+    return error_hint(err, "take rebase out of capabilities in [proxy_plugins.%s] if the plugin cannot do that",
+                      backend_name(plugin->backend));
+}
+
+static int plugin_commit(void *state, uint64_t number, const char *name, uint64_t parent,
+                         struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct plugin *plugin = state;
@@ -438,21 +372,23 @@ static int plugin_commit(void *state, uint64_t number, const char *name, struct 
     struct backend_info there;
     struct error missing;
     struct memory memory;
+    const char *below;
 
     if (memory_read(plugin->folder, number, &memory, arena, err) < 0)
         return error_wrap(err, "layer %llu", (unsigned long long)number);
     if (memory.is_remote)
         return 0;
     asker = plugin_asker(plugin, memory.namespace);
-    memory.name = name_committed(plugin, memory.namespace, number, name, arena);
-    if (memory_write(plugin->folder, number, &memory, true, err) < 0)
+    memory.name = plugin_name_committed(plugin, memory.namespace, number, name, arena);
+    if (parent_told(plugin, &memory, parent, &below, arena, err) < 0 ||
+        memory_write(plugin->folder, number, &memory, true, err) < 0)
         return -1;
-    if (backend_commit(&asker, memory.key, memory.name, NULL, &memory.labels, err) == 0)
+    if (backend_commit(&asker, memory.key, memory.name, below, &memory.labels, err) == 0)
         return 0;
     if ((err->code != ERROR_NOT_FOUND && err->code != ERROR_ALREADY_EXISTS) ||
         backend_stat(&asker, memory.name, &there, arena, &missing) < 0 ||
         there.kind != BACKEND_COMMITTED)
-        return -1;
+        return below != NULL && err->code == ERROR_INVALID_ARGUMENT ? cannot_rebase(plugin, err) : -1;
     return 0; /* it was before: a crash came between this and our row */
 }
 
@@ -497,13 +433,18 @@ static int plugin_each(void *state, int (*each)(void *ctx, uint64_t number, stru
     return layer_each(plugin->folder, each, ctx, err);
 }
 
-/* What lies here; what lies with the plugin is its own care. */
+/* What lies here, and what we have put into the plugin's folder; all else is its own care. */
 static int plugin_sync(void *state, uint64_t number, struct error *err)
 {
-    const struct plugin *plugin = state;
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct plugin *plugin = state;
+    struct memory memory;
     char path[PATH_SIZE];
 
-    return layer_place(plugin->folder, number, "", path, err) < 0 ? -1 : fs_sync_all(path, err);
+    if (layer_place(plugin->folder, number, "", path, err) < 0 || fs_sync_all(path, err) < 0 ||
+        memory_read(plugin->folder, number, &memory, arena, err) < 0)
+        return -1;
+    return memory.is_direct ? plugin_direct_sync(plugin, &memory, err) : 0;
 }
 
 static int plugin_usage(void *state, uint64_t number, uint64_t parent, uint64_t *size,

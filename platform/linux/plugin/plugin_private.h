@@ -20,6 +20,7 @@ struct plugin {
     char mark[MARK_DIGITS + 1]; /* of this root */
     struct arena *arena;        /* of the rules' texts */
     struct mount_rules rules;
+    bool rebases;
     /* Who gets a name from the plugin reads until that is in its memory; who removes one that no
        memory has writes. */
     pthread_rwlock_t names;
@@ -29,8 +30,29 @@ struct plugin {
 /* On whose behalf the calls of this thread are. */
 struct backend_asker plugin_asker(const struct plugin *plugin, const char *namespace);
 
+/* names.c, in the arena.  While it is written or viewed; when it is committed. */
+const char *plugin_name_new(const struct plugin *plugin, const struct layer_new *layer,
+                            struct arena *arena);
+const char *plugin_name_committed(const struct plugin *plugin, const char *namespace,
+                                  uint64_t number, const char *name, struct arena *arena);
+/* Of a committed layer; "": of none, 0. */
+int plugin_name_of(const struct plugin *plugin, uint64_t parent, const char **name,
+                   struct arena *arena, struct error *err);
+/* Of what the plugin says that it has: the memory's target, on that parent. */
+int plugin_name_find(const struct plugin *plugin, const struct memory *memory, const char *parent,
+                     const char **name, struct arena *arena, struct error *err);
 /* Does a name at the plugin carry this root's mark?  Then the number in it. */
 bool plugin_name_is_ours(const struct plugin *plugin, const char *name, uint64_t *number);
+
+/* plugin.c.  Mounts are checked. */
+int plugin_mounts_get(struct plugin *plugin, const struct memory *memory, struct list *mounts,
+                      struct arena *arena, struct error *err);
+
+/* direct.c.  A snapshot was prepared at the plugin, to be unpacked: into it, if that can be. */
+int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer,
+                        struct memory *memory, const struct list *mounts, struct error *err);
+/* What was unpacked into it is on the disk. */
+int plugin_direct_sync(struct plugin *plugin, const struct memory *memory, struct error *err);
 
 /* strays.c.  A snapshot whose name the plugin has chosen goes when no layer's memory has it. */
 int plugin_drop_remote(struct plugin *plugin, const char *name, struct error *err);

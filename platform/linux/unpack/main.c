@@ -49,7 +49,8 @@ struct options {
     bool base, sync;
     uint64_t max_bytes, max_entries;
     const char *blob, *folder, *compression;
-    const char *mounts; /* of what is mounted on `whole`; NULL: nothing */
+    const char *mounts;    /* of what is mounted on `whole`; NULL: nothing */
+    const char *fs_mounts; /* ... on `fs` */
     char **lowers;
     size_t lower_count;
 };
@@ -101,18 +102,22 @@ static int apply_prepare(const struct options *options, struct work *work, struc
     return confine_calls(err);
 }
 
-/* A root that the layer does not name is the parents' root. */
-static int root_settle(struct tree *tree, struct error *err)
+static int root_inherit(struct tree *tree, struct error *err)
 {
     struct stat st;
 
-    if (tree->root_named || tree->base)
-        return 0;
-    if (tree->lower < 0)
-        return deferred_root(tree->deferred, &tree->top, err);
     if (fstat(tree->lower, &st) < 0)
         return error_sys(err, errno, "stat the parents' root");
     return attributes_inherit(tree, tree->lower, &st, &tree->top, err);
+}
+
+/* A root that the layer does not name is the parents' root. */
+static int root_settle(struct tree *tree, struct error *err)
+{
+    if (tree->root_named || tree->base)
+        return 0;
+    return tree->lower < 0 ? deferred_root(tree->deferred, &tree->top, err)
+                           : root_inherit(tree, err);
 }
 
 /* With the parents in sight the deferred things are done at once. */
@@ -157,6 +162,16 @@ static int confine_all(const struct options *options, struct confined *confined,
     return confine_calls(err);
 }
 
+/* It is not in the list, only marked. */
+static int root_stitch(struct tree *tree, struct error *err)
+{
+    enum mark mark;
+
+    if (deferred_unmark(&tree->top, &mark, err) < 0)
+        return -1;
+    return mark == MARK_WANTED ? root_inherit(tree, err) : 0;
+}
+
 static int run_stitch(const struct options *options, struct error *err)
 {
     static struct tree tree;
@@ -166,8 +181,8 @@ static int run_stitch(const struct options *options, struct error *err)
     if (confine_lock(options->folder, &confined, err) < 0 ||
         confine_all(options, &confined, err) < 0 || (fs = open_fs(&confined, false, err)) < 0 ||
         tree_open(&tree, fs, confined.lower, false, err) < 0 ||
-        stitch(&tree, confined.folder, err) < 0 || tree_close(&tree, err) < 0 ||
-        deferred_remove(confined.folder, err) < 0)
+        stitch(&tree, confined.folder, err) < 0 || root_stitch(&tree, err) < 0 ||
+        tree_close(&tree, err) < 0 || deferred_remove(confined.folder, err) < 0)
         return -1;
     report_line("ok");
     return 0;
@@ -287,19 +302,20 @@ static int run_put(const struct options *options, struct error *err)
 
 /* ---- what is mounted ------------------------------------------------------------------- */
 
-/* A plugin's tree, on `whole` in the folder; as a lower it is the only one. */
-static int mounted_take(struct options *options, bool is_lower, struct error *err)
+/* A plugin's tree, on `whole` in the folder: what rebase works on, for the others the only lower. */
+static int whole_mount(struct options *options, bool is_lower, struct error *err)
 {
     static char path[PATH_MAX];
     static char *lowers[] = { path, NULL };
 
-    if (snprintf(path, sizeof(path), "%s/" UNPACK_WHOLE, options->folder) >= (int)sizeof(path))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "%.60s...: path is too long", options->folder);
-    if (is_lower) {
-        options->lowers = lowers;
-        options->lower_count = 1;
-    }
-    return mounted_make(path, options->mounts, err);
+    if (mounted_make(options->folder, UNPACK_WHOLE, options->mounts, err) < 0)
+        return -1;
+    if (!is_lower)
+        return 0;
+    snprintf(path, sizeof(path), "%s/" UNPACK_WHOLE, options->folder);
+    options->lowers = lowers;
+    options->lower_count = 1;
+    return 0;
 }
 
 /* ---- arguments ------------------------------------------------------------------------- */
@@ -311,7 +327,8 @@ static int usage(struct error *err)
                      "LAYER_FOLDER none|gzip|zstd|auto [LOWER...] | stitch LAYER_FOLDER LOWER... | "
                      "rebase LAYER_FOLDER [LOWER] | copy LAYER_FOLDER LOWER | "
                      "users OUT_FOLDER LOWER... | seed [--sync] VOLUME_FOLDER SOURCE MOUNTS | "
-                     "put FOLDER ROOT; apply, rebase and users with --mounts TEXT instead of LOWER");
+                     "put FOLDER ROOT; apply, stitch, rebase and users with --mounts TEXT instead of "
+                     "LOWER; apply and stitch with --fs TEXT");
 }
 
 static bool number(const char *text, uint64_t *value)
@@ -332,6 +349,8 @@ static char **flags_read(char **at, struct options *options)
             options->sync = true;
         else if (strcmp(*at, "--mounts") == 0 && at[1] != NULL)
             options->mounts = *++at;
+        else if (strcmp(*at, "--fs") == 0 && at[1] != NULL)
+            options->fs_mounts = *++at;
         else if (strcmp(*at, "--max-bytes") == 0 && at[1] != NULL &&
                  number(at[1], &options->max_bytes))
             at++;
@@ -358,7 +377,7 @@ static const struct mode {
     size_t least, most; /* words behind the options */
     int (*run)(const struct options *options, struct error *err);
 } modes[] = {
-    { "apply", 3, SIZE_MAX, apply },     { "stitch", 2, SIZE_MAX, run_stitch },
+    { "apply", 3, SIZE_MAX, apply },     { "stitch", 1, SIZE_MAX, run_stitch },
     { "rebase", 1, 2, run_rebase },      { "copy", 2, 2, run_copy },
     { "users", 1, SIZE_MAX, run_users }, { "seed", 3, 3, run_seed },
     { "put", 2, 2, run_put },
@@ -387,7 +406,9 @@ static int run(char **arguments, struct error *err)
         options.compression = *at++;
     options.lowers = at;
     options.lower_count = count(at);
-    if (options.mounts != NULL && mounted_take(&options, mode->run != run_rebase, err) < 0)
+    if (options.fs_mounts != NULL && mounted_make(options.folder, "fs", options.fs_mounts, err) < 0)
+        return -1;
+    if (options.mounts != NULL && whole_mount(&options, mode->run != run_rebase, err) < 0)
         return -1;
     return mode->run(&options, err);
 }

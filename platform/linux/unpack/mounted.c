@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -11,13 +13,16 @@
 #include "platform/linux/runtime/root_mounts.h"
 #include "platform/scope.h"
 
-int mounted_make(const char *path, const char *text, struct error *err)
+int mounted_make(const char *folder, const char *name, const char *text, struct error *err)
 {
+    char path[PATH_MAX];
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     struct mount_attr restricted = { .attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID |
                                                  MOUNT_ATTR_NOEXEC };
     struct list mounts;
 
+    if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%.60s...: path is too long", folder);
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return error_sys(err, errno, "make %s", path);
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)

@@ -1,5 +1,5 @@
 /*
- * mounted — a tree that has to be mounted before it is read or written: a plugin's.
+ * mounted — trees that have to be mounted before they are read or written: a plugin's.
  *
  * It is done before anything is given up (confine.h), for this process alone, and goes with it.
  */
@@ -8,8 +8,8 @@
 
 #include "protocol/error.h"
 
-/* What a snapshot driver describes as `text` (mounts_text.h), on a folder that is made where it is not
-   there.  Nothing in it is a device, or may be started. */
-int mounted_make(const char *path, const char *text, struct error *err);
+/* What a snapshot driver describes as `text` (mounts_text.h), on the folder `name` in `folder`, which is made
+   where it is not there.  Nothing in it is a device, or may be started. */
+int mounted_make(const char *folder, const char *name, const char *text, struct error *err);
 
 #endif

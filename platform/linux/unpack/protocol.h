@@ -1,9 +1,10 @@
 /*
  * protocol — the few words that gantry-unpack and its client share.
  *
- *      gantry-unpack apply [--base] [--max-bytes N] [--max-entries N] [--mounts TEXT]
+ *      gantry-unpack apply [--base] [--max-bytes N] [--max-entries N] [--fs TEXT] [--mounts TEXT]
  *                          BLOB LAYER_FOLDER none|gzip|zstd|auto [LOWER_FS ...]
  *      gantry-unpack stitch LAYER_FOLDER LOWER_FS ...
+ *      gantry-unpack stitch --fs TEXT --mounts TEXT LAYER_FOLDER
  *      gantry-unpack rebase LAYER_FOLDER [LOWER_FS]
  *      gantry-unpack rebase --mounts TEXT LAYER_FOLDER
  *      gantry-unpack copy LAYER_FOLDER LOWER_FS
@@ -13,8 +14,8 @@
  *      gantry-unpack put FOLDER ROOT     a tar on its input, into that folder of a container's root, which
  *                                        is said as to gantry-pack (pack/protocol.h)
  *
- *      TEXT (mounts_text.h): a root file system that has to be mounted first, but for seed on `whole` in the
- *      folder.
+ *      TEXT (mounts_text.h): a file system that has to be mounted first.  --fs: on fs/, which is filled then;
+ *      --mounts: on `whole` in the folder; seed: elsewhere.
  *
  *      to it:    allow N     bytes 0 .. N-1 of the blob are on disk
  *                end N       it has N bytes and is what it should be

@@ -90,12 +90,15 @@ void tree_discount(struct tree *tree, const struct stat *st)
  * Removes all that is in a folder, however deep, with one descriptor and no recursion: where a
  * folder in it is not empty, the place in the listing is noted and the folder entered; when that
  * is empty, the way back is "..", and the listing goes on at the noted place, which is the folder
- * again, empty now.
+ * again, empty now.  Not so in an overlay, whose listing is in another order once a folder has been
+ * copied up: so one that was gone on with is listed once more from its beginning, until nothing is
+ * found.
  */
 struct removal {
     struct tree *tree;
     int at;
-    long *places; /* in the folders above */
+    bool has_gone_on; /* the listing of `at` */
+    long *places;     /* in the folders above */
     size_t depth, room;
 };
 
@@ -138,6 +141,7 @@ static int remove_name(struct removal *removal, const char *name, bool *entered,
     if (errno != ENOTEMPTY)
         return error_sys(err, errno, "remove %s", name);
     *entered = true;
+    removal->has_gone_on = false;
     return move_to(removal, open_inside(removal->at, name, O_RDONLY | O_DIRECTORY), err);
 }
 
@@ -181,7 +185,15 @@ static int go_up(struct removal *removal, struct error *err)
         return -1;
     if (lseek(removal->at, removal->places[--removal->depth], SEEK_SET) < 0)
         return error_sys(err, errno, "list a folder to remove");
+    removal->has_gone_on = true;
     return 0;
+}
+
+static int list_again(struct removal *removal, struct error *err)
+{
+    removal->has_gone_on = false;
+    return lseek(removal->at, 0, SEEK_SET) < 0 ? error_sys(err, errno, "list a folder to remove")
+                                               : 0;
 }
 
 /* Empties the folder behind `fd`, which it closes. */
@@ -191,11 +203,9 @@ static int empty(struct tree *tree, int fd, struct error *err)
     bool more = true;
     int status = 0;
 
-    while (status == 0 && (more || removal.depth > 0)) {
-        if (!more) {
-            status = go_up(&removal, err);
-            more = true;
-        }
+    while (status == 0 && (more || removal.has_gone_on || removal.depth > 0)) {
+        if (!more)
+            status = removal.has_gone_on ? list_again(&removal, err) : go_up(&removal, err);
         if (status == 0)
             status = remove_batch(&removal, &more, err);
     }

@@ -1,0 +1,71 @@
+/*
+ * Direct: a layer is unpacked into the plugin's snapshot, before what it will stand on is there.
+ *
+ * The lowest of an image stands on nothing.  Any other goes to a snapshot on nothing, too, where the plugin has the
+ * capability rebase: then its parent is said with the commit.  In such a snapshot what a layer removes is marked as overlay
+ * has it, as it is in the folders of our own; so it has to be one folder that is bound: a mounted overlay would take the
+ * marks for its own, and what lies on a device of its own is put together by the plugin in a way that we do not know.
+ */
+#include "platform/linux/plugin/plugin_private.h"
+
+#include <string.h>
+
+#include "platform/scope.h"
+
+static bool is_for_writing(const struct mount *mount)
+{
+    for (size_t i = 0; i < mount->options.count; i++) {
+        const char *option = mount->options.items[i];
+
+        if (strcmp(option, "ro") == 0 || strncmp(option, "uidmap=", 7) == 0 ||
+            strncmp(option, "gidmap=", 7) == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_folder(const struct list *mounts)
+{
+    const struct mount *mount = mounts->items;
+
+    return mounts->count == 1 && strcmp(mount->type, "bind") == 0 &&
+           (mount->target == NULL || mount->target[0] == '\0') && is_for_writing(mount);
+}
+
+/* It will be made on its parent, when that is there. */
+static int give_back(struct plugin *plugin, uint64_t number, struct memory *memory,
+                     struct error *err)
+{
+    const struct backend_asker asker = plugin_asker(plugin, memory->namespace);
+    const char *key = memory->key;
+
+    memory->key = "";
+    if (memory_write(plugin->folder, number, memory, false, err) == 0 &&
+        backend_remove(&asker, key, err) == 0)
+        return 0;
+    atomic_store(&plugin->has_strays, true);
+    return -1;
+}
+
+int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer,
+                        struct memory *memory, const struct list *mounts, struct error *err)
+{
+    memory->is_direct = layer->parent == 0 && is_folder(mounts);
+    if (memory->is_direct)
+        return memory_write(plugin->folder, layer->number, memory, false, err);
+    return layer->settled ? 0 : give_back(plugin, layer->number, memory, err);
+}
+
+int plugin_direct_sync(struct plugin *plugin, const struct memory *memory, struct error *err)
+{
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
+    struct list mounts;
+
+    if (plugin_mounts_get(plugin, memory, &mounts, arena, err) < 0)
+        return err->code == ERROR_NOT_FOUND ? 0 : -1; /* it is committed, but a crash came before our row */
+    if (!is_folder(&mounts))
+        return error_set(err, ERROR_INTERNAL,
+                         "snapshot plugin %s: snapshot %.100s: was one folder, and is none now",
+                         backend_name(plugin->backend), memory->key);
+    return fs_sync_all(((const struct mount *)mounts.items)->source, err);
+}
