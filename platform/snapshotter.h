@@ -79,6 +79,9 @@ struct snapshotter {
        is to be done. */
     int (*commit)(void *state, uint64_t number, const char *name, uint64_t parent,
                   struct error *err);
+    /* Labels of the layer change: an empty value removes one.  For drivers that tell somebody else of them; before
+       the rows say so.  NULL: nothing is to be done. */
+    int (*label)(void *state, uint64_t number, const struct map *labels, struct error *err);
     /* It is committed: what was only needed for changing it goes. */
     int (*tidy)(void *state, uint64_t number, struct error *err);
     /* Moves the layer to `away`, a path on the same file system that does not exist yet and

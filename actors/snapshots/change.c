@@ -1,6 +1,7 @@
 /* Changing labels, and removing.  Removing is row first, then files, and those behind. */
 #include "actors/base/collect.h"
 #include "actors/base/edge.h"
+#include "actors/base/job.h"
 #include "actors/base/reach.h"
 #include "actors/snapshots/store.h"
 #include "platform/scope.h"
@@ -36,6 +37,38 @@ static int update_write(struct write *write, const void *in_record, void *out_re
     return result < 0 ? -1 : snapshot_edges(write, out, err);
 }
 
+struct relabelling {
+    const struct snapshots_update_request *in;
+    const struct driver *driver;
+    uint64_t number;
+};
+
+/* What the driver did not take is not in the row either. */
+static int update_job(struct job *job, const void *plan, void *out, struct error *err)
+{
+    UNUSED CLEANUP(heed_end) struct heed heed = heed_begin(job);
+    const struct relabelling *change = plan;
+    const struct driver *driver = change->driver;
+
+    if (driver->calls->label(driver->state, change->number, &change->in->labels, err) < 0)
+        return error_wrap(err, "labels of snapshot %.200s", change->in->key);
+    return job_write(job, update_write, change->in, out, (void *)(uintptr_t)driver, err);
+}
+
+static int update_slowly(struct snapshots *snapshots, struct request *request,
+                         const struct driver *driver, struct error *err)
+{
+    const struct snapshots_update_request *in = request_body(request);
+    struct relabelling *change = arena_alloc(request_arena(request), sizeof(*change));
+    struct row row;
+
+    if (snapshot_find(snapshots->db, request_namespace(request), driver->name, in->key, &row,
+                      request_arena(request), err) < 0)
+        return -1;
+    *change = (struct relabelling){ in, driver, row.number };
+    return request_run_on(request, update_job, change, err);
+}
+
 int on_snapshot_update(void *self, struct request *request, struct error *err)
 {
     const struct snapshots_update_request *in = request_body(request);
@@ -43,6 +76,8 @@ int on_snapshot_update(void *self, struct request *request, struct error *err)
 
     if (driver == NULL || labels_check(&in->labels, err) < 0)
         return -1;
+    if (driver->calls->label != NULL)
+        return update_slowly(self, request, driver, err);
     return request_write(request, update_write, NULL, (void *)(uintptr_t)driver, err);
 }
 

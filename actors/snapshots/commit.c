@@ -166,6 +166,9 @@ static int commit_job(struct job *job, const void *plan, void *out, struct error
         calls->usage(commit.driver->state, commit.number, commit.parent, &commit.size,
                      &commit.inodes, err) < 0)
         return -1;
+    if (calls->label != NULL && in->labels.count > 0 &&
+        calls->label(commit.driver->state, commit.number, &in->labels, err) < 0)
+        return -1;
     if (calls->commit != NULL &&
         calls->commit(commit.driver->state, commit.number, in->name, commit.parent, err) < 0)
         return -1;

@@ -74,6 +74,39 @@ new" "$out"
     wait_until "all is gone" plugin_is_empty $plugin
 done
 
+step "labels that are for plugins change there first, and are there after a commit; others stay here"
+p() { run_for 0 gantry snapshot "$1" --snapshotter layered "${@:2}"; }
+told() { # the snapshot's labels at the plugin
+    jq -r --arg key "$1" '.[1] | to_entries[] | select(.key | endswith($key)) | .value.labels | to_entries |
+        map(select(.key | startswith("containerd.io/snapshot/gantry") | not)) | map("\(.key | ltrimstr("containerd.io/snapshot/"))=\(.value)") |
+        sort | join(" ")' "$work/layered/snapshots.json"
+}
+here() { gantry --format json snapshot ls --snapshotter layered | jq -r --arg key "$1" '.[] | select(.key == $key) | .labels | map_values(select(. != null)) | to_entries |
+    map(select(.key | startswith("containerd.io/snapshot/"))) | map("\(.key | ltrimstr("containerd.io/snapshot/"))=\(.value)") | sort | join(" ")'; }
+p prepare -l containerd.io/snapshot/a=1 -l containerd.io/gc.root=1 writing
+p label writing containerd.io/snapshot/a=2 containerd.io/snapshot/b=3 color=green
+is "at the plugin" "a=2 b=3" "$(told writing)"
+is "here" "a=2 b=3" "$(here writing)"
+is "the mask" "labels.containerd.io/snapshot/a" "$(plugin_log layered 'select(.method == "Update") | .update_mask' | grep -o 'labels[^"]*a\b')"
+before=$(plugin_log layered 'select(.method == "Update") | .method' | wc -l)
+p label writing color=red containerd.io/snapshot/gantry.root=stolen
+is "asked for what is not the plugin's" "$before" "$(plugin_log layered 'select(.method == "Update") | .method' | wc -l)"
+p commit -l containerd.io/gc.root=1 -l containerd.io/snapshot/c=4 writing written
+is "at the plugin, committed" "a=2 b=3 c=4" "$(told written)"
+p label written containerd.io/snapshot/b= containerd.io/snapshot/a=5
+is "at the plugin" "a=5 c=4" "$(told written)"
+echo "Update fail 13 trailers no labels today" >"$work/layered/control"
+run_for 1 gantry snapshot label --snapshotter layered written containerd.io/snapshot/c=6
+has "said" "written" "$errors"
+has "said" "snapshot plugin layered" "$errors"
+has "said" "no labels today" "$errors"
+rm "$work/layered/control"
+is "here" "a=5 c=4" "$(here written)"
+! grep -q stolen "$work/layered/snapshots.json" || fail "the mark was changed"
+p label written containerd.io/snapshot/c=
+p rm written
+wait_until "all is gone" plugin_is_empty layered
+
 step "plugins ls and inspect"
 run_for 0 gantry plugins ls
 has "the table" "overlay" "$out"

@@ -236,9 +236,15 @@ class Store:
 
     def Update(self, request):
         one = self.get(request.info.name)
-        if any(path != "labels" for path in request.update_mask.paths):
-            refuse("INVALID_ARGUMENT", "only labels can be changed: invalid argument")
-        one["labels"] = labels_of(request.info.labels)
+        labels, new = dict(one["labels"]), labels_of(request.info.labels)
+        for path in request.update_mask.paths or ["labels"]:
+            if path == "labels":
+                labels = new
+            elif path.startswith("labels."):
+                labels[path[7:]] = new.get(path[7:], "")
+            else:
+                refuse("INVALID_ARGUMENT", "only labels can be changed: invalid argument")
+        one["labels"] = {key: value for key, value in labels.items() if value}
         return M["InfoResponse"](info=self.info(request.info.name, one))
 
     def List(self, request):

@@ -64,9 +64,16 @@ static void a_layer_is_prepared_committed_described_and_removed(void **state)
     assert_int_equal(info.kind, BACKEND_ACTIVE);
     assert_string_equal(info.parent, "here/2/b");
     plugin_must(p, backend_label(&p->asker, "here/2/b", &labels, &p->err));
+    entries[0].value = ""; /* is removed; and the other one, which is not named, stays */
+    plugin_must(p, backend_label(&p->asker, "here/2/b", &(struct map){ 1, entries }, &p->err));
+    entries[0] = (struct map_entry){ "containerd.io/snapshot/other", "new" };
+    plugin_must(p, backend_label(&p->asker, "here/2/b", &(struct map){ 1, entries }, &p->err));
     plugin_must(p, backend_stat(&p->asker, "here/2/b", &info, p->arena, &p->err));
     assert_int_equal(info.kind, BACKEND_COMMITTED);
     assert_int_equal(info.labels.count, 2); /* what is private stays here */
+    assert_string_equal(map_get(&info.labels, "containerd.io/snapshot.ref"), "sha256:of");
+    assert_string_equal(map_get(&info.labels, "containerd.io/snapshot/other"), "new");
+    assert_true(plugin_has_heard(p, "\"Update\"", "labels.containerd.io/snapshot/other"));
     fails(p, backend_remove(&p->asker, "here/2/b", &p->err), ERROR_FAILED_PRECONDITION, "children");
     plugin_must(p, backend_remove(&p->asker, "here/3/c", &p->err));
     plugin_must(p, backend_remove(&p->asker, "here/2/b", &p->err));

@@ -62,8 +62,11 @@ int backend_commit(const struct backend_asker *asker, const char *key, const cha
 int backend_remove(const struct backend_asker *asker, const char *key, struct error *err);
 int backend_stat(const struct backend_asker *asker, const char *key, struct backend_info *info,
                  struct arena *arena, struct error *err);
+/* Sets these labels; an empty value removes one.  All others stay. */
 int backend_label(const struct backend_asker *asker, const char *name, const struct map *labels,
                   struct error *err);
+/* Is a label of that key for backends? */
+bool backend_is_told(const char *key);
 int backend_usage(const struct backend_asker *asker, const char *key, uint64_t *size,
                   uint64_t *inodes, struct error *err);
 /* Filters as containerd's; a plugin may ignore them, so who calls looks again. */

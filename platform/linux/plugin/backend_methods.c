@@ -38,7 +38,7 @@ static void labels_free(struct labels_out *labels)
     free((void *)labels->pointers);
 }
 
-static bool is_for_backends(const char *key)
+bool backend_is_told(const char *key)
 {
     return strncmp(key, LABEL_PREFIX, strlen(LABEL_PREFIX)) == 0 || strcmp(key, LABEL_REF) == 0;
 }
@@ -55,7 +55,7 @@ static int labels_make(const struct map *map, struct labels_out *labels, struct 
     for (size_t i = 0; i < count; i++) {
         Plugin__Label *label = &labels->items[labels->count];
 
-        if (!is_for_backends(map->entries[i].key))
+        if (!backend_is_told(map->entries[i].key))
             continue;
         *label = (Plugin__Label)PLUGIN__LABEL__INIT;
         label->key = text(map->entries[i].key);
@@ -358,14 +358,24 @@ int backend_remove(const struct backend_asker *asker, const char *key, struct er
     return -1;
 }
 
+/* "labels.KEY" of each. */
+static void mask_make(const struct map *labels, Plugin__FieldMask *mask, struct arena *arena)
+{
+    mask->paths = arena_alloc(arena, (labels->count + 1) * sizeof(*mask->paths));
+    for (size_t i = 0; i < labels->count; i++)
+        if (backend_is_told(labels->entries[i].key))
+            mask->paths[mask->n_paths++] =
+                text(arena_printf(arena, "labels.%s", labels->entries[i].key));
+}
+
 int backend_label(const struct backend_asker *asker, const char *name, const struct map *labels,
                   struct error *err)
 {
+    CLEANUP(arena_drop) struct arena *arena = arena_new();
     Plugin__UpdateRequest request = PLUGIN__UPDATE_REQUEST__INIT;
     Plugin__FieldMask mask = PLUGIN__FIELD_MASK__INIT;
     Plugin__Info info = PLUGIN__INFO__INIT;
     CLEANUP(labels_free) struct labels_out packed = { 0 };
-    char *paths[] = { text("labels") };
     struct backend_call call = {
         .method = "Update",
         .key = name,
@@ -373,13 +383,12 @@ int backend_label(const struct backend_asker *asker, const char *name, const str
         .answer = &plugin__info_response__descriptor,
     };
 
+    mask_make(labels, &mask, arena);
     if (labels_make(labels, &packed, err) < 0)
         return -1;
     info.name = text(name);
     info.n_labels = packed.count;
     info.labels = packed.pointers;
-    mask.n_paths = 1;
-    mask.paths = paths;
     request.snapshotter = text(backend_name(asker->backend));
     request.info = &info;
     request.update_mask = &mask;

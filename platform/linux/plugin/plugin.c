@@ -492,6 +492,7 @@ const struct snapshotter plugin_snapshotter = {
     .mounts = plugin_mounts,
     .folder = plugin_folder,
     .commit = plugin_commit,
+    .label = plugin_label,
     .remove = plugin_remove,
     .each_layer = plugin_each,
     .rebase = plugin_rebase,

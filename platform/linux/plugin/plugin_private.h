@@ -54,6 +54,9 @@ int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer,
 /* What was unpacked into it is on the disk. */
 int plugin_direct_sync(struct plugin *plugin, const struct memory *memory, struct error *err);
 
+/* labels.c */
+int plugin_label(void *state, uint64_t number, const struct map *labels, struct error *err);
+
 /* strays.c.  A snapshot whose name the plugin has chosen goes when no layer's memory has it. */
 int plugin_drop_remote(struct plugin *plugin, const char *name, struct error *err);
 
