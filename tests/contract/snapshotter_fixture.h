@@ -28,6 +28,7 @@
 #include "platform/linux/layer_marks.h"
 #include "platform/scope.h"
 #include "platform/snapshotter.h"
+#include "tests/contract/snapshotter_plugin.h"
 
 static const struct snapshotter *driver;
 static void *layers;
@@ -74,12 +75,29 @@ static UNUSED int commit(uint64_t number)
     return commit_on(number, 0);
 }
 
+static UNUSED bool is_plugin(void)
+{
+    return driver == &plugin_snapshotter;
+}
+
+static UNUSED void open_layers(void)
+{
+    must((is_plugin() ? plugin_driver_open : driver->open)(folder, &layers, &err));
+}
+
 static UNUSED void open_in(const char *name)
 {
     must(path_format(folder, &err, "%s/%s/snapshots", base, name));
     must(fs_folder_make_all(folder, 0700, &err));
-    must(driver->open(folder, &layers, &err));
+    open_layers();
 }
+
+/* A promise that means nothing for this driver. */
+#define not_promised(why)                             \
+    do {                                              \
+        print_message("skipped: %s\n", why);          \
+        skip();                                       \
+    } while (0)
 
 static UNUSED int set_up(void **state)
 {
@@ -112,6 +130,8 @@ static UNUSED int tear_down(void **state)
     while (umount2(target, MNT_DETACH) == 0)
         ;
     must(driver->each_layer(layers, remove_one, NULL, &err));
+    if (is_plugin())
+        plugin_holds_nothing(layers);
     driver->close(&layers);
     arena_free(arena);
     must(fs_remove_tree(base, &err));
@@ -274,6 +294,35 @@ static UNUSED int prove_btrfs(const struct CMUnitTest *tests, size_t count)
     return failed;
 }
 
+/* ---- plugins ----------------------------------------------------------------------------- */
+
+static UNUSED int prove_plugin(const struct plugin_kind *kind, const struct CMUnitTest *tests, size_t count)
+{
+    int failed;
+
+    plugin_set_up((void **)&asked_plugin);
+    asked_kind = kind;
+    plugin_start(asked_plugin, kind->arguments, false);
+    driver = &plugin_snapshotter;
+    disk = "/tmp";
+    failed = _cmocka_run_group_tests(kind->name, tests, count, NULL, NULL);
+    plugin_tear_down((void **)&asked_plugin);
+    return failed;
+}
+
+static UNUSED int prove_plugins(const struct CMUnitTest *tests, size_t count)
+{
+    int failed = 0;
+
+    if (!plugin_can_run() || in_user_namespace()) {
+        printf("plugins: not proved: they want root, and python3-grpcio and python3-protobuf\n");
+        return 0;
+    }
+    for (size_t i = 0; i < COUNT_OF(plugin_kinds); i++)
+        failed += prove_plugin(&plugin_kinds[i], tests, count);
+    return failed;
+}
+
 /* ---- as a test program ends -------------------------------------------------------------- */
 
 static UNUSED bool mounts_are_ours(void)
@@ -293,7 +342,7 @@ static UNUSED int prove_all(const struct CMUnitTest *tests, size_t count)
         return 77;
     for (size_t i = 0; snapshotters[i] != NULL; i++)
         failed += snapshotters[i] == &btrfs_snapshotter ? prove_btrfs(tests, count) : prove(snapshotters[i], "/tmp", tests, count);
-    return failed;
+    return failed + prove_plugins(tests, count);
 }
 
 #endif

@@ -253,10 +253,17 @@ class Store:
             yield M["ListSnapshotsResponse"](info=[self.info(key, self.all[key]) for key in keys])
 
     def Usage(self, request):
-        size = inodes = 0
-        for folder, folders, files in os.walk(self.place(self.get(request.key), "fs")):
-            inodes += len(folders) + len(files)
-            size += sum(os.lstat(os.path.join(folder, name)).st_blocks * 512 for name in files)
+        one, size, inodes = self.get(request.key), 0, 0
+        top = self.place(one, "fs")
+        below = self.place(self.all[one["parent"]], "fs") if one["parent"] and self.options.kind == "copy" else None
+        for folder, folders, files in os.walk(top):
+            for name in folders + files:
+                path = os.path.join(folder, name)
+                copied = os.path.join(below, os.path.relpath(path, top)) if below else None
+                if copied and os.path.lexists(copied) and os.lstat(copied).st_mtime_ns == os.lstat(path).st_mtime_ns:
+                    continue
+                inodes += 1
+                size += os.lstat(path).st_blocks * 512 if name in files else 0
         return M["UsageResponse"](size=size, inodes=inodes)
 
 
