@@ -111,7 +111,7 @@ static int adopt_document(struct adoption *adoption, const struct descriptor *bl
                : adopt_manifest(adoption, &known, &bytes, err);
 }
 
-/* The host's variant, if there is one: its snapshots, its id and its size. */
+/* The driver's variant, if there is one: its snapshots, its id and its size. */
 static int take_variant(struct adoption *adoption, const struct images_adopt_request *want,
                         struct images_put_request *put, struct error *err)
 {
@@ -121,7 +121,7 @@ static int take_variant(struct adoption *adoption, const struct images_adopt_req
     struct platform platform;
     struct variant *variant = arena_alloc(job_arena(adoption->source.job), sizeof(*variant));
 
-    if (platform_wanted(NULL, &platform, err) < 0)
+    if (platform_wanted(driver_platform(images->config, driver), &platform, err) < 0)
         return -1;
     if (variant_find(&adoption->source, want->target, &platform, variant, err) < 0)
         return err->code == ERROR_NOT_FOUND ? 0 : -1;

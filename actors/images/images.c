@@ -116,6 +116,14 @@ void driver_settle(const struct images *images, struct request *request, const c
                          images->config->default_driver, request_arena(request));
 }
 
+const char *driver_platform(const struct images_config *config, const char *driver)
+{
+    for (const struct driver_platform *at = config->platforms; at != NULL && at->driver != NULL; at++)
+        if (streq(at->driver, driver))
+            return at->platform;
+    return NULL;
+}
+
 int image_find(struct db *db, const char *namespace, const char *text, struct arena *arena,
                struct image_info *info, struct error *err)
 {

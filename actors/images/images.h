@@ -17,6 +17,11 @@
 #include "actors/base/db.h"
 #include "actors/images/recent.h"
 
+/* A snapshot driver that is for another platform than this machine's. */
+struct driver_platform {
+    const char *driver, *platform;
+};
+
 struct images_config {
     const char *root;
     const char *database;
@@ -32,6 +37,7 @@ struct images_config {
     unsigned verifier_s;   /* how long one may take */
     unsigned backoff_ms, slow_s;   /* as in registry.h; 0: its defaults */
     bool isolated;     /* namespaces do not wait for each other's work: one could tell from it what another has */
+    const struct driver_platform *platforms; /* ends with a NULL driver; NULL: none */
     unsigned answer_s; /* a client has to say who it is at a host; 0: 120 */
 };
 
@@ -53,6 +59,9 @@ int reference_allow(const struct images *images, const char *text, struct error 
 /* Says in a request which snapshot driver is meant: the namespace's default or the daemon's, where the
    request names none. */
 void driver_settle(const struct images *images, struct request *request, const char **driver);
+
+/* What images are chosen for where nobody says it: NULL, this machine; else the driver's platform. */
+const char *driver_platform(const struct images_config *config, const char *driver);
 
 /* The image that `text` names: a reference, or the beginning of an id. */
 int image_find(struct db *db, const char *namespace, const char *text, struct arena *arena,

@@ -154,12 +154,15 @@ int on_images_inspect(void *self, struct request *request, struct error *err)
 
 int on_images_unpack(void *self, struct request *request, struct error *err)
 {
+    const struct images *images = self;
     struct unpacking *unpacking = arena_alloc(request_arena(request), sizeof(*unpacking)), **in;
     struct images_inspect_request *want = (void *)(uintptr_t)request_body(request);
     struct images_inspect_reply reply;
     int found;
 
     driver_settle(self, request, &want->driver);
+    if (want->platform == NULL)
+        want->platform = driver_platform(images->config, want->driver);
     found = find_recent(self, request, &reply, err);
     if (found != 0)
         return found < 0 ? -1 : request_reply(request, &reply);

@@ -101,12 +101,13 @@ static int bring(struct source *source, const struct images_pull_request *want,
     const struct images *images = job_self(source->job);
     const struct registry_user user = REGISTRY_USER(want);
     CLEANUP(supply_close) struct supply *supply = NULL;
+    const char *wanted = want->platform != NULL ? want->platform : driver_platform(images->config, driver);
     struct platform platform;
     struct descriptor target;
     struct variant variant = { 0 };
     int found;
 
-    if (platform_wanted(want->platform, &platform, err) < 0 ||
+    if (platform_wanted(wanted, &platform, err) < 0 ||
         supply_open(&supply, source->job, images->config, reference, &user, err) < 0)
         return -1;
     source->supply = supply;

@@ -133,6 +133,20 @@ static size_t count_plugins(const struct config *config)
     return count;
 }
 
+/* Which drivers are for a platform that the configuration names. */
+static const struct driver_platform *driver_platforms(const struct engine *engine)
+{
+    const struct config_plugin *from = engine->config->plugins;
+    size_t have = 0;
+    struct driver_platform *list =
+        arena_alloc(engine->arena, (count_plugins(engine->config) + 1) * sizeof(*list));
+
+    for (; from->name != NULL; from++)
+        if (from->problem == NULL && from->platform != NULL)
+            list[have++] = (struct driver_platform){ from->name, from->platform };
+    return list;
+}
+
 static void configure_plugins(struct engine *engine)
 {
     const struct config_plugin *from = engine->config->plugins;
@@ -276,6 +290,7 @@ static void configure_services(struct engine *engine)
         .root = config->root,
         .database = engine->database,
         .default_driver = config->snapshotter,
+        .platforms = driver_platforms(engine),
         .plain_http = config->plain_http,
         .full_names = streq(config->short_names, "refuse"),
         .hosts = config->hosts,
