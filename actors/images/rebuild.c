@@ -2,7 +2,8 @@
  * Rebuild: a committed layer is unpacked once more from its blob, and its files take the place of the damaged ones.
  *
  * The layer is known by its number; which blob it came from is found through an image that has a layer of that chain id.
- * It is unpacked with its parents in sight, so they are to be right: whoever asks begins at the bottom.
+ * It is unpacked with its parents in sight, and put on top of them where layers are whole, so they are to be right: whoever
+ * asks begins at the bottom.
  */
 #include "actors/base/db.h"
 #include "actors/base/lease.h"
@@ -80,22 +81,26 @@ static bool is_of(struct rebuild *self, const struct place *place)
     return false;
 }
 
-static int find_lowers(struct rebuild *self, const struct place *place, const char **lowers, struct error *err)
+/* Highest first.  A whole one holds what those below it have. */
+static int find_lowers(struct rebuild *self, const struct place *place, const char **lowers, size_t *count, struct error *err)
 {
     const struct images *images = job_self(self->job);
     char path[PATH_SIZE];
+    bool whole = false;
 
-    for (size_t i = 0; i < self->index; i++) {
-        struct work below = { .config = images->config, .driver = place->driver, .layer = &self->variant.layers[i] };
+    for (*count = 0; *count < self->index && !whole; ++*count) {
+        struct work below = { .config = images->config, .driver = place->driver,
+                              .layer = &self->variant.layers[self->index - 1 - *count] };
 
         if (snapshot_know(self->job, &below, err) < 0 || work_folder(&below, "/fs", path, err) < 0)
             return -1;
-        lowers[self->index - 1 - i] = arena_str(job_arena(self->job), path);
+        lowers[*count] = arena_str(job_arena(self->job), path);
+        whole = below.whole;
     }
     return 0;
 }
 
-/* A place of its own, full and on disk. */
+/* A place of its own, and full. */
 static int unpack(struct rebuild *self, const struct place *place, const char *key, struct error *err)
 {
     const struct images *images = job_self(self->job);
@@ -107,16 +112,20 @@ static int unpack(struct rebuild *self, const struct place *place, const char *k
                          .index = self->index };
     struct snapshots_mounts_reply made;
     struct content_info blob;
-    char folder[PATH_SIZE];
+    size_t count;
 
-    if (call(self->job, &op_content_stat, &stat, &blob, err) < 0 || find_lowers(self, place, lowers, err) < 0 ||
+    if (call(self->job, &op_content_stat, &stat, &blob, err) < 0 || find_lowers(self, place, lowers, &count, err) < 0 ||
         call(self->job, &op_snapshots_prepare, &prepare, &made, err) < 0)
         return -1;
     work.number = made.layer;
-    if (unpack_present(self->job, &work, blob.path, lowers, self->index, err) < 0 ||
-        work_folder(&work, "/fs", folder, err) < 0)
-        return -1;
-    return fs_sync_all(folder, err);
+    return unpack_present(self->job, &work, blob.path, lowers, count, err);
+}
+
+static int cannot_replace(const struct rebuild *self, const struct place *place, struct error *err)
+{
+    error_set(err, ERROR_UNIMPLEMENTED, "layer %llu: plugin %s cannot give it other files", (unsigned long long)self->layer,
+              place->driver);
+    return error_hint(err, "remove what stands on it (gantry rm, gantry rmi), and pull it again");
 }
 
 static int rebuild_in(struct rebuild *self, const struct place *place, struct error *err)
@@ -147,6 +156,8 @@ static int rebuild(struct job *job, const void *in, void *out, struct error *err
     for (size_t i = 0; i < self.count; i++) {
         if (!is_of(&self, &self.places[i]))
             continue;
+        if (driver_is_plugin(self.places[i].driver))
+            return cannot_replace(&self, &self.places[i], err);
         if (lease_take(&lease, job, err) < 0 || rebuild_in(&self, &self.places[i], err) < 0)
             return -1;
         reply->image = self.places[i].image;

@@ -2,6 +2,7 @@
 #include "platform/linux/whole.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "platform/linux/layer_home.h"
 #include "platform/linux/quota.h"
@@ -94,6 +95,29 @@ static int limit(const struct whole *whole, const struct layer_new *layer, const
     return error_hint(err, "use --snapshotter overlay, on xfs or ext4, or btrfs");
 }
 
+/* Which tree lies at a path: a damaged layer's is exchanged for another, and removed behind, whoever is just
+   copying it. */
+static ino_t tree_at(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* The row is on disk soon, and half a copy that a power cut leaves looks like a whole one. */
+static int copy_parent(const struct whole *whole, const char *home, const char *fs, const char *parent,
+                       struct error *err)
+{
+    ino_t copied = tree_at(parent);
+    int result = unpack_copy(home, parent, err);
+
+    if (copied == tree_at(parent))
+        return result < 0 ? -1 : fs_sync_all(fs, err);
+    if (whole->kind->drop(fs, err) < 0 || whole->kind->make(fs, err) < 0)
+        return -1;
+    return copy_parent(whole, home, fs, parent, err);
+}
+
 int whole_prepare(void *state, const struct layer_new *layer, struct error *err)
 {
     const struct whole *whole = state;
@@ -112,8 +136,7 @@ int whole_prepare(void *state, const struct layer_new *layer, struct error *err)
         return -1;
     if (!has_parent || whole->kind->clone != NULL)
         return 0;
-    /* the row is on disk soon, and half a copy that a power cut leaves looks like a whole one */
-    return unpack_copy(home, parent, err) < 0 ? -1 : fs_sync_all(fs, err);
+    return copy_parent(whole, home, fs, parent, err);
 }
 
 int whole_remove(void *state, uint64_t number, const char *away, struct error *err)
@@ -155,18 +178,28 @@ static int rebase_places(struct rebase *rebase, const struct layer_new *layer, s
     return place(whole, layer->parent, "/fs", rebase->parent, err);
 }
 
+static int copy_and_merge(const struct rebase *rebase, struct error *err)
+{
+    ino_t copied = tree_at(rebase->parent);
+    int result = unpack_rebase(rebase->home, rebase->parent, err);
+
+    if (copied == tree_at(rebase->parent))
+        return result;
+    return error_set(err, ERROR_ABORTED, "the layer below was repaired meanwhile");
+}
+
 static int merge(const struct rebase *rebase, struct error *err)
 {
     const struct whole_kind *kind = rebase->whole->kind;
 
     if (kind->clone == NULL)
-        return unpack_rebase(rebase->home, rebase->parent, err);
+        return copy_and_merge(rebase, err);
     if (kind->drop(rebase->tree, err) < 0 || kind->clone(rebase->parent, rebase->tree, err) < 0)
         return -1;
     return unpack_rebase(rebase->home, NULL, err);
 }
 
-/* ABORTED came before anything was moved. */
+/* ABORTED: it is unpacked anew. */
 static int merge_once(const struct rebase *rebase, struct error *err)
 {
     struct error ignored;
