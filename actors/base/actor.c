@@ -419,6 +419,13 @@ static int on_order(zloop_t *zloop, zsock_t *pipe, void *arg)
 
 /* ---- life ------------------------------------------------------------------------ */
 
+static atomic_uint era;
+
+unsigned actors_era(void)
+{
+    return atomic_load(&era);
+}
+
 struct birth {
     const struct actor *actor;
     void *self;
@@ -483,11 +490,13 @@ static void loop_drain(struct loop *loop)
 
 static void loop_close(struct loop *loop)
 {
+    crew_dismiss(loop);
     if (loop->actor->stop != NULL)
         loop->actor->stop(loop->self);
     zloop_destroy(&loop->zloop);
     watches_free(loop);
     zsock_unbind(loop->inbox, "inproc://%s", loop->actor->name); /* closing alone frees the name only later */
+    atomic_fetch_add(&era, 1);
     zsock_destroy(&loop->inbox);
     zsock_destroy(&loop->writer);
 }

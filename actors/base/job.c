@@ -1,8 +1,8 @@
 /*
- * A job's thread and its pipe to the one who started it, an actor's loop or
- * another job.  Down the pipe go orders: cancel, and what the client sends; up go
+ * A job and its pipe to the one who started it, an actor's loop or another job.
+ * Down the pipe go orders: cancel, and what the client sends; up go
  * progress, stream data and, last, one result.  Whoever holds the upper end gives
- * the result on and joins the thread.
+ * the result on and dismisses the worker (job_worker.c) from the job.
  */
 #include "actors/base/job.h"
 
@@ -54,7 +54,8 @@ static void take_message(struct job *job, struct message *message)
 
 void take_orders(struct job *job)
 {
-    while (zsock_events(job->pipe) & ZMQ_POLLIN) {
+    /* what comes behind the dismissal is for the worker's next job */
+    while (!job->dismissed && zsock_events(job->pipe) & ZMQ_POLLIN) {
         zmsg_t *msg = zmsg_recv(job->pipe);
         zframe_t *frame = msg ? zmsg_first(msg) : NULL;
         struct order order;
@@ -63,7 +64,7 @@ void take_orders(struct job *job)
         if (frame == NULL || zframe_size(frame) != sizeof(order)) {
             if (job->cancelled == ERROR_NONE) /* "$TERM" */
                 job->cancelled = ERROR_UNAVAILABLE;
-            job->dismissed = true;
+            job->dismissed = job->worker->gone = true;
             zmsg_destroy(&msg);
             continue;
         }
@@ -71,6 +72,8 @@ void take_orders(struct job *job)
         zmsg_destroy(&msg);
         if (order.kind == ORDER_MESSAGE)
             take_message(job, order.message);
+        else if (order.kind == ORDER_DISMISS)
+            job->dismissed = true;
         else if (job->finally)
             job->held = order.why;
         else if (job->cancelled == ERROR_NONE)
@@ -258,12 +261,10 @@ void chunk_free(struct chunk **chunk)
     *chunk = NULL;
 }
 
-/* ---- the thread -------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------- */
 
 static void job_close(struct job *job)
 {
-    for (struct peer *peer = job->peers; peer < job->peers + PEERS_MAX; peer++)
-        zsock_destroy(&peer->socket);
     for (struct chunk *chunk; (chunk = job_take(job)) != NULL;)
         chunk_free(&chunk);
     job_buffers_close(job);
@@ -282,20 +283,15 @@ static void wait_to_be_dismissed(struct job *job)
     }
 }
 
-static void job_thread(zsock_t *pipe, void *arg)
+void job_live(struct worker *worker, const struct birth *of)
 {
-    struct birth birth = *(const struct birth *)arg;
-    struct job job = { .pipe = pipe, .context = birth.context };
+    struct birth birth = *of;
+    struct job job = { .worker = worker, .pipe = worker->pipe, .context = birth.context };
     struct error err = { 0 };
-    char name[16];
     void *out = NULL;
 
-    ORDER_AFTER_RECEIVE();
-    snprintf(name, sizeof(name), "j %s", job.context.actor);
-    thread_name(name);
     job.last = &job.first;
     job.arena = arena_new();
-    zsock_signal(pipe, 0);
     if (birth.reply != NULL)
         out = arena_alloc(job.arena, birth.reply->size);
     if (birth.body(&job, birth.in, out, &err) < 0) {
@@ -308,19 +304,6 @@ static void job_thread(zsock_t *pipe, void *arg)
     }
     wait_to_be_dismissed(&job);
     job_close(&job);
-    ORDER_BEFORE_SEND();
-}
-
-zactor_t *thread_start(struct birth *birth)
-{
-    zactor_t *thread;
-
-    ORDER_BEFORE_SEND();
-    thread = zactor_new(job_thread, birth);
-    if (thread != NULL)
-        zsock_set_sndhwm(zactor_sock(thread), 0);
-    ORDER_AFTER_RECEIVE();
-    return thread;
 }
 
 /* ---- small things ------------------------------------------------------------------- */

@@ -3,22 +3,33 @@
 #include "actors/base/log.h"
 #include "platform/platform.h"
 
-static struct peer *peer_of(struct job *job, const char *op_name)
+static void peer_open(struct peer *peer)
 {
-    size_t length = strcspn(op_name, ".");
-    struct peer *peer = job->peers;
-
-    for (; peer < job->peers + PEERS_MAX && peer->socket != NULL; peer++)
-        if (strlen(peer->name) == length && memcmp(peer->name, op_name, length) == 0)
-            return peer;
-    if (peer == job->peers + PEERS_MAX)
-        abort(); /* there are fewer actors than this */
-    snprintf(peer->name, sizeof(peer->name), "%.*s", (int)length, op_name);
+    peer->era = actors_era();
     peer->socket = zsock_new(ZMQ_DEALER);
-    peer->stats = stats_of(peer->name);
     zsock_set_sndtimeo(peer->socket, 0);
     zsock_set_linger(peer->socket, 0);
     zsock_connect(peer->socket, "inproc://%s", peer->name);
+}
+
+static struct peer *peer_of(struct job *job, const char *op_name)
+{
+    size_t length = strcspn(op_name, ".");
+    struct peer *peer = job->worker->peers;
+
+    for (; peer < job->worker->peers + PEERS_MAX && peer->socket != NULL; peer++)
+        if (strlen(peer->name) == length && memcmp(peer->name, op_name, length) == 0) {
+            if (peer->era == actors_era())
+                return peer;
+            zsock_destroy(&peer->socket); /* the actor may be another one by now */
+            peer_open(peer);
+            return peer;
+        }
+    if (peer == job->worker->peers + PEERS_MAX)
+        abort(); /* there are fewer actors than this */
+    snprintf(peer->name, sizeof(peer->name), "%.*s", (int)length, op_name);
+    peer->stats = stats_of(peer->name);
+    peer_open(peer);
     return peer;
 }
 
@@ -28,7 +39,7 @@ static int ask(struct job *job, struct peer *peer, const char *kind, const struc
     int64_t left = job_time_left_ms(job);
     struct envelope envelope = {
         .version = PROTOCOL_VERSION,
-        .id = job->next_id,
+        .id = job->worker->next_id,
         .kind = kind,
         .op = op ? op->name : NULL,
         .namespace = op ? job->context.namespace : NULL,
@@ -71,7 +82,7 @@ static int take_from_peer(struct job *job, struct peer *peer, const struct op *o
 
     if (message == NULL)
         return 0;
-    if (message->envelope.id == job->next_id) {
+    if (message->envelope.id == job->worker->next_id) {
         if (streq(message->envelope.kind, "progress") && message->body != NULL) {
             news_send(job, "progress", NULL, false, zframe_dup(message->body));
         } else if (streq(message->envelope.kind, "reply") || streq(message->envelope.kind, "error")) {
@@ -119,7 +130,7 @@ int call(struct job *job, const struct op *op, const void *in, void *out, struct
 
     if (job_check(job, err) < 0)
         return -1;
-    job->next_id++;
+    job->worker->next_id++;
     if (out == NULL) {
         scratch = arena_new();
         out = arena_alloc(scratch, op->reply()->size);

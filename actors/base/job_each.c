@@ -137,7 +137,7 @@ static int start_next(struct family *family)
 
     member->birth = (struct birth){ children->body, (char *)children->items + family->started * children->item_size,
                                     NULL, family->parent->context };
-    member->thread = thread_start(&member->birth);
+    member->thread = worker_start(&member->birth);
     if (member->thread == NULL) {
         error_set(&family->first, ERROR_RESOURCE_EXHAUSTED, "no thread for another job");
         family_cancel(family, ERROR_CANCELLED);

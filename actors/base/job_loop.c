@@ -8,8 +8,7 @@ static void handle_end(struct job_handle *handle)
     struct loop *loop = handle->loop;
 
     zloop_reader_end(loop->zloop, zactor_sock(handle->thread));
-    zactor_destroy(&handle->thread);
-    ORDER_AFTER_RECEIVE();
+    crew_release(loop, &handle->thread);
     loop->jobs--;
     atomic_store(&loop->stats->jobs, loop->jobs);
     for (struct job_handle **at = &loop->background; *at != NULL; at = &(*at)->next)
@@ -96,7 +95,7 @@ static int handle_start(struct job_handle *handle, struct error *err)
 
     handle->birth.context.self = loop->self;
     handle->birth.context.actor = loop->actor->name;
-    handle->thread = thread_start(&handle->birth);
+    handle->thread = crew_call(loop, &handle->birth);
     if (handle->thread == NULL) {
         free(handle->in);
         free(handle);

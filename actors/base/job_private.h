@@ -13,7 +13,18 @@
 struct peer {
     char name[24];
     zsock_t *socket;
+    unsigned era; /* actors_era when it was opened */
     struct stats *stats;
+};
+
+/* A thread that lives one job after the other; what is expensive to open stays open. */
+struct worker {
+    zsock_t *pipe; /* to the one who gives it jobs */
+    struct peer peers[PEERS_MAX];
+    zsock_t *writer, *written; /* job_write()'s; opened on first use */
+    char written_address[40];
+    uint64_t next_id; /* of a question; an answer to an earlier job's has another one */
+    bool gone;        /* told to end */
 };
 
 /* What a job inherits from its request and gives to its children. */
@@ -26,11 +37,10 @@ struct context {
 };
 
 struct job {
-    zsock_t *pipe;
+    struct worker *worker;
+    zsock_t *pipe; /* the worker's */
     struct context context;
     struct arena *arena;
-    struct peer peers[PEERS_MAX];
-    uint64_t next_id;
     bool relaxed; /* its calls do not wait for the disk */
     enum error_code cancelled;
     enum error_code held; /* a cancel that came during a call_finally() */
@@ -62,12 +72,13 @@ struct job_handle {
     bool failed;
 };
 
-enum order_kind { ORDER_CANCEL, ORDER_MESSAGE };
+enum order_kind { ORDER_BIRTH, ORDER_CANCEL, ORDER_MESSAGE, ORDER_DISMISS };
 
 struct order {
     enum order_kind kind;
     enum error_code why;
     struct message *message;
+    const struct birth *birth; /* lives until the job's result has been read */
 };
 
 /* job.c */
@@ -78,7 +89,17 @@ void news_send(struct job *job, const char *kind, const char *stream, bool end, 
 /* Takes the message. */
 void news_send_message(struct job *job, const char *kind, const char *stream, bool end, zmq_msg_t *body);
 void job_spend(struct job *job, size_t size); /* of the credit */
-zactor_t *thread_start(struct birth *birth);
+void job_live(struct worker *worker, const struct birth *birth); /* from its birth to its dismissal */
+
+/* job_worker.c */
+zactor_t *worker_start(const struct birth *birth); /* with its first job; NULL: no thread */
+/* The same, by one that waits for work where there is one. */
+zactor_t *crew_call(struct loop *loop, const struct birth *birth);
+/* Its job's result has been read: it waits for the next one, or ends. */
+void crew_release(struct loop *loop, zactor_t **worker);
+
+/* job_write.c */
+void worker_writer_close(struct worker *worker);
 
 /* job_ask.c: who asked what, of a list that begins as NULL. */
 struct asked;

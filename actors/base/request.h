@@ -8,6 +8,8 @@
 
 struct job_handle;
 
+#define CREW_MAX 2 /* that may wait: each holds some 100 KiB */
+
 struct loop {
     const struct actor *actor;
     void *self;
@@ -20,6 +22,12 @@ struct loop {
     struct watch *watches;
     uint64_t jobs;
     struct job_handle *background; /* jobs without a request */
+    struct crew {                  /* threads that wait for the next job; job_worker.c */
+        zactor_t *idle[CREW_MAX];
+        size_t count;
+        int timer;   /* looks whether they are needed; 0: does not run */
+        bool needed; /* since it looked last */
+    } crew;
     uint64_t writes;
     bool stopping;
     int error_code;
@@ -54,6 +62,12 @@ void request_finish(struct request *request, const char *kind, zframe_t **body);
 
 /* watch.c */
 void watches_free(struct loop *loop);
+
+/* actor.c.  How many actors have ended: an open socket to one of an earlier era may lead nowhere. */
+unsigned actors_era(void);
+
+/* job_worker.c */
+void crew_dismiss(struct loop *loop);
 
 /* job_loop.c */
 void job_cancel(struct job_handle *job, enum error_code why);

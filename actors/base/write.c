@@ -81,39 +81,6 @@ void loop_write_relaxed(struct loop *loop, const char *namespace, write_body *bo
     write_alone(loop, namespace, body, after, ctx, size, true);
 }
 
-int job_write(struct job *job, write_body *body, const void *in, void *out, void *ctx, struct error *err)
-{
-    struct write write = {
-        .body = body,
-        .ctx = ctx,
-        .actor = job_actor(job),
-        .namespace = job_namespace(job),
-        .lease = job_lease(job),
-        .in = in,
-        .out = out,
-        .arena = job_arena(job),
-    }, *self = &write;
-    zframe_t *frame = zframe_new(&self, sizeof(self));
-    zsock_t *writer = zsock_new(ZMQ_PUSH), *done = zsock_new(ZMQ_PULL);
-
-    snprintf(write.reply_to, sizeof(write.reply_to), "inproc://write.%p", (void *)self);
-    zsock_bind(done, "%s", write.reply_to);
-    zsock_set_linger(writer, -1); /* closing must not take the write back */
-    zsock_connect(writer, "inproc://writer");
-    ORDER_BEFORE_SEND();
-    zframe_send(&frame, writer, 0);
-    while ((frame = zframe_recv(done)) == NULL)
-        ; /* a signal; the writer has the write, and it is on this stack */
-    ORDER_AFTER_RECEIVE();
-    zframe_destroy(&frame);
-    zsock_unbind(done, "%s", write.reply_to);
-    zsock_destroy(&done);
-    zsock_destroy(&writer);
-    if (write.result < 0)
-        *err = write.err;
-    return write.result;
-}
-
 void write_finish(struct loop *loop, struct write *write)
 {
     struct request *request = write->request;
