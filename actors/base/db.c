@@ -36,8 +36,8 @@ static int db_fail(struct db *db, struct error *err, const char *what)
     return error_set(err, ERROR_INTERNAL, "state database: %.80s: %s", what, sqlite3_errmsg(db->handle));
 }
 
-/* Writes go only to tables of the actor whose write runs.  Exceptions are rows that are only ever
-   added, by emit() and hold() (writer.h), and those that labels make (edge.h). */
+/* Writes go only to tables of the actor whose write runs.  Exceptions are rows that are added by
+   emit(), added and removed by hold() and hold_end() (writer.h), and those that labels make (edge.h). */
 static int authorize(void *ctx, int action, const char *table, const char *b, const char *c, const char *d)
 {
     const struct db *db = ctx;
@@ -49,8 +49,9 @@ static int authorize(void *ctx, int action, const char *table, const char *b, co
         return SQLITE_OK;
     length = strlen(db->actor);
     if (strncmp(table, "sqlite_", 7) == 0 || strcmp(table, "collector_edge") == 0 ||
-        (action == SQLITE_INSERT &&
-         (strcmp(table, "events_journal") == 0 || strcmp(table, "leases_resource") == 0)) ||
+        (action == SQLITE_INSERT && strcmp(table, "events_journal") == 0) ||
+        (action != SQLITE_UPDATE &&
+         (strcmp(table, "leases_resource") == 0 || strcmp(table, "leases_lease") == 0)) ||
         (strncmp(table, db->actor, length) == 0 && table[length] == '_'))
         return SQLITE_OK;
     return SQLITE_DENY;

@@ -3,6 +3,9 @@
  *
  * Nothing has to be undone then: a job that fails, is cancelled or dies with the daemon
  * loses its lease, and the collector does the rest.
+ *
+ * Such a lease costs no write of its own: its row is made by the write of the first thing that hangs on
+ * it (hold() in writer.h), and may go with the write that names all that does (hold_end()).
  */
 #ifndef ACTORS_BASE_LEASE_H
 #define ACTORS_BASE_LEASE_H
@@ -21,7 +24,11 @@ struct held_lease {
 };
 
 /* From here on all calls of the job carry it.  The caller owes a lease_drop(). */
-int lease_take(struct held_lease *lease, struct job *job, struct error *err);
+void lease_take(struct held_lease *lease, struct job *job);
+/* The same, where the request has brought none. */
+void lease_have(struct held_lease *lease, struct job *job);
+/* It went with a write that called hold_end(). */
+void lease_settled(struct held_lease *lease);
 void lease_drop(struct held_lease *lease); /* for CLEANUP() */
 
 #endif

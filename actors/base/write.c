@@ -2,6 +2,7 @@
  * A write, as those see it who want one: handed over by handlers, loops and jobs, finished on
  * the actor's thread, and in between what its body may ask (writer.h).
  */
+#include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/base/thread_order.h"
 #include "actors/base/writer_private.h"
@@ -148,24 +149,49 @@ int journal_add(struct writer *writer, const char *namespace, const char *topic,
     return result;
 }
 
-int hold(struct write *write, const char *kind, const char *key, const char *driver, struct error *err)
+#define JOB_LEASE_NS (24ll * 60 * 60 * 1000000000) /* should all else fail */
+
+static bool is_of_job(const char *lease)
+{
+    return strncmp(lease, JOB_LEASE, strlen(JOB_LEASE)) == 0;
+}
+
+int lease_need(struct write *write, const char *id, struct error *err)
 {
     CLEANUP(query_done) struct query lease = { 0 };
     struct db *db = write_db(write);
     int found;
 
-    if (write->lease == NULL)
-        return 0;
     if (db_query(db, &lease, err,
                  "SELECT 1 FROM leases_lease WHERE namespace = ? AND id = ? AND (expires IS NULL OR expires > ?)", "ssi",
-                 write->namespace, write->lease, clock_now()) < 0 ||
+                 write->namespace, id, clock_now()) < 0 ||
         (found = query_next(&lease, err)) < 0)
         return -1;
-    if (found == 0)
-        return error_set(err, ERROR_NOT_FOUND, "lease %s: there is none, or it has lapsed", write->lease);
-    return db_run(db, err,
+    if (found == 1)
+        return 0;
+    if (!is_of_job(id))
+        return error_set(err, ERROR_NOT_FOUND, "lease %s: there is none, or it has lapsed", id);
+    return db_run(db, err, "INSERT INTO leases_lease (namespace, id, flat, created, expires) VALUES (?, ?, 0, ?, ?)",
+                  "ssii", write->namespace, id, clock_now(), clock_now() + JOB_LEASE_NS);
+}
+
+int hold(struct write *write, const char *kind, const char *key, const char *driver, struct error *err)
+{
+    if (write->lease == NULL)
+        return 0;
+    if (lease_need(write, write->lease, err) < 0)
+        return -1;
+    return db_run(write_db(write), err,
                   "INSERT OR IGNORE INTO leases_resource (namespace, lease, kind, driver, key) VALUES (?, ?, ?, ?, ?)",
                   "sssss", write->namespace, write->lease, kind, driver ? driver : "", key);
+}
+
+int hold_end(struct write *write, struct error *err)
+{
+    if (write->lease == NULL || !is_of_job(write->lease))
+        return 0;
+    return db_run(write_db(write), err, "DELETE FROM leases_lease WHERE namespace = ? AND id = ?", "ss",
+                  write->namespace, write->lease);
 }
 
 void loosen(struct write *write)

@@ -65,6 +65,10 @@ void *write_ctx(const struct write *write);
  * `driver` is NULL for all but snapshots.
  */
 int hold(struct write *write, const char *kind, const char *key, const char *driver, struct error *err);
+/* Is there such a lease?  One of a job's own (lease.h) is from now on. */
+int lease_need(struct write *write, const char *id, struct error *err);
+/* This write names all that hangs on the job's own lease, so that goes with it; a client's stays. */
+int hold_end(struct write *write, struct error *err);
 
 /* Something may have lost what kept it: the collector looks after the commit. */
 void loosen(struct write *write);

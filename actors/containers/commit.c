@@ -334,9 +334,9 @@ static int commit_job(struct job *job, const void *in, void *out, struct error *
 
     if (want->has_latest && committing.now > want->latest)
         committing.now = want->latest;
-    if (call(job, &op_containers_get, &which, &committing.container, err) < 0 ||
-        (job_lease(job) == NULL && lease_take(&committing.lease, job, err) < 0))
+    if (call(job, &op_containers_get, &which, &committing.container, err) < 0)
         return -1;
+    lease_have(&committing.lease, job);
     result = take_image(&committing, err) < 0 || check_parent(&committing, err) < 0 ||
                      make_layer(&committing, err) < 0 ||
                      make_image(&committing, out, err) < 0

@@ -97,7 +97,8 @@ static int insert(struct write *write, const void *in, void *out, struct error *
     if (result < 0)
         return err->code == ERROR_ALREADY_EXISTS ? exists_already(write, info, err) : -1;
     if (put_spec(write, info, err) < 0 || mounts_hold(write, info, err) < 0 ||
-        edges_write(write, "container", "", info->id, &info->labels, err) < 0 || files_put(write, info->id, &want->files, err) < 0)
+        edges_write(write, "container", "", info->id, &info->labels, err) < 0 || files_put(write, info->id, &want->files, err) < 0 ||
+        hold_end(write, err) < 0)
         return -1;
     *(struct container_info *)out = *info;
     ((struct container_info *)out)->spec = NULL;
@@ -156,7 +157,7 @@ static int update(struct write *write, const void *in, void *out, struct error *
         info->name = want->name;
     if (want->spec != NULL) {
         info->spec = want->spec;
-        info->command = spec_command(info->spec, strlen(info->spec), write_arena(write));
+        info->command = write_ctx(write);
     }
     info->labels = labels_merge(&info->labels, &want->labels, write_arena(write));
     info->updated = clock_now();
@@ -180,6 +181,7 @@ static int update(struct write *write, const void *in, void *out, struct error *
 static int on_update(void *self, struct request *request, struct error *err)
 {
     const struct containers_update_request *in = request_body(request);
+    const char *command = NULL;
 
     (void)self;
     if (in->name != NULL && container_name_check(in->name, err) < 0)
@@ -187,9 +189,9 @@ static int on_update(void *self, struct request *request, struct error *err)
     for (size_t i = 0; i < in->labels.count; i++)
         if (label_check(in->labels.entries[i].key, in->labels.entries[i].value, err) < 0)
             return -1;
-    if (in->spec != NULL && spec_check(in->spec, strlen(in->spec), err) < 0)
+    if (in->spec != NULL && spec_take(in->spec, &command, request_arena(request), err) < 0)
         return -1;
-    return request_write(request, update, NULL, NULL, err);
+    return request_write(request, update, NULL, (void *)(uintptr_t)command, err);
 }
 
 /* ---- get, list ------------------------------------------------------------------------ */

@@ -49,6 +49,8 @@ int files_restore(const struct containers *containers, struct error *err);
 
 /* create.c */
 int on_containers_create(void *self, struct request *request, struct error *err);
+/* create.c.  A spec that a program has brought is checked; its command for people, NULL where it has none. */
+int spec_take(const char *spec, const char **command, struct arena *arena, struct error *err);
 
 /* copy.c */
 int on_containers_look(void *self, struct request *request, struct error *err);

@@ -44,6 +44,16 @@ struct making {
     size_t file_count;
 };
 
+int spec_take(const char *spec, const char **command, struct arena *arena, struct error *err)
+{
+    CLEANUP(buffer_free) struct buffer text = { 0 };
+
+    if (spec_check(spec, strlen(spec), &text, err) < 0)
+        return -1;
+    *command = text.size > 0 ? arena_copy(arena, text.data, text.size) : NULL;
+    return 0;
+}
+
 static int check_request(struct making *making, struct error *err)
 {
     const struct containers_create_request *want = making->want;
@@ -58,7 +68,7 @@ static int check_request(struct making *making, struct error *err)
         return error_set(err, ERROR_INVALID_ARGUMENT, "containers.create takes an image, or a spec with a snapshot");
     if (want->spec != NULL && want->image != NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "containers.create takes an image or a spec, not both");
-    if (want->spec != NULL && spec_check(want->spec, strlen(want->spec), err) < 0)
+    if (want->spec != NULL && spec_take(want->spec, &making->info.command, job_arena(making->job), err) < 0)
         return -1;
     if (want->id != NULL)
         snprintf(making->id, sizeof(making->id), "%s", want->id);
@@ -74,20 +84,13 @@ static int take_image(struct making *making, struct error *err)
     struct images_inspect_request which = { .name = making->want->image,
                                             .platform = making->want->platform,
                                             .driver = making->info.driver };
-    struct snapshots_key_request top = { .driver = making->info.driver };
-    struct snapshot_info snapshot;
 
     if (call(making->job, &op_images_unpack, &which, &making->image, err) < 0)
         return -1;
     if (image_config_parse(making->image.config_json, strlen(making->image.config_json), job_arena(making->job),
                            &making->defaults, err) < 0)
         return error_wrap(err, "image %s", making->want->image);
-    if (making->image.chain_id == NULL)
-        return 0;
-    top.key = making->image.chain_id;
-    if (call(making->job, &op_snapshots_stat, &top, &snapshot, err) < 0)
-        return -1;
-    making->layer = snapshot.has_layer ? snapshot.layer : 0;
+    making->layer = making->image.has_layer ? making->image.layer : 0;
     return 0;
 }
 
@@ -317,8 +320,6 @@ static int fill_record(struct making *making, struct error *err)
         signal = NULL; /* the image's nonsense is not the user's fault */
     }
     info->id = making->id;
-    if (want->spec != NULL)
-        info->command = spec_command(info->spec, strlen(info->spec), job_arena(making->job));
     if (want->image != NULL)
         info->said = what_was_said(making);
     info->name = want->name;
@@ -360,8 +361,8 @@ static int make_folder(struct making *making, struct error *err)
 
 static int fill_folder(struct making *making, struct error *err)
 {
-    if (lease_take(&making->lease, making->job, err) < 0 ||
-        (making->want->image != NULL && take_image(making, err) < 0) || take_user(making, err) < 0 ||
+    lease_take(&making->lease, making->job);
+    if ((making->want->image != NULL && take_image(making, err) < 0) || take_user(making, err) < 0 ||
         make_files(making, err) < 0)
         return -1;
     making->info.spec = making->want->spec;
@@ -388,8 +389,10 @@ static int make(struct making *making, void *out, struct error *err)
         job_relax(making->job, container_is_passing(&making->info));
         result = call(making->job, &op_containers_put, &put, out, err);
         job_relax(making->job, false);
-        if (result == 0)
+        if (result == 0) {
+            lease_settled(&making->lease);
             return 0;
+        }
         if (err->code == ERROR_DEADLINE_EXCEEDED)
             return -1; /* the next start knows */
     }

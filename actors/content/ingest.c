@@ -133,6 +133,8 @@ static int ingest_after(void *self, struct request *request, void *ctx, void *ou
     struct plan *plan = ctx;
     struct error failed = { 0 };
 
+    if (plan->lock != NULL)
+        plan->lock->begins = false;
     if (err == NULL && !out->present) {
         if (file_take(plan->path, out, &failed) == 0)
             return 0;

@@ -42,7 +42,7 @@ static bool is_resting(struct content *content, const struct lock *lock)
 
 bool lock_is_held(struct content *content, const struct lock *lock)
 {
-    if (lock->digest != NULL)
+    if (lock->digest != NULL || lock->begins)
         return true;
     return lock->lease != NULL ? lease_is_there(content, lock) : !is_resting(content, lock);
 }
@@ -76,6 +76,7 @@ struct lock *lock_acquire(struct content *content, const char *namespace, const 
         .namespace = strdup(namespace),
         .ref = strdup(ref),
         .lease = lease ? strdup(lease) : NULL,
+        .begins = true,
     };
     content->locks = lock;
     return lock;

@@ -13,6 +13,7 @@ struct lock {
     char *ref;
     char *lease;  /* the lock falls with it; NULL: it falls when the file rests too long */
     char *digest; /* being committed as; NULL: no commit runs */
+    bool begins;  /* the write of its row is under way, and may make the lease */
 };
 
 struct content {

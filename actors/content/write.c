@@ -117,8 +117,8 @@ static int write_job(struct job *job, const void *in, void *out, struct error *e
     snprintf(ref, sizeof(ref), JOB_INGEST "%s", id);
     if (want->has_size && check_size(job, want->size, err) < 0)
         return error_wrap(err, "content %.80s", want->digest ? want->digest : "");
-    if ((job_lease(job) == NULL && lease_take(&lease, job, err) < 0) ||
-        call(job, &op_content_ingest, &ingest, &place, err) < 0)
+    lease_have(&lease, job);
+    if (call(job, &op_content_ingest, &ingest, &place, err) < 0)
         return -1;
     if (place.present)
         return call(job, &op_content_stat, &stat, out, err);

@@ -145,8 +145,7 @@ static int adopt(struct job *job, const void *in, void *out, struct error *err)
                                       .target = want->target,
                                       .labels = want->labels };
 
-    if (job_lease(job) == NULL && lease_take(&lease, job, err) < 0)
-        return -1;
+    lease_have(&lease, job);
     if (image_verify(job, want->name, want->target, err) < 0)
         return -1;
     if (adopt_document(&adoption, want->target, 0, err) < 0)

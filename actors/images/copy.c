@@ -105,9 +105,9 @@ static int copy(struct job *job, const void *in, void *out, struct error *err)
 
     if (reference_parse(want->source, &from, err) < 0 ||
         reference_parse(want->reference, &to, err) < 0 ||
-        destination_open(destination, job, &to, &user, err) < 0 ||
-        (job_lease(job) == NULL && lease_take(&lease, job, err) < 0))
+        destination_open(destination, job, &to, &user, err) < 0)
         return -1;
+    lease_have(&lease, job);
     passage.source.origin = from.host;
     passage.source.repository = from.repository;
     if (strcmp(from.host, to.host) == 0 && strcmp(from.repository, to.repository) != 0)

@@ -69,6 +69,20 @@ int snapshots_keep(struct job *job, const struct variant *variant, const char *d
     return call(job, &op_content_label, &want, NULL, err);
 }
 
+static int take_layer(struct job *job, const char *driver, struct images_inspect_reply *reply, struct error *err)
+{
+    struct snapshots_key_request top = { .driver = driver, .key = reply->chain_id };
+    struct snapshot_info snapshot;
+
+    if (top.key == NULL)
+        return 0;
+    if (call(job, &op_snapshots_stat, &top, &snapshot, err) < 0)
+        return -1;
+    reply->layer = snapshot.layer;
+    reply->has_layer = snapshot.has_layer;
+    return 0;
+}
+
 /* An unpacking that is under way. */
 struct unpacking {
     const struct images_inspect_request *want;
@@ -90,11 +104,10 @@ static int unpack(struct job *job, const void *in, void *out, struct error *err)
     if (!variant.is_image)
         return error_set(err, ERROR_FAILED_PRECONDITION, "%.100s is not an image: its config has the type %.100s", want->name,
                          variant.config_blob.media_type);
-    if (job_lease(job) == NULL && lease_take(&lease, job, err) < 0)
-        return -1;
+    lease_have(&lease, job);
     source.name = ((struct images_inspect_reply *)out)->image->name;
     if (layers_take(&source, images->config, driver, false, &variant, err) < 0 ||
-        (source.unpacked && snapshots_keep(job, &variant, driver, err) < 0))
+        (source.unpacked && snapshots_keep(job, &variant, driver, err) < 0) || take_layer(job, driver, out, err) < 0)
         return error_wrap(err, "unpack %.100s", want->name);
     record_pack(images_inspect_reply_record(), out, &unpacking->packed);
     return 0;
@@ -116,18 +129,22 @@ static void unpacked(void *self, struct request *request, void *arg)
     buffer_free(&unpacking->packed);
 }
 
-static int snapshot_is_here(struct images *images, const char *namespace, const char *driver, const char *chain_id,
-                            struct error *err)
+static int snapshot_is_here(struct images *images, const char *namespace, const char *driver,
+                            struct images_inspect_reply *reply, struct error *err)
 {
     CLEANUP(query_done) struct query query = { 0 };
+    int found;
 
-    if (chain_id == NULL)
+    if (reply->chain_id == NULL)
         return 1;
     if (db_query(images->db, &query, err,
-                 "SELECT 1 FROM snapshots_snapshot WHERE namespace = ? AND driver = ? AND key = ?", "sss", namespace,
-                 driver, chain_id) < 0)
+                 "SELECT layer FROM snapshots_snapshot WHERE namespace = ? AND driver = ? AND key = ?", "sss", namespace,
+                 driver, reply->chain_id) < 0)
         return -1;
-    return query_next(&query, err);
+    found = query_next(&query, err);
+    reply->has_layer = found == 1;
+    reply->layer = found == 1 ? (uint64_t)query_int(&query, 0) : 0;
+    return found;
 }
 
 /* 1: it was unpacked a short while ago, and that is still there; `reply` says what. */
@@ -143,7 +160,7 @@ static int find_recent(struct images *images, struct request *request, struct im
     if (!recent_find(&images->recent, namespace, image->target->digest, want->platform, reply, request_arena(request)))
         return 0;
     reply->image = image;
-    return snapshot_is_here(images, namespace, want->driver, reply->chain_id, err);
+    return snapshot_is_here(images, namespace, want->driver, reply, err);
 }
 
 int on_images_inspect(void *self, struct request *request, struct error *err)

@@ -143,9 +143,9 @@ static int pull(struct job *job, const void *in, void *out, struct error *err)
     struct reference reference;
     char name[REFERENCE_TEXT_SIZE];
 
-    if (reference_parse(want->reference, &reference, err) < 0 ||
-        (job_lease(job) == NULL && lease_take(&lease, job, err) < 0))
+    if (reference_parse(want->reference, &reference, err) < 0)
         return -1;
+    lease_have(&lease, job);
     reference_text(&reference, name);
     source.name = name;
     source.origin = reference.host;

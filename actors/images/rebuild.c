@@ -158,7 +158,8 @@ static int rebuild(struct job *job, const void *in, void *out, struct error *err
             continue;
         if (driver_is_plugin(self.places[i].driver))
             return cannot_replace(&self, &self.places[i], err);
-        if (lease_take(&lease, job, err) < 0 || rebuild_in(&self, &self.places[i], err) < 0)
+        lease_take(&lease, job);
+        if (rebuild_in(&self, &self.places[i], err) < 0)
             return -1;
         reply->image = self.places[i].image;
         reply->blob = self.variant.layers[self.index].blob.digest;

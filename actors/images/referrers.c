@@ -109,8 +109,8 @@ static int put_index(struct job *job, struct outlet *outlet, json_t *index, cons
     bytes = (struct bin){ text, strlen(text) };
     blob.digest = digest;
     blob.size = bytes.size;
-    if ((job_lease(job) != NULL || lease_take(&lease, job, err) == 0) &&
-        digest_of("sha256", bytes.data, bytes.size, digest, err) == 0 &&
+    lease_have(&lease, job);
+    if (digest_of("sha256", bytes.data, bytes.size, digest, err) == 0 &&
         blob_put(job, digest, &bytes, &none, err) == 0)
         result = document_put(job, outlet, &blob, &put, &kept, err);
     free(text);

@@ -73,11 +73,9 @@ static int add_write(struct write *write, const void *in_record, void *out, stru
     const struct leases_add_request *in = in_record;
     const struct list *list = write_ctx(write);
     const struct resource *resources = list->items;
-    struct lease_info info;
 
     (void)out;
-    if (lease_find(write_db(write), write_namespace(write), in->id, &info, write_arena(write),
-                   err) < 0)
+    if (lease_need(write, in->id, err) < 0)
         return -1;
     for (size_t i = 0; i < list->count; i++)
         if (db_run(write_db(write), err,

@@ -228,7 +228,7 @@ static int check_members(json_t *spec, struct error *err)
     return 0;
 }
 
-int spec_check(const char *bytes, size_t size, struct error *err)
+int spec_check(const char *bytes, size_t size, struct buffer *command, struct error *err)
 {
     json_t *spec;
     int failed;
@@ -240,23 +240,8 @@ int spec_check(const char *bytes, size_t size, struct error *err)
     if (spec == NULL)
         return error_wrap(err, "spec");
     failed = check_members(spec, err);
+    if (!failed && command != NULL)
+        command_text(spec, command);
     json_decref(spec);
     return failed;
-}
-
-/* ---- for people ------------------------------------------------------------- */
-
-const char *spec_command(const char *bytes, size_t size, struct arena *arena)
-{
-    struct error ignored;
-    struct buffer text = { 0 };
-    json_t *spec = draft_read(bytes, size, &ignored);
-    const char *command = NULL;
-
-    command_text(spec, &text);
-    if (text.size > 0)
-        command = arena_copy(arena, text.data, text.size);
-    buffer_free(&text);
-    json_decref(spec);
-    return command;
 }

@@ -65,24 +65,21 @@ struct spec_input {
 };
 
 /*
- * Appends the spec as one line of JSON, and to `command` (may be NULL) what spec_command() would
- * read out of it.
+ * Appends the spec as one line of JSON, and to `command` (may be NULL) its command for people:
+ * arguments with a space between, cut off at SPEC_COMMAND_MAX bytes or before.
  *
  * Errors: INVALID_ARGUMENT for what cannot be, naming the option and the value;
  * FAILED_PRECONDITION for what this host cannot give although the user asked
  * for it by name; NOT_FOUND for a device; RESOURCE_EXHAUSTED beyond SPEC_BYTES_MAX.
  */
+#define SPEC_COMMAND_MAX 1000
 int spec_build(const struct spec_input *input, struct buffer *json, struct buffer *command,
                struct error *err);
 
 /* 0 when a spec that a program brings itself is one: an object with a version, a root file system
-   and a process that has a command and a place.  Else INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
-int spec_check(const char *bytes, size_t size, struct error *err);
-
-/* The command of a spec for people: arguments with a space between, cut off at SPEC_COMMAND_MAX
-   bytes or before.  NULL when there is none to be found. */
-#define SPEC_COMMAND_MAX 1000
-const char *spec_command(const char *bytes, size_t size, struct arena *arena);
+   and a process that has a command and a place.  Else INVALID_ARGUMENT, RESOURCE_EXHAUSTED.
+   `command`: as above. */
+int spec_check(const char *bytes, size_t size, struct buffer *command, struct error *err);
 
 /* Both empty: the container has no user namespace.  INVALID_ARGUMENT for what is no map. */
 int spec_id_maps(const struct container_options *options, struct id_map *uids, struct id_map *gids,
