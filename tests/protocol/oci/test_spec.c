@@ -1,4 +1,5 @@
 /* The runtime spec: what images and users may say, and what nobody said. */
+#include "platform/scope.h"
 #include "tests/protocol/oci/spec_fixture.h"
 
 /* ---- namespaces and the kernel --------------------------------------- */
