@@ -10,11 +10,18 @@
 #ifndef ACTORS_BASE_LEASE_H
 #define ACTORS_BASE_LEASE_H
 
+#include <string.h>
+
 #include "actors/base/job.h"
 
 /* How ids of such leases begin.  The jobs of a daemon do not outlive it, so the next one starts
    with removing them; nobody else may have a lease of such a name. */
 #define JOB_LEASE "job-"
+
+static inline bool lease_is_of_job(const char *id)
+{
+    return strncmp(id, JOB_LEASE, strlen(JOB_LEASE)) == 0;
+}
 /* ... and refs of ingests that a job alone can go on with. */
 #define JOB_INGEST JOB_LEASE
 

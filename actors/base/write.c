@@ -151,11 +151,6 @@ int journal_add(struct writer *writer, const char *namespace, const char *topic,
 
 #define JOB_LEASE_NS (24ll * 60 * 60 * 1000000000) /* should all else fail */
 
-static bool is_of_job(const char *lease)
-{
-    return strncmp(lease, JOB_LEASE, strlen(JOB_LEASE)) == 0;
-}
-
 int lease_need(struct write *write, const char *id, struct error *err)
 {
     CLEANUP(query_done) struct query lease = { 0 };
@@ -169,7 +164,7 @@ int lease_need(struct write *write, const char *id, struct error *err)
         return -1;
     if (found == 1)
         return 0;
-    if (!is_of_job(id))
+    if (!lease_is_of_job(id))
         return error_set(err, ERROR_NOT_FOUND, "lease %s: there is none, or it has lapsed", id);
     return db_run(db, err, "INSERT INTO leases_lease (namespace, id, flat, created, expires) VALUES (?, ?, 0, ?, ?)",
                   "ssii", write->namespace, id, clock_now(), clock_now() + JOB_LEASE_NS);
@@ -188,7 +183,7 @@ int hold(struct write *write, const char *kind, const char *key, const char *dri
 
 int hold_end(struct write *write, struct error *err)
 {
-    if (write->lease == NULL || !is_of_job(write->lease))
+    if (write->lease == NULL || !lease_is_of_job(write->lease))
         return 0;
     return db_run(write_db(write), err, "DELETE FROM leases_lease WHERE namespace = ? AND id = ?", "ss",
                   write->namespace, write->lease);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "actors/base/actor.h"
+#include "actors/base/lease.h"
 #include "actors/base/log.h"
 #include "actors/base/thread_order.h"
 #include "actors/base/wire.h"
@@ -180,6 +181,9 @@ static int admit(struct gateway *gateway, const struct session *session, const s
                          envelope->namespace);
     if (envelope->lease != NULL && (strlen(envelope->lease) > 128 || envelope->lease[0] == '\0'))
         return error_set(err, ERROR_INVALID_ARGUMENT, "envelope.lease is not a lease id of 1 to 128 characters");
+    if (envelope->lease != NULL && lease_is_of_job(envelope->lease))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "envelope.lease %.40s: those with " JOB_LEASE " are the daemon's own",
+                         envelope->lease);
     if (forward_of_caller(session, envelope->id) != NULL)
         return error_set(err, ERROR_INVALID_ARGUMENT, "request id %llu is in use by an open request",
                          (unsigned long long)envelope->id);

@@ -81,9 +81,9 @@ static void set_expiry(struct lease_info *info, int64_t from, uint64_t ttl_ms)
 }
 
 /* Those of jobs are nobody else's. */
-static int lease_is_ours(const char *id, struct request *request, struct error *err)
+int lease_is_ours(const char *id, struct request *request, struct error *err)
 {
-    if (strncmp(id, JOB_LEASE, strlen(JOB_LEASE)) != 0 || request_is_inside(request))
+    if (!lease_is_of_job(id) || request_is_inside(request))
         return 0;
     return error_set(err, ERROR_INVALID_ARGUMENT,
                      "lease id %.40s: those with " JOB_LEASE " are the daemon's own", id);
@@ -139,7 +139,7 @@ static int remove_write(struct write *write, const void *in_record, void *out, s
                "ss", write_namespace(write), in->id) < 0)
         return -1;
     if (db_changes(write_db(write)) == 0) /* a job's has its row with the first thing that hangs on it */
-        return strncmp(in->id, JOB_LEASE, strlen(JOB_LEASE)) == 0 ? 0 : no_such(in->id, err);
+        return write_ctx(write) != NULL && lease_is_of_job(in->id) ? 0 : no_such(in->id, err);
     if (!in->has_sync || !in->sync)
         loosen(write); /* else the job below asks the collector */
     return 0;
@@ -164,7 +164,7 @@ static int remove_after(void *self, struct request *request, void *ctx, void *ou
 static int on_remove(void *self, struct request *request, struct error *err)
 {
     (void)self;
-    return request_write(request, remove_write, remove_after, NULL, err);
+    return request_write(request, remove_write, remove_after, request_is_inside(request) ? self : NULL, err);
 }
 
 /* ---- lapsing ------------------------------------------------------------------------------- */

@@ -115,9 +115,10 @@ static int release_write(struct write *write, const void *in_record, void *out, 
 
 static int change(struct request *request, write_body *body, struct error *err)
 {
+    const struct leases_add_request *in = request_body(request);
     struct list *list = arena_alloc(request_arena(request), sizeof(*list));
 
-    if (read_resources(request, list, err) < 0)
+    if (lease_is_ours(in->id, request, err) < 0 || read_resources(request, list, err) < 0)
         return -1;
     return request_write(request, body, NULL, list, err);
 }

@@ -32,4 +32,7 @@ int on_lease_add(void *self, struct request *request, struct error *err);
 int on_lease_release(void *self, struct request *request, struct error *err);
 int on_lease_resources(void *self, struct request *request, struct error *err);
 
+/* Those of jobs are nobody else's: INVALID_ARGUMENT. */
+int lease_is_ours(const char *id, struct request *request, struct error *err);
+
 #endif

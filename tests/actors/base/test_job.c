@@ -1,4 +1,6 @@
 /* Jobs: they wait, they are told to stop, and what they send and are sent arrives. */
+#include <pthread.h>
+
 #include "tests/actors/base/job_fixture.h"
 
 /* ---- who asks, and who is asked ------------------------------------------------------------- */
@@ -17,6 +19,7 @@ OP(keep, "answerer.keep", nothing, nothing)
 OP(release, "answerer.release", nothing, nothing)
 
 static atomic_int let_go, done_on_loop;
+static pthread_t quick_thread; /* that the last one ran on */
 static char seen_namespace[80], seen_lease[80];
 static int64_t seen_deadline;
 
@@ -160,6 +163,7 @@ static int much_job(struct job *job, const void *in, void *out, struct error *er
 static int quick_job(struct job *job, const void *in, void *out, struct error *err)
 {
     (void)job, (void)in, (void)out, (void)err;
+    quick_thread = pthread_self();
     return 0;
 }
 
@@ -403,6 +407,44 @@ static void what_comes_too_late_is_dropped(void **state)
     }
 }
 
+static void jobs_live_one_after_the_other_on_a_thread(void **state)
+{
+    pthread_t first;
+
+    (void)state;
+    peer_ask(&peer, &op_quick, &nothing, &answer);
+    first = quick_thread;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(peer_ask(&peer, &op_quick, &nothing, &answer), ERROR_NONE);
+        assert_true(pthread_equal(first, quick_thread));
+    }
+}
+
+static void a_cancel_is_not_for_the_threads_next_job(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        peer_cancel(&peer, peer_send(&peer, &op_ask_keep, &nothing));
+        assert_int_equal(peer_finish(&peer, &op_ask_keep, &answer), ERROR_CANCELLED);
+        assert_int_equal(peer_ask(&peer, &op_quick, &nothing, &answer), ERROR_NONE);
+        assert_int_equal(peer_ask(&peer, &op_ask, &nothing, &answer), ERROR_RESOURCE_EXHAUSTED);
+    }
+}
+
+static void an_actor_that_was_started_anew_is_found_by_a_thread_that_knew_the_old_one(void **state)
+{
+    struct error err = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(peer_ask(&peer, &op_ask, &nothing, &answer), ERROR_RESOURCE_EXHAUSTED);
+        assert_non_null(strstr(answer.message, "write: "));
+        actor_stop(&answerer_thread);
+        answerer_thread = actor_start(&answerer, &owner, &err);
+        assert_non_null(answerer_thread);
+    }
+}
+
 static void a_background_job_is_heard_of_on_the_loop(void **state)
 {
     (void)state;
@@ -424,6 +466,9 @@ int main(void)
         T(large_messages_go_from_buffers_that_are_used_again),
         T(buffers_outlive_their_job),
         T(what_comes_too_late_is_dropped),
+        T(jobs_live_one_after_the_other_on_a_thread),
+        T(a_cancel_is_not_for_the_threads_next_job),
+        T(an_actor_that_was_started_anew_is_found_by_a_thread_that_knew_the_old_one),
         T(a_background_job_is_heard_of_on_the_loop),
     };
 

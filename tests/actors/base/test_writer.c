@@ -74,6 +74,8 @@ static int act(struct write *write, const char *what, struct error *err)
         return db_run(db, err, "INSERT INTO probe_child (key) VALUES ('nobody')", "");
     if (streq(what, "hold"))
         return hold(write, "content", "sha256:x", NULL, err);
+    if (streq(what, "hold end"))
+        return hold_end(write, err);
     if (db_run(db, err, "INSERT INTO probe_row (key) VALUES (?)", "s", what) < 0 ||
         emit(write, "/probe/add", what, err, "who", "me", "nothing", NULL, "more", "x", NULL) < 0)
         return -1;
@@ -516,6 +518,21 @@ static void what_is_made_hangs_on_the_lease(void **state)
     assert_int_equal(number("SELECT count(*) FROM leases_resource WHERE lease = 'good'"), 1);
 }
 
+static void a_jobs_own_lease_begins_with_what_hangs_on_it_and_ends_with_its_name(void **state)
+{
+    (void)state;
+    peer.lease = "job-1";
+    assert_int_equal(ask("hold end"), ERROR_NONE); /* before there is one */
+    assert_int_equal(ask("a"), ERROR_NONE);
+    assert_int_equal(number("SELECT count(*) FROM leases_lease"), 0);
+    assert_int_equal(ask("hold"), ERROR_NONE);
+    assert_int_equal(ask("hold"), ERROR_NONE);
+    assert_int_equal(number("SELECT count(*) FROM leases_resource WHERE lease = 'job-1'"), 1);
+    assert_int_equal(ask("hold end"), ERROR_NONE);
+    assert_int_equal(number("SELECT count(*) FROM leases_lease"), 0);
+    assert_int_equal(number("SELECT count(*) FROM leases_resource"), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -535,6 +552,7 @@ int main(void)
         T(the_first_write_makes_its_namespace),
         T(a_namespace_removed_in_front_of_a_write_is_made_again),
         T(what_is_made_hangs_on_the_lease),
+        T(a_jobs_own_lease_begins_with_what_hangs_on_it_and_ends_with_its_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
