@@ -51,6 +51,12 @@ is "what was written" words "$(cat other/file)"
 run_for 0 gantry snapshot umount other
 run_for 0 gantry snapshot rm mine
 
+step "umount finds out which driver's it is"
+run_for 0 gantry pull -q --snapshotter native "$busybox"
+run_for 0 gantry snapshot mount --snapshotter native "$(gantry snapshot ls -q --snapshotter native)" mnt
+run_for 0 gantry snapshot umount mnt
+is "views of it" "" "$(gantry snapshot ls -q --snapshotter native -f kind==view)"
+
 step "what is refused"
 run_for 1 gantry image mount "$busybox" nowhere
 has "said" nowhere "$errors"

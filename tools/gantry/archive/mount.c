@@ -112,21 +112,43 @@ int command_snapshot_mount(struct cli *cli, const struct args *args, struct erro
     return show(&showing, &place, is_committed, err);
 }
 
+/* Where no driver is said it is the default one's, mostly, and else any other's.  NOT_FOUND: there is none. */
+static int snapshot_take_away(struct showing *showing, struct error *err)
+{
+    static const struct snapshots_drivers_request all;
+    struct snapshots_key_request which = { .key = showing->key, .driver = showing->driver };
+    struct snapshots_drivers_reply reply;
+    const struct snapshot_driver *drivers;
+
+    if (cli_call(showing->cli, &op_snapshots_remove, &which, NULL, err) == 0)
+        return 0;
+    if (err->code != ERROR_NOT_FOUND || showing->driver != NULL ||
+        cli_call(showing->cli, &op_snapshots_drivers, &all, &reply, err) < 0)
+        return -1;
+    drivers = reply.drivers.items;
+    for (size_t i = 0; i < reply.drivers.count; i++) {
+        which.driver = drivers[i].name;
+        if (cli_call(showing->cli, &op_snapshots_remove, &which, NULL, err) == 0)
+            return 0;
+        if (err->code != ERROR_NOT_FOUND)
+            return -1;
+    }
+    return error_set(err, ERROR_NOT_FOUND, "%s: no snapshot is mounted there", showing->folder);
+}
+
 /* Also after a reboot, which has unmounted everything: what is left then is the snapshot. */
 int command_image_umount(struct cli *cli, const struct args *args, struct error *err)
 {
-    struct snapshots_key_request which = { .driver = args_text(args, "snapshotter") };
     struct showing showing;
     struct error none;
     bool was_mounted;
 
-    if (showing_open(cli, which.driver, args->operands.items[0], &showing, err) < 0)
+    if (showing_open(cli, args_text(args, "snapshotter"), args->operands.items[0], &showing, err) < 0)
         return -1;
     was_mounted = local_umount(showing.folder, err) == 0;
     if (!was_mounted && err->code != ERROR_NOT_FOUND)
         return -1;
-    which.key = showing.key;
-    if (cli_call(cli, &op_snapshots_remove, &which, NULL, was_mounted ? err : &none) < 0 &&
+    if (snapshot_take_away(&showing, was_mounted ? err : &none) < 0 &&
         !(was_mounted && err->code == ERROR_NOT_FOUND))
         return -1;
     puts(showing.folder);
