@@ -40,6 +40,7 @@ top" "$out"
 
 echo 'snapshotter = "lazy"' >"$work/config.toml"
 plugin_config lazy
+plugin_config both 'capabilities = ["rebase"]'
 offer 1 3
 plugin_start lazy --remote "$work/offered"
 daemon_start --config "$work/config.toml"
@@ -101,3 +102,17 @@ has "said" "says that it has" "$errors"
 rm "$work/lazy/control"
 run_for 0 gantry gc
 is "what the plugin holds" 0 "$(plugin_holds lazy)"
+
+step "one that rebases, too, and has the lowest: the others are unpacked at once, and it is told that they stand on that"
+offer 1 1
+plugin_start both --remote "$work/offered" --rebase
+wait_until "the plugin answers" plugin_answers both
+run_for 0 gantry pull --snapshotter both "$image"
+[ ! -e "$(blob_file "${blobs[1]}")" ] || fail "layer 1 was downloaded"
+is "remote ones" 1 "$(gantry --format json snapshot ls --snapshotter both | jq '[.[] | select(.remote)] | length')"
+is "commits that say a parent" 2 "$(plugin_log both 'select(.method == "Commit" and .parent) | .name' | wc -l)"
+has "the first of them" "remote/" "$(plugin_log both 'select(.method == "Commit") | .parent' | head -n 1)"
+run_for 0 gantry run --rm --snapshotter both -u someone "$image" sh -c 'cat /etc/middle /etc/top; id -u'
+is "what the container sees" "middle
+top
+77" "$out"

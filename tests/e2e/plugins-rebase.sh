@@ -41,8 +41,10 @@ ln "$work/l/data/target" "$work/l/data/link"
 printf 'root:x:0:0:root:/root:/bin/sh\nsomeone:x:77:78::/:/bin/sh\n' >"$work/l/etc/passwd"
 next etc/passwd data/target data/link
 image_add "$layout" five '{"Cmd":["/bin/sh"]}' "${layers[@]}"
+image_add "$layout" two '{"Cmd":["/bin/sh"]}' "${layers[@]:0:2}"
 registry_start "$work/registry"
 layout_push "$layout" five "$registry"
+layout_push "$layout" two "$registry"
 image=$registry/five
 
 plugin_config rebasing 'capabilities = ["rebase"]'
@@ -119,6 +121,19 @@ mv "$work/tree.rebasing" "$work/tree.before"
 tree_of rebasing
 run_for 0 cmp "$work/tree.before" "$work/tree.rebasing"
 run_for 0 gantry rmi "$image"
+run_for 0 gantry gc
+wait_until "all is gone" plugin_is_empty rebasing
+
+step "what is below is there already: the lowest that is missing is asked for on it first"
+run_for 0 gantry pull --snapshotter rebasing "$registry/two"
+before=$(wc -l <"$work/rebasing/log")
+run_for 0 gantry pull --snapshotter rebasing "$image"
+since() { tail -n "+$((before + 1))" "$work/rebasing/log" | jq -r "$1"; }
+is "asked for with a target" 1 "$(since 'select(.method == "Prepare" and .parent and .labels["containerd.io/snapshot.ref"]) | .key' | wc -l)"
+is "told with the commits" 3 "$(since 'select(.method == "Commit" and .parent) | .name' | wc -l)"
+tree_of rebasing
+run_for 0 cmp "$work/tree.before" "$work/tree.rebasing"
+run_for 0 gantry rmi "$image" "$registry/two"
 run_for 0 gantry gc
 wait_until "all is gone" plugin_is_empty rebasing
 

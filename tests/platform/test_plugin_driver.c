@@ -211,6 +211,22 @@ static void with_rebase_layers_are_unpacked_side_by_side_and_told_their_parent_l
     assert_non_null(strstr(mount->options.items[mount->options.count - 1], "/s/2/fs:"));
 }
 
+static void a_layer_is_asked_for_on_its_parent_before_it_is_unpacked_on_nothing(void **fixture)
+{
+    struct plugin *p = *fixture;
+
+    plugin_start(p, "--rebase", false);
+    plugin_must(p, prepare(p, 1, 0));
+    plugin_must(p, commit(p, 1));
+    plugin_must(p, prepare_apart(p, 2, 1, "sha256:2", true));
+    assert_true(plugin_has_heard(p, "\"Prepare\"", "\"parent\": \"here/1/"));
+    assert_int_equal(held(p), 2);
+    put_direct(p, 2, "file");
+    plugin_must(p, rebase(p, 2, 1, "sha256:2"));
+    plugin_must(p, commit_on(p, 2, 1));
+    assert_true(plugin_has_heard(p, "\"Commit\"", "\"parent\": \"here/1/"));
+}
+
 static void what_is_no_folder_is_made_anew_on_its_parent(void **fixture)
 {
     struct plugin *p = *fixture;
@@ -365,6 +381,7 @@ int main(void)
         T(what_it_knows_lies_on_the_disk),
         T(without_rebase_a_plugin_is_asked_when_the_parent_is_there),
         R(with_rebase_layers_are_unpacked_side_by_side_and_told_their_parent_last),
+        R(a_layer_is_asked_for_on_its_parent_before_it_is_unpacked_on_nothing),
         R(what_is_no_folder_is_made_anew_on_its_parent),
         R(a_plugin_is_asked_for_its_own_layer_only_with_the_parent_known),
         T(a_commit_may_come_twice),

@@ -2,8 +2,8 @@
  * The ten methods: our structs to messages and back.
  *
  * The answer to a call may be lost (the plugin was killed after it had done what was asked), and
- * the call is sent again.  Keys are never used twice, so what is there already was made by the
- * first one, and what is missing was taken away by it.
+ * the call is sent again.  A key is never used again before what it named is gone, so what is there
+ * already was made by the first one, and what is missing was taken away by it.
  */
 #include "platform/linux/plugin/backend_private.h"
 

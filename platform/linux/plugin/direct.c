@@ -2,7 +2,8 @@
  * Direct: a layer is unpacked into the plugin's snapshot, before what it will stand on is there.
  *
  * The lowest of an image stands on nothing.  Any other goes to a snapshot on nothing, too, where the plugin has the
- * capability rebase: then its parent is said with the commit.  In such a snapshot what a layer removes is marked as overlay
+ * capability rebase: then its parent is said with the commit.  One whose parent is known is asked for on that first, since
+ * the plugin may have it.  In such a snapshot what a layer removes is marked as overlay
  * has it, as it is in the folders of our own; so it has to be one folder that is bound: a mounted overlay would take the
  * marks for its own, and what lies on a device of its own is put together by the plugin in a way that we do not know.
  */
@@ -32,7 +33,7 @@ static bool is_folder(const struct list *mounts)
            (mount->target == NULL || mount->target[0] == '\0') && is_for_writing(mount);
 }
 
-/* It will be made on its parent, when that is there. */
+/* Another will be made. */
 static int give_back(struct plugin *plugin, uint64_t number, struct memory *memory,
                      struct error *err)
 {
@@ -53,7 +54,11 @@ int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer,
     memory->is_direct = layer->parent == 0 && is_folder(mounts);
     if (memory->is_direct)
         return memory_write(plugin->folder, layer->number, memory, false, err);
-    return layer->settled ? 0 : give_back(plugin, layer->number, memory, err);
+    if (layer->settled && (layer->parent == 0 || !plugin->rebases))
+        return 0; /* what is unpacked here is merged into it */
+    if (give_back(plugin, layer->number, memory, err) < 0)
+        return -1;
+    return layer->settled; /* the plugin has not got it: on nothing, then */
 }
 
 int plugin_direct_sync(struct plugin *plugin, const struct memory *memory, struct error *err)

@@ -229,6 +229,18 @@ static struct memory memory_new(const struct plugin *plugin, const struct layer_
                             .labels = labels_for(plugin, layer, arena) };
 }
 
+static int plugin_prepare(void *state, const struct layer_new *layer, struct error *err);
+
+static int prepare_on_nothing(struct plugin *plugin, const struct layer_new *layer,
+                              struct error *err)
+{
+    struct layer_new wanted = *layer;
+
+    wanted.parent = 0;
+    wanted.settled = false;
+    return plugin_prepare(plugin, &wanted, err);
+}
+
 static int plugin_prepare(void *state, const struct layer_new *layer, struct error *err)
 {
     CLEANUP(arena_drop) struct arena *arena = arena_new();
@@ -244,8 +256,10 @@ static int plugin_prepare(void *state, const struct layer_new *layer, struct err
         return memory_write(plugin->folder, layer->number, &memory, false, err);
     }
     result = snapshot_make(plugin, layer, &memory, &mounts, arena, err);
-    if (result == 0 && layer->apart)
-        return plugin_direct_begin(plugin, layer, &memory, &mounts, err);
+    if (result == 0 && layer->apart) {
+        result = plugin_direct_begin(plugin, layer, &memory, &mounts, err);
+        return result == 1 ? prepare_on_nothing(plugin, layer, err) : result;
+    }
     if (result <= 0)
         return result;
     if (staging_drop(plugin, layer->number, err) < 0)

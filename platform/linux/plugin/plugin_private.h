@@ -48,7 +48,8 @@ bool plugin_name_is_ours(const struct plugin *plugin, const char *name, uint64_t
 int plugin_mounts_get(struct plugin *plugin, const struct memory *memory, struct list *mounts,
                       struct arena *arena, struct error *err);
 
-/* direct.c.  A snapshot was prepared at the plugin, to be unpacked: into it, if that can be. */
+/* direct.c.  A snapshot was prepared at the plugin, to be unpacked: into it, if that can be.  1: it is gone again, one on
+   nothing is to be prepared. */
 int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer,
                         struct memory *memory, const struct list *mounts, struct error *err);
 /* What was unpacked into it is on the disk. */
