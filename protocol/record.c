@@ -454,13 +454,24 @@ static bool unpack_field(const struct field *field, const msgpack_object *in, vo
     return false;
 }
 
-static const struct field *find_field(const struct record *record, const msgpack_object_str *key)
+static bool is_key(const struct field *field, const msgpack_object_str *key)
 {
-    for (size_t i = 0; i < record->field_count; i++) {
-        const char *name = record->fields[i].name;
+    return strncmp(field->name, key->ptr, key->size) == 0 && field->name[key->size] == '\0';
+}
 
-        if (strlen(name) == key->size && memcmp(name, key->ptr, key->size) == 0)
-            return &record->fields[i];
+/* Keys mostly come in the record's order: it is looked for from `*next` on, and then from the start. */
+static const struct field *find_field(const struct record *record, const msgpack_object_str *key,
+                                      size_t *next)
+{
+    size_t at = *next;
+
+    for (size_t i = 0; i < record->field_count; i++, at++) {
+        if (at >= record->field_count)
+            at = 0;
+        if (is_key(&record->fields[at], key)) {
+            *next = at + 1;
+            return &record->fields[at];
+        }
     }
     return NULL;
 }
@@ -482,7 +493,7 @@ static const char *shown_key(const msgpack_object_str *key, char out[48])
 }
 
 static int unpack_entry(const struct record *record, const msgpack_object_kv *kv, void *out,
-                        bool *seen, const struct unpacking *with)
+                        bool *seen, size_t *next, const struct unpacking *with)
 {
     const struct field *field;
     char name[48];
@@ -490,7 +501,7 @@ static int unpack_entry(const struct record *record, const msgpack_object_kv *kv
     if (kv->key.type != MSGPACK_OBJECT_STR)
         return error_set(with->err, ERROR_INVALID_ARGUMENT, "%s has a key that is not a string",
                          record->name);
-    field = find_field(record, &kv->key.via.str);
+    field = find_field(record, &kv->key.via.str, next);
     if (field == NULL) {
         if (with->mode == RECORD_LENIENT || is_free_key(&kv->key.via.str))
             return 0;
@@ -519,6 +530,7 @@ static int unpack_record(const struct record *record, const msgpack_object *in, 
                          const struct unpacking *with)
 {
     bool seen[RECORD_FIELDS_MAX] = { false };
+    size_t next = 0; /* the field that is expected */
 
     memset(out, 0, record->size);
     if (record->field_count > RECORD_FIELDS_MAX)
@@ -527,7 +539,7 @@ static int unpack_record(const struct record *record, const msgpack_object *in, 
     if (in->type != MSGPACK_OBJECT_MAP)
         return error_set(with->err, ERROR_INVALID_ARGUMENT, "%s is not a map", record->name);
     for (uint32_t i = 0; i < in->via.map.size; i++)
-        if (unpack_entry(record, &in->via.map.ptr[i], out, seen, with) < 0)
+        if (unpack_entry(record, &in->via.map.ptr[i], out, seen, &next, with) < 0)
             return -1;
     for (size_t i = 0; i < record->field_count; i++)
         if (record->fields[i].required && !seen[i])

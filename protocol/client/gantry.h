@@ -93,6 +93,14 @@ void gantry_on_interrupt(struct gantry *client, int fd, gantry_told *told, void 
 int gantry_call(struct gantry *client, const struct op *op, const void *in, void *out,
                 struct arena *arena, struct error *err);
 
+/*
+ * The same in two steps, so that the daemon works while the caller does something else, or on several
+ * at a time.  gantry_call_end() waits, and closes it; gantry_stream_close() gives it up.
+ */
+int gantry_call_begin(struct gantry *client, const struct op *op, const void *in,
+                      struct gantry_stream **call, struct error *err);
+int gantry_call_end(struct gantry_stream **call, void *out, struct arena *arena, struct error *err);
+
 /* The actor that sent the last error, e.g. "tasks"; "" when it is the library's own. */
 const char *gantry_origin(const struct gantry *client);
 

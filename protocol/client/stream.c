@@ -565,15 +565,26 @@ static int final_answer(struct gantry_stream *stream, void *out, struct arena *a
     }
 }
 
+int gantry_call_begin(struct gantry *client, const struct op *op, const void *in,
+                      struct gantry_stream **call, struct error *err)
+{
+    return stream_new(client, op, in, false, call, err);
+}
+
+int gantry_call_end(struct gantry_stream **call, void *out, struct arena *arena, struct error *err)
+{
+    int result = final_answer(*call, out, arena, err);
+
+    gantry_stream_close(call);
+    return result;
+}
+
 int gantry_call(struct gantry *client, const struct op *op, const void *in, void *out,
                 struct arena *arena, struct error *err)
 {
-    struct gantry_stream *stream;
-    int result;
+    struct gantry_stream *call;
 
-    if (stream_new(client, op, in, false, &stream, err) < 0)
+    if (gantry_call_begin(client, op, in, &call, err) < 0)
         return -1;
-    result = final_answer(stream, out, arena, err);
-    gantry_stream_close(&stream);
-    return result;
+    return gantry_call_end(&call, out, arena, err);
 }

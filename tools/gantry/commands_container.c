@@ -34,26 +34,33 @@ static void ps_row(const struct container_info *container, const struct ps *ps, 
               status_text(container, ps->now, arena), container->name);
 }
 
-/* All pages; `each` sees every container. */
+/* All pages; the daemon makes the next one while this one is shown. */
 static int list_containers(struct cli *cli, struct containers_list_request *want, json_t *array,
                            const struct ps *ps, struct error *err)
 {
+    struct gantry_stream *next = NULL;
     struct containers_list_reply page;
 
-    for (;;) {
+    if (cli_connect(cli, err) < 0 ||
+        gantry_call_begin(cli->client, &op_containers_list, want, &next, err) < 0)
+        return -1;
+    while (next != NULL) {
         const struct container_info *containers;
 
-        if (cli_call(cli, &op_containers_list, want, &page, err) < 0)
+        if (gantry_call_end(&next, &page, cli->arena, err) < 0)
             return -1;
         containers = page.containers.items;
+        if (page.more && page.containers.count > 0) {
+            want->after = containers[page.containers.count - 1].id;
+            if (gantry_call_begin(cli->client, &op_containers_list, want, &next, err) < 0)
+                return -1;
+        }
         if (array != NULL)
             json_add_list(array, container_info_record(), &page.containers);
         for (size_t i = 0; i < page.containers.count && array == NULL; i++)
             ps_row(&containers[i], ps, cli->arena);
-        if (!page.more || page.containers.count == 0)
-            return 0;
-        want->after = containers[page.containers.count - 1].id;
     }
+    return 0;
 }
 
 /* Docker shows those that run, unless asked for others by status. */

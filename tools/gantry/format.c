@@ -112,15 +112,24 @@ static size_t last_cell(const struct table *table, const struct row *row)
     return last;
 }
 
+static void blanks(size_t count, FILE *out)
+{
+    static const char many[] = "                                                                ";
+
+    for (; count > sizeof(many) - 1; count -= sizeof(many) - 1)
+        fwrite(many, 1, sizeof(many) - 1, out);
+    fwrite(many, 1, count, out);
+}
+
 void table_print(const struct table *table, FILE *out)
 {
     for (const struct row *row = table->first; row != NULL; row = row->next) {
         size_t last = last_cell(table, row);
 
         for (size_t i = 0; i <= last; i++) {
-            size_t fill = i < last ? table->widths[i] + GAP - width_of(row->cells[i]) : 0;
-
-            fprintf(out, "%s%*s", row->cells[i], (int)fill, "");
+            fputs(row->cells[i], out);
+            if (i < last)
+                blanks(table->widths[i] + GAP - width_of(row->cells[i]), out);
         }
         fputc('\n', out);
     }

@@ -237,6 +237,37 @@ static void a_call_beside_an_open_stream_mixes_nothing_up(void **state)
     gantry_stream_close(&stream);
 }
 
+/* Two calls are there before the first is answered, which is the second one. */
+static void answer_the_other_way_round(struct peer *peer)
+{
+    struct daemon_version_reply reply = { .version = "first", .protocol = 1, .os = "linux", .arch = "amd64" };
+    uint64_t first;
+
+    take(peer, "request");
+    first = peer->envelope.id;
+    take(peer, "request");
+    answer_version(peer, "second");
+    answer(peer, first, "reply", daemon_version_reply_record(), &reply);
+}
+
+static void calls_in_two_steps_are_under_way_together(void **state)
+{
+    const struct nothing nothing = { 0 };
+    struct stage *stage = *state;
+    struct gantry_stream *calls[2];
+    struct daemon_version_reply reply;
+
+    connect_to(stage, answer_the_other_way_round);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            gantry_call_begin(stage->client, &op_daemon_version, &nothing, &calls[i], &stage->err), 0);
+    assert_int_equal(gantry_call_end(&calls[0], &reply, stage->arena, &stage->err), 0);
+    assert_string_equal(reply.version, "first");
+    assert_int_equal(gantry_call_end(&calls[1], &reply, stage->arena, &stage->err), 0);
+    assert_string_equal(reply.version, "second");
+    assert_null(calls[1]);
+}
+
 static void expect_cancel(struct peer *peer)
 {
     uint64_t id;
@@ -346,6 +377,7 @@ int main(void)
         T(a_flood_beyond_the_credit_is_cut_off),
         T(input_waits_for_the_daemons_credit),
         T(a_call_beside_an_open_stream_mixes_nothing_up),
+        T(calls_in_two_steps_are_under_way_together),
         T(closing_a_stream_cancels_it),
         T(a_ping_finds_out_that_a_request_was_forgotten),
         T(only_the_first_final_answer_counts),
