@@ -11,15 +11,7 @@
 
 #include <sys/syscall.h>
 
-#include "tests/platform/unpack_layer.h"
-
-static uint64_t seed;
-
-static unsigned any(unsigned below)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(seed >> 33) % below;
-}
+#include "tests/platform/random_fixture.h"
 
 struct random_layer {
     int root; /* of the reference's mounted view */
@@ -32,12 +24,6 @@ struct random_layer {
     int64_t first; /* time of the first entry */
     bool root_named;
 };
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
 
 static void any_path(char path[32])
 {

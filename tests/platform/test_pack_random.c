@@ -9,20 +9,7 @@
 #include <sys/syscall.h>
 
 #include "tests/platform/pack_fixture.h"
-
-static uint64_t seed;
-
-static unsigned any(unsigned below)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(seed >> 33) % below;
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
+#include "tests/platform/random_fixture.h"
 
 /* ---- random changes ------------------------------------------------------------------------- */
 
@@ -355,12 +342,15 @@ static void pack(struct place *place, const char *name, const struct list *befor
 }
 
 struct tally {
+    bool links;
     unsigned rounds, same;
     uint64_t entries;
 };
 
-static void one_round(struct place *place, bool links, struct tally *tally)
+static void one_round(struct place *place, void *ctx)
 {
+    struct tally *tally = ctx;
+    bool links = tally->links;
     CLEANUP(arena_drop) struct arena *arena = arena_new();
     const char *compression = compressions[any(3)];
     struct packing_news whole, again, upper;
@@ -389,34 +379,13 @@ static void one_round(struct place *place, bool links, struct tally *tally)
     assert_int_equal(umount2(in(place, "b"), 0), 0);
 }
 
-static void empty_place(struct place *place)
-{
-    struct error err;
-
-    assert_int_equal(fs_remove_tree(place->root, &err), 0);
-    mkdir(place->root, 0700);
-    place->kept_count = 0;
-}
-
 static void rounds_with(struct place *place, bool links)
 {
-    const char *given = getenv("GANTRY_TEST_SEED"), *count = getenv("GANTRY_TEST_ROUNDS");
-    struct tally tally = { 0 };
-    uint64_t first;
+    struct tally tally = { .links = links };
 
-    random_bytes(&first, sizeof(first));
-    if (given != NULL)
-        first = strtoull(given, NULL, 10);
-    for (unsigned i = 0; i < (count ? (unsigned)atoi(count) : 40); i++) {
-        seed = first + i;
-        print_message("GANTRY_TEST_SEED=%" PRIu64 "\r", first + i);
-        any(2);
-        one_round(place, links, &tally);
-        empty_place(place);
-    }
-    print_message("first seed %" PRIu64 ": %u rounds, %" PRIu64
-                  " entries, both ways gave the same bytes in %u\n",
-                  first, tally.rounds, tally.entries, tally.same);
+    random_rounds(place, 40, one_round, &tally);
+    print_message("%u rounds, %" PRIu64 " entries, both ways gave the same bytes in %u\n", tally.rounds,
+                  tally.entries, tally.same);
 }
 
 static void a_layer_of_differences_makes_the_second_tree_of_the_first(void **state)

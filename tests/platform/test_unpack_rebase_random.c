@@ -3,18 +3,13 @@
  * hold their parents' files: each tree is what an overlay of the layers, unpacked one after the
  * other, shows.
  */
-#include "tests/platform/compare_fixture.h"
-#include "tests/platform/random_layer_fixture.h"
+#include "tests/platform/random_stack_fixture.h"
 
 enum way {
     COPIED, /* the parent is copied by the helper, and files are moved */
     GIVEN,  /* the parent's files are there already */
     ACROSS, /* ... on another file system, so files are copied */
     WAYS
-};
-
-struct tally {
-    unsigned layers, again, left_out;
 };
 
 /* The parent's files, where the driver has made them itself. */
@@ -78,26 +73,26 @@ static bool again(struct place *place, int number, const struct bytes *tar, enum
 }
 
 /* False: one had to be unpacked again whose whiteouts come last, where order counts. */
-static bool rebase_stack(struct place *place, struct bytes *tars, const bool *whiteouts_last,
-                         int count, enum way way, struct tally *tally)
+static bool rebase_stack(struct place *place, const struct random_stack *stack, enum way way,
+                         struct tally *tally)
 {
     char name[16];
 
-    for (int i = count - 1; i >= 0; i--) {
+    for (int i = stack->count - 1; i >= 0; i--) {
         snprintf(name, sizeof(name), "%d", i);
-        if (UNPACK(place, name, &tars[i], .base = i == 0) < 0)
+        if (UNPACK(place, name, &stack->tars[i], .base = i == 0) < 0)
             fail_msg("layer %d: %s", i, place->err.text);
     }
-    for (int i = 1; i < count; i++) {
+    for (int i = 1; i < stack->count; i++) {
         place->kept_count = 0;
         give_parent(place, i, way);
         if (rebase_layer(place, i, way) < 0) {
             if (place->err.code != ERROR_ABORTED)
                 fail_msg("rebase layer %d: %s", i, place->err.text);
-            if (whiteouts_last[i])
+            if (stack->whiteouts_last[i])
                 return false;
             tally->again++;
-            again(place, i, &tars[i], way);
+            again(place, i, &stack->tars[i], way);
         }
         take_whole(place, i, way);
         tally->layers++;
@@ -113,62 +108,26 @@ static void let_go(struct place *place, int count)
     }
 }
 
-static void one_stack(struct place *place, enum way way, struct tally *tally)
+static void rebase_and_compare(struct place *place, const struct random_stack *stack, struct tally *tally)
 {
     struct pairs *pairs = calloc(1, sizeof(*pairs));
-    struct bytes tars[4] = { 0 };
-    bool last[4];
-    int count = 2 + (int)any(3);
-    char option[4096];
+    int top = stack->count - 1;
 
     pairs->whole = true;
-    for (int i = 0; i < count; i++)
-        random_layer(place, i, &tars[i], &last[i]);
-    if (rebase_stack(place, tars, last, count, way, tally)) {
-        mkdir(in(place, "reference"), 0755);
-        strcpy(option, lowers_word());
-        option_lowers(place, "r", count - 1, option);
-        if (mount("overlay", in(place, "reference"), "overlay", MS_RDONLY, option) < 0)
-            fail_msg("overlay %s: %s", option, strerror(errno));
-        compare("", in(place, "%d/fs", count - 1), in(place, "reference"), pairs);
+    if (rebase_stack(place, stack, any(WAYS), tally)) {
+        final_mount(place, "r", top, "reference");
+        compare("", in(place, "%d/fs", top), in(place, "reference"), pairs);
         umount2(in(place, "reference"), 0);
     } else {
         tally->left_out++;
     }
-    let_go(place, count);
-    for (int i = 0; i < 4; i++)
-        bytes_free(&tars[i]);
+    let_go(place, stack->count);
     free(pairs);
-}
-
-static void empty_place(struct place *place)
-{
-    struct error err;
-
-    assert_int_equal(fs_remove_tree(place->root, &err), 0);
-    mkdir(place->root, 0700);
-    place->kept_count = 0;
 }
 
 static void a_rebased_layer_is_what_an_overlay_shows(void **state)
 {
-    struct place *place = *state;
-    const char *given = getenv("GANTRY_TEST_SEED"), *rounds = getenv("GANTRY_TEST_ROUNDS");
-    struct tally tally = { 0 };
-    uint64_t first;
-
-    random_bytes(&first, sizeof(first));
-    if (given != NULL)
-        first = strtoull(given, NULL, 10);
-    for (unsigned i = 0; i < (rounds ? (unsigned)atoi(rounds) : 60); i++) {
-        seed = first + i;
-        print_message("GANTRY_TEST_SEED=%" PRIu64 "\r", first + i);
-        any(2);
-        one_stack(place, (enum way)(seed % WAYS), &tally);
-        empty_place(place);
-    }
-    print_message("first seed %" PRIu64 ": %u layers, %u unpacked again, %u stacks left out\n", first,
-                  tally.layers, tally.again, tally.left_out);
+    random_stacks(*state, rebase_and_compare);
 }
 
 int main(void)
