@@ -196,18 +196,4 @@ static int btrfs_open(const char *folder, void **state, struct error *err)
     return whole_open(&kind, folder, state, err);
 }
 
-const struct snapshotter btrfs_snapshotter = {
-    .name = "btrfs",
-    .parents_max = WHOLE_PARENTS_MAX,
-    .whole = true,
-    .open = btrfs_open,
-    .close = whole_close,
-    .prepare = whole_prepare,
-    .mounts = whole_mounts,
-    .folder = whole_folder,
-    .remove = whole_remove,
-    .each_layer = whole_each,
-    .rebase = whole_rebase,
-    .sync = whole_sync,
-    .usage = whole_usage,
-};
+const struct snapshotter btrfs_snapshotter = WHOLE_SNAPSHOTTER("btrfs", btrfs_open);

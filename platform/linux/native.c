@@ -25,18 +25,4 @@ static int native_open(const char *folder, void **state, struct error *err)
     return whole_open(&kind, folder, state, err);
 }
 
-const struct snapshotter native_snapshotter = {
-    .name = "native",
-    .parents_max = WHOLE_PARENTS_MAX,
-    .whole = true,
-    .open = native_open,
-    .close = whole_close,
-    .prepare = whole_prepare,
-    .mounts = whole_mounts,
-    .folder = whole_folder,
-    .remove = whole_remove,
-    .each_layer = whole_each,
-    .rebase = whole_rebase,
-    .sync = whole_sync,
-    .usage = whole_usage,
-};
+const struct snapshotter native_snapshotter = WHOLE_SNAPSHOTTER("native", native_open);

@@ -45,4 +45,13 @@ int whole_usage(void *state, uint64_t number, uint64_t parent, uint64_t *size, u
 
 #define WHOLE_PARENTS_MAX 100000 /* nothing grows with them */
 
+/* The table of calls, all but for how a driver is opened. */
+#define WHOLE_SNAPSHOTTER(called, opened)                                                        \
+    {                                                                                            \
+        .name = called, .parents_max = WHOLE_PARENTS_MAX, .whole = true, .open = opened,         \
+        .close = whole_close, .prepare = whole_prepare, .mounts = whole_mounts,                  \
+        .folder = whole_folder, .remove = whole_remove, .each_layer = whole_each,                \
+        .rebase = whole_rebase, .sync = whole_sync, .usage = whole_usage,                        \
+    }
+
 #endif
