@@ -265,6 +265,33 @@ static void a_plugin_is_asked_for_its_own_layer_only_with_the_parent_known(void 
     assert_int_equal(p->err.code, ERROR_ALREADY_EXISTS);
 }
 
+static void a_folder_with_something_in_it_is_not_emptied(void **fixture)
+{
+    struct plugin *p = *fixture;
+    char full[PATH_SIZE], line[PATH_SIZE + 40];
+    struct layer_stack stack = { .number = 1 };
+    struct list mounts = { 0 };
+
+    plugin_must(p, path_format(full, &p->err, "%s/full", p->root));
+    plugin_must(p, fs_folder_make_all(full, 0755, &p->err));
+    snprintf(line, sizeof(line), "%s/file", full);
+    plugin_must(p, fs_write(line, "words", 5, 0644, false, &p->err));
+    plugin_start(p, "--rebase", false);
+    snprintf(line, sizeof(line), "Prepare mount bind %s - rbind rw\n", full);
+    plugin_control(p, line);
+    plugin_must(p, prepare_apart(p, 1, 0, "sha256:1", true));
+    plugin_must(p, prepare_apart(p, 2, 0, "sha256:2", false));
+    plugin_must(p, calls->folder(state, 1, line, &p->err)); /* it is unpacked here, and merged */
+    plugin_must(p, calls->folder(state, 2, line, &p->err));
+    plugin_control(p, "");
+    plugin_must(p, prepare_apart(p, 1, 0, "sha256:x", false));
+    snprintf(line, sizeof(line), "Mounts mount bind %s - rbind rw\n", full);
+    plugin_control(p, line); /* another one than it said first */
+    assert_int_equal(calls->mounts(state, &stack, &mounts, p->arena, &p->err), -1);
+    assert_int_equal(p->err.code, ERROR_INVALID_ARGUMENT);
+    assert_non_null(strstr(p->err.text, "is another now"));
+}
+
 static void a_commit_may_come_twice(void **fixture)
 {
     struct plugin *p = *fixture;
@@ -384,6 +411,7 @@ int main(void)
         R(a_layer_is_asked_for_on_its_parent_before_it_is_unpacked_on_nothing),
         R(what_is_no_folder_is_made_anew_on_its_parent),
         R(a_plugin_is_asked_for_its_own_layer_only_with_the_parent_known),
+        R(a_folder_with_something_in_it_is_not_emptied),
         T(a_commit_may_come_twice),
         T(a_layer_of_the_plugin_stands_for_ours_as_long_as_one_does),
         T(what_no_memory_has_goes_from_the_top),

@@ -28,7 +28,9 @@ int memory_write(const char *folder, uint64_t number, const struct memory *memor
     add(&bytes, memory->namespace);
     add(&bytes, memory->key);
     add(&bytes, memory->name);
-    add(&bytes, memory->is_remote ? REMOTE : memory->is_direct ? DIRECT : "");
+    add(&bytes, memory->is_remote ? REMOTE : memory->direct != NULL ? DIRECT : "");
+    if (!memory->is_remote && memory->direct != NULL)
+        add(&bytes, memory->direct);
     for (size_t i = 0; i < memory->labels.count; i++) {
         add(&bytes, memory->labels.entries[i].key);
         add(&bytes, memory->labels.entries[i].value);
@@ -72,8 +74,9 @@ static int take(const char *at, const char *end, struct memory *memory, struct a
                                .namespace = texts[1],
                                .key = texts[2],
                                .name = texts[3],
-                               .is_remote = strcmp(texts[4], REMOTE) == 0,
-                               .is_direct = strcmp(texts[4], DIRECT) == 0 };
+                               .is_remote = strcmp(texts[4], REMOTE) == 0 };
+    if (strcmp(texts[4], DIRECT) == 0 && (memory->direct = next(&at, end)) == NULL)
+        return -1;
     memory->labels = labels_take(at, end, arena);
     return 0;
 }

@@ -270,8 +270,8 @@ static int plugin_prepare(void *state, const struct layer_new *layer, struct err
 
 /* ---- mounts ----------------------------------------------------------------------------- */
 
-int plugin_mounts_get(struct plugin *plugin, const struct memory *memory, struct list *mounts,
-                           struct arena *arena, struct error *err)
+static int mounts_get(struct plugin *plugin, const struct memory *memory, struct list *mounts,
+                      struct arena *arena, struct error *err)
 {
     const struct backend_asker asker = plugin_asker(plugin, memory->namespace);
 
@@ -295,11 +295,12 @@ static int plugin_mounts(void *state, const struct layer_stack *stack, struct li
     if (layer_place(plugin->folder, stack->number, "/fs", fs, err) < 0 ||
         memory_read(plugin->folder, stack->number, &memory, arena, err) < 0)
         return error_wrap(err, "layer %llu", (unsigned long long)stack->number);
-    if (!memory.is_direct && fs_exists(fs)) {
+    if (memory.direct == NULL && fs_exists(fs)) {
         layer_add_bind(mounts, fs, stack->read_only, arena);
         return 0;
     }
-    if (plugin_mounts_get(plugin, &memory, &found, arena, err) < 0)
+    if (mounts_get(plugin, &memory, &found, arena, err) < 0 ||
+        plugin_direct_check(plugin, &memory, &found, err) < 0)
         return -1;
     for (size_t i = 0; i < found.count; i++)
         layer_add_mount(mounts, (const struct mount *)found.items + i, arena);
@@ -314,7 +315,7 @@ static int plugin_folder(void *state, uint64_t number, char path[PATH_SIZE], str
 
     if (layer_place(plugin->folder, number, "/fs", path, err) < 0)
         return -1;
-    if (memory_read(plugin->folder, number, &memory, arena, err) == 0 && !memory.is_direct &&
+    if (memory_read(plugin->folder, number, &memory, arena, err) == 0 && memory.direct == NULL &&
         fs_exists(path))
         return 0;
     return error_set(err, ERROR_NOT_FOUND, "layer %llu lies with its plugin",
@@ -347,7 +348,7 @@ static int plugin_rebase(void *state, const struct layer_new *layer, struct erro
     if (layer_place(plugin->folder, layer->number, "/fs", fs, err) < 0 ||
         memory_read(plugin->folder, layer->number, &memory, arena, err) < 0)
         return error_wrap(err, "layer %llu", (unsigned long long)layer->number);
-    if (memory.is_direct) /* all that it is in is there, and the commit says on what */
+    if (memory.direct != NULL) /* all that it is in is there, and the commit says on what */
         return staging_drop(plugin, layer->number, err);
     if (!fs_exists(fs)) /* it was before, and the commit after it has failed */
         return 0;
@@ -355,7 +356,7 @@ static int plugin_rebase(void *state, const struct layer_new *layer, struct erro
         memory.key = plugin_name_new(plugin, layer, arena);
         result = snapshot_make(plugin, layer, &memory, &mounts, arena, err);
     } else {
-        result = plugin_mounts_get(plugin, &memory, &mounts, arena, err);
+        result = mounts_get(plugin, &memory, &mounts, arena, err);
     }
     if (result < 0)
         return -1;
@@ -368,7 +369,7 @@ static int parent_told(const struct plugin *plugin, const struct memory *memory,
                        const char **name, struct arena *arena, struct error *err)
 {
     *name = NULL;
-    return memory->is_direct ? plugin_name_of(plugin, parent, name, arena, err) : 0;
+    return memory->direct != NULL ? plugin_name_of(plugin, parent, name, arena, err) : 0;
 }
 
 static int cannot_rebase(const struct plugin *plugin, struct error *err)
@@ -458,7 +459,7 @@ static int plugin_sync(void *state, uint64_t number, struct error *err)
     if (layer_place(plugin->folder, number, "", path, err) < 0 || fs_sync_all(path, err) < 0 ||
         memory_read(plugin->folder, number, &memory, arena, err) < 0)
         return -1;
-    return memory.is_direct ? plugin_direct_sync(plugin, &memory, err) : 0;
+    return memory.direct != NULL ? fs_sync_all(memory.direct, err) : 0;
 }
 
 static int plugin_usage(void *state, uint64_t number, uint64_t parent, uint64_t *size,

@@ -44,16 +44,13 @@ int plugin_name_find(const struct plugin *plugin, const struct memory *memory, c
 /* Does a name at the plugin carry this root's mark?  Then the number in it. */
 bool plugin_name_is_ours(const struct plugin *plugin, const char *name, uint64_t *number);
 
-/* plugin.c.  Mounts are checked. */
-int plugin_mounts_get(struct plugin *plugin, const struct memory *memory, struct list *mounts,
-                      struct arena *arena, struct error *err);
-
 /* direct.c.  A snapshot was prepared at the plugin, to be unpacked: into it, if that can be.  1: it is gone again, one on
    nothing is to be prepared. */
 int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer,
                         struct memory *memory, const struct list *mounts, struct error *err);
-/* What was unpacked into it is on the disk. */
-int plugin_direct_sync(struct plugin *plugin, const struct memory *memory, struct error *err);
+/* Are its mounts still what it is unpacked into? */
+int plugin_direct_check(const struct plugin *plugin, const struct memory *memory,
+                        const struct list *mounts, struct error *err);
 
 /* labels.c */
 int plugin_label(void *state, uint64_t number, const struct map *labels, struct error *err);
