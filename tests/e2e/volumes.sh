@@ -197,7 +197,7 @@ for i in 1 2 3 4; do wait "${pids[i]}" || fail "$(cat "$work/out.$i")"; done
 is "what they saw" "more more more more" "$(cat "$work"/out.[1-4] | paste -sd ' ')"
 run_for 0 gantry volume rm once
 
-step "no path of an image leads out of it"
+step "CVE-2022-23648: no path of an image leads out of it"
 echo "the host's" >"$work/secret"
 mkdir -p "$work/tree/etc/sub" "$work/tree/a"
 echo "the image's" >"$work/tree/etc/mark"
