@@ -6,6 +6,7 @@
  * the layer (so that what runs is what the digest says) and names it.  All of it hangs on a lease
  * until the name is there.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,10 +123,10 @@ static const char *task_to_stop(struct committing *committing)
     struct task_info task;
     struct error ended;
 
-    if ((want->has_pause && !want->pause) || !committing->container.has_pid ||
+    if ((want->has_pause && !want->pause) ||
         call(committing->job, &op_tasks_get, &which, &task, &ended) < 0)
         return NULL;
-    return task.folder;
+    return task.has_pid ? task.folder : NULL;
 }
 
 static int make_layer(struct committing *committing, struct error *err)
@@ -163,25 +164,34 @@ static int write_file(const char *path, const struct buffer *text, struct error 
     return file_write(file, text->data, text->size, err);
 }
 
-static int store(struct committing *committing, const char *digest, const struct buffer *text,
-                 struct error *err)
+static int keep(struct job *job, const char *ref, const char *digest, struct error *err)
 {
-    const struct content_ingest_request ingest = { .ref = digest, .digest = digest };
-    const struct content_commit_request commit = { .ref = digest,
+    const struct content_commit_request commit = { .ref = ref,
                                                    .digest = digest,
                                                    SET(hashed, true) };
-    struct content_ingest_reply place;
 
-    if (call(committing->job, &op_content_ingest, &ingest, &place, err) < 0)
-        return -1;
-    if (place.present)
-        return 0;
-    if (write_file(place.path, text, err) < 0)
-        return -1;
-    return call(committing->job, &op_content_commit, &commit, NULL, err) == 0 ||
+    return call(job, &op_content_commit, &commit, NULL, err) == 0 ||
                    err->code == ERROR_ALREADY_EXISTS
                ? 0
                : -1;
+}
+
+static int store(struct committing *committing, const char *digest, const struct buffer *text,
+                 struct error *err)
+{
+    char id[33], ref[48];
+    const struct content_ingest_request ingest = { .ref = ref, .digest = digest };
+    const struct content_abort_request abort = { .ref = ref };
+    struct content_ingest_reply place;
+
+    job_new_id(id);
+    snprintf(ref, sizeof(ref), JOB_INGEST "%s", id);
+    if (call(committing->job, &op_content_ingest, &ingest, &place, err) == 0 &&
+        (place.present || (write_file(place.path, text, err) == 0 &&
+                           keep(committing->job, ref, digest, err) == 0)))
+        return 0;
+    call_finally(committing->job, &op_content_abort, &abort);
+    return -1;
 }
 
 /* Takes the document. */

@@ -2,7 +2,7 @@
  * containers — the actor that owns container records.
  *
  *      serves   protocol/schema/containers.def
- *      asks     images (config, unpacking), snapshots (root file systems, diffs), content, volumes, tasks (ends, before a removal); by jobs
+ *      asks     images (config, unpacking), snapshots (root file systems, diffs), content, volumes, tasks (what runs; ends, before a removal); by jobs
  *      emits    /containers/create, update, delete
  *      owns     <root>/containers/<id> (log and the small files every container gets) and the containers_* tables
  */

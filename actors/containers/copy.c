@@ -53,17 +53,31 @@ static int mounts_find(struct job *job, struct rooted *rooted, struct error *err
     return 0;
 }
 
+/* 0: none runs.  As its actor knows it: the record, which comes behind, may not have it yet, and a
+   root that somebody writes to must not be mounted once more. */
+static int pid_find(struct job *job, const char *id, uint64_t *pid, struct error *err)
+{
+    const struct tasks_get_request want = { .id = id };
+    struct task_info task;
+
+    *pid = 0;
+    if (call(job, &op_tasks_get, &want, &task, err) < 0)
+        return err->code == ERROR_FAILED_PRECONDITION || err->code == ERROR_NOT_FOUND ? 0 : -1;
+    if (task.has_pid && packing_is_running(task.pid))
+        *pid = task.pid;
+    return 0;
+}
+
 static int root_find(struct job *job, const char *id, struct rooted *rooted, struct error *err)
 {
     const struct containers_get_request want = { .id = id };
 
     *rooted = (struct rooted){ 0 };
-    if (call(job, &op_containers_get, &want, &rooted->container, err) < 0)
+    if (call(job, &op_containers_get, &want, &rooted->container, err) < 0 ||
+        pid_find(job, rooted->container.id, &rooted->root.pid, err) < 0)
         return -1;
-    if (rooted->container.has_pid && packing_is_running(rooted->container.pid)) {
-        rooted->root.pid = rooted->container.pid;
+    if (rooted->root.pid != 0)
         return 0;
-    }
     return mounts_find(job, rooted, err) < 0 ? error_wrap(err, "container %.100s", id) : 0;
 }
 

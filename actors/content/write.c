@@ -118,8 +118,10 @@ static int write_job(struct job *job, const void *in, void *out, struct error *e
     if (want->has_size && check_size(job, want->size, err) < 0)
         return error_wrap(err, "content %.80s", want->digest ? want->digest : "");
     lease_have(&lease, job);
-    if (call(job, &op_content_ingest, &ingest, &place, err) < 0)
+    if (call(job, &op_content_ingest, &ingest, &place, err) < 0) {
+        call_finally(job, &op_content_abort, &abort);
         return -1;
+    }
     if (place.present)
         return call(job, &op_content_stat, &stat, out, err);
     if (store(job, want, ref, place.path, out, err) == 0)

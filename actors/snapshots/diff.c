@@ -107,10 +107,10 @@ static int diff_job(struct job *job, const void *in, void *out, struct error *er
 
     job_new_id(id);
     snprintf(ref, sizeof(ref), JOB_INGEST "%s", id);
-    if (compared_open(&compared, job, want->driver, want->key, want->parent, err) < 0 ||
-        call(job, &op_content_ingest, &ingest, &place, err) < 0)
+    if (compared_open(&compared, job, want->driver, want->key, want->parent, err) < 0)
         return -1;
-    if (write_layer(job, want, &compared, ref, place.path, out, err) == 0)
+    if (call(job, &op_content_ingest, &ingest, &place, err) == 0 &&
+        write_layer(job, want, &compared, ref, place.path, out, err) == 0)
         return 0;
     call_finally(job, &op_content_abort, &abort);
     return error_wrap(err, "diff %.100s", want->key);

@@ -76,7 +76,7 @@ run_for 0 gantry run --rm -u web --group-add more "$evil" sh -c 'read -r _ uid _
 $(busybox grep ^Uid: /proc/self/status)
 W
 busybox grep -E "^(Uid|Gid|Groups):" /proc/self/status'
-has "its ids" "Uid:	33	33	33	33" "$out"
+has "its ids" "Uid: 33 33 33 33" "$(tr '\t' ' ' <<<"$out")"
 has "its groups" 50 "$out"
 
 step "copied, compared and committed, running or not"
