@@ -39,6 +39,7 @@ class Engine:
         self.environment = dict(os.environ, GANTRY_NAMESPACE=namespace, GANTRY_WAIT="0")
         self.process = None
         self.options = ()  # of gantryd
+        self.of_daemon = {}  # environment of it alone
         self.log = open(f"{work}/gantryd.log", "ab", buffering=0)
 
     # ---- the daemon ---------------------------------------------------------------------
@@ -47,7 +48,7 @@ class Engine:
         self.process = subprocess.Popen(
             [f"{self.programs}/gantryd", "--root", self.root, "--state", self.state, "--listen", self.endpoint,
              *self.options],
-            env=dict(self.environment, **environment), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            env=dict(self.environment, **self.of_daemon, **environment), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def answers(self):
         return self.gantry("version").status == 0
@@ -111,9 +112,9 @@ class Engine:
     def containers(self):
         return self.must("ps", "-a", "-q").split()
 
-    def no_containers(self):
+    def no_containers(self, but=0):
         """What was run with --rm goes by itself, a moment after its end."""
-        until("no container is left", lambda: not self.containers(), 10)
+        until("no container is left", lambda: len(self.containers()) == but, 10)
 
     def remove_containers(self):
         for name in self.containers():
@@ -152,17 +153,23 @@ class Engine:
         return found
 
     def helpers(self):
-        """Processes of gantry-fetch that work for this daemon."""
-        found = []
+        """Processes of gantry-fetch, -pack and -unpack that work for a daemon of ours, be it dead."""
+        found, mark = [], f"GANTRY_NAMESPACE={self.namespace}".encode()
         for stat in glob.glob("/proc/[0-9]*/stat"):
             try:
                 with open(stat) as file:
-                    name, _, rest = file.read().partition(" (")[2].rpartition(") ")
+                    name = file.read().partition(" (")[2]
+                if not name.startswith(("gantry-fetch", "gantry-pack", "gantry-unpack")):
+                    continue
+                with open(stat[:-4] + "environ", "rb") as file:
+                    if mark in file.read().split(b"\0"):
+                        found.append(int(stat.split("/")[2]))
             except OSError:
                 continue
-            if name.startswith("gantry-fetch") and int(rest.split()[1]) == self.process.pid:
-                found.append(int(stat.split("/")[2]))
         return found
+
+    def no_helpers(self):
+        until("no helper is left", lambda: not self.helpers(), 10)
 
     def mounts(self):
         with open("/proc/self/mountinfo") as file:
