@@ -41,12 +41,18 @@ const struct db_schema snapshots_schema = { "snapshots", steps };
 
 /* ---- start -------------------------------------------------------------------------------- */
 
-/* Numbers of all layers that have a row, in order: read at once, because a question for each of
-   thousands would be most of the daemon's start. */
+/* Layers that have a row, by number: read at once, and compared with the folder's listing, because a
+   question for each of thousands would be most of the daemon's start. */
+struct known {
+    uint64_t number;
+    bool is_there;
+};
+
 struct recovery {
     struct snapshots *snapshots;
-    uint64_t *known; /* in an arena */
+    struct known *known; /* in an arena */
     size_t count;
+    size_t there;
 };
 
 static int recovery_read(struct recovery *recovery, struct arena *arena, struct error *err)
@@ -60,38 +66,50 @@ static int recovery_read(struct recovery *recovery, struct arena *arena, struct 
         return -1;
     while ((found = query_next(&query, err)) == 1) {
         if (recovery->count == room) {
-            uint64_t *grown =
+            struct known *grown =
                 arena_alloc(arena, (room = room > 0 ? 2 * room : 256) * sizeof(*grown));
 
             if (recovery->count > 0)
                 memcpy(grown, recovery->known, recovery->count * sizeof(*grown));
             recovery->known = grown;
         }
-        recovery->known[recovery->count++] = (uint64_t)query_int(&query, 0);
+        recovery->known[recovery->count++].number = (uint64_t)query_int(&query, 0);
     }
     return found;
 }
 
 static int by_number(const void *a, const void *b)
 {
-    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    const struct known *one = a, *other = b;
 
-    return one < other ? -1 : one > other;
+    return one->number < other->number ? -1 : one->number > other->number;
+}
+
+static struct known *find_known(const struct recovery *recovery, uint64_t number)
+{
+    const struct known wanted = { .number = number };
+
+    return recovery->count == 0 ? NULL
+                                : bsearch(&wanted, recovery->known, recovery->count,
+                                          sizeof(wanted), by_number);
 }
 
 /* The layers of all drivers lie in one folder.  What nobody owns, the last one can remove: only it
    may need more than unlink(2) and rmdir(2) for it. */
 static int recover_folder(void *ctx, uint64_t number, struct error *err)
 {
-    const struct recovery *recovery = ctx;
+    struct recovery *recovery = ctx;
     struct snapshots *snapshots = recovery->snapshots;
+    struct known *known = find_known(recovery, number);
 
     (void)err;
     if (number > snapshots->last_number)
         snapshots->last_number = number;
-    if (recovery->count > 0 && bsearch(&number, recovery->known, recovery->count,
-                                       sizeof(*recovery->known), by_number) != NULL)
+    if (known != NULL) {
+        recovery->there += !known->is_there;
+        known->is_there = true;
         return 0;
+    }
     log_info("snapshots", "layer %llu: no row names it, it goes", (unsigned long long)number);
     layer_discard(snapshots, &snapshots->drivers[snapshots->driver_count - 1], number);
     return 0;
@@ -128,9 +146,10 @@ static void recover_row(struct snapshots *snapshots, const struct driver *driver
         log_warn("snapshots", "layer %llu: %s", (unsigned long long)layer.number, err.text);
 }
 
-/* One after the other as they lie in the table: with thousands that is what a start takes. */
-static int recover_rows(struct snapshots *snapshots, const struct driver *driver, struct error *err)
+static int recover_rows(const struct recovery *recovery, const struct driver *driver,
+                        struct error *err)
 {
+    struct snapshots *snapshots = recovery->snapshots;
     CLEANUP(query_done) struct query row = { 0 };
     int found;
 
@@ -139,12 +158,12 @@ static int recover_rows(struct snapshots *snapshots, const struct driver *driver
                  driver->name) < 0)
         return -1;
     while ((found = query_next(&row, err)) == 1) {
+        const struct known *known = find_known(recovery, (uint64_t)query_int(&row, 0));
         struct error ignored = { 0 };
         char path[PATH_SIZE];
 
-        if (driver->calls->folder(driver->state, (uint64_t)query_int(&row, 0), path, &ignored) ==
-                0 &&
-            !fs_exists(path))
+        if (known != NULL && !known->is_there &&
+            driver->calls->folder(driver->state, known->number, path, &ignored) == 0)
             recover_row(snapshots, driver, &row);
     }
     return found;
@@ -187,8 +206,8 @@ static int recover(struct snapshots *snapshots, struct error *err)
     if (recovery_read(&recovery, arena, err) < 0 ||
         first->calls->each_layer(first->state, recover_folder, &recovery, err) < 0)
         return -1;
-    for (size_t i = 0; i < snapshots->driver_count; i++)
-        if (recover_rows(snapshots, &snapshots->drivers[i], err) < 0)
+    for (size_t i = 0; i < snapshots->driver_count && recovery.there < recovery.count; i++)
+        if (recover_rows(&recovery, &snapshots->drivers[i], err) < 0)
             return -1;
     return 0;
 }
