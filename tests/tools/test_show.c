@@ -11,6 +11,7 @@
 
 #include "tools/gantry/command.h"
 #include "tools/gantry/format.h"
+#include "platform/scope.h"
 #include "tools/gantry/progress.h"
 
 #define SECOND 1000000000ll
@@ -153,6 +154,29 @@ static void plain_progress_is_a_line_for_every_stage(void **state)
     assert_string_equal(shown, "aaaaaaaaaaaa   Downloading  0 B / 1.00 MB\n"
                                "aaaaaaaaaaaa   Unpacking    0 B\n"
                                "aaaaaaaaaaaa   Done         1.00 MB\n");
+    free(shown);
+}
+
+static void every_stage_has_a_word_of_its_own(void **state)
+{
+    static const char *const stages[] = { "resolve", "download", "unpack",  "rebase",
+                                          "commit",  "pack",     "upload",  "uploaded",
+                                          "mounted", "present",  "wait",    "done" };
+    struct progress_view *view = view_new(PROGRESS_LINES);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(stages); i++)
+        tell(view, stages[i], "it", 0, 0, 0);
+    view_end(&view, 0);
+    for (const char *line = shown; line != NULL && *line != '\0';) {
+        const char *word = strchr(line, ' ');
+
+        word += strspn(word, " ");
+        if (*word < 'A' || *word > 'Z')
+            fail_msg("%s", word);
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
     free(shown);
 }
 
@@ -363,6 +387,7 @@ int main(void)
         T(states_are_shown_as_docker_shows_them),
         T(a_command_is_quoted_and_cut_off),
         T(plain_progress_is_a_line_for_every_stage),
+        T(every_stage_has_a_word_of_its_own),
         T(quiet_progress_says_nothing),
         T(bars_show_amount_total_and_speed),
         T(bars_are_drawn_in_place_and_fit_the_window),

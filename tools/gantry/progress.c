@@ -124,7 +124,7 @@ static const char *stage_text(const char *stage)
         { "resolve", "Resolving" }, { "download", "Downloading" }, { "unpack", "Unpacking" },
         { "commit", "Committing" }, { "wait", "Waiting" },         { "done", "Done" },
         { "upload", "Uploading" },  { "uploaded", "Uploaded" },    { "present", "There already" },
-        { "mounted", "Mounted" },
+        { "mounted", "Mounted" },   { "rebase", "Stacking" },      { "pack", "Packing" },
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
