@@ -8,7 +8,7 @@
 #include "actors/base/job_private.h"
 #include "platform/platform.h"
 
-#define IDLE_MS 2000 /* one that nobody needed for so long ends */
+#define IDLE_MS 2000 /* who was not needed for so long ends */
 
 /* False: it shall end. */
 static bool next_birth(struct worker *worker, struct order *order)
@@ -64,25 +64,28 @@ zactor_t *worker_start(const struct birth *birth)
 
 /* ---- a loop's ---------------------------------------------------------------------- */
 
-void crew_dismiss(struct loop *loop)
+static void dismiss(struct crew *crew, size_t count)
 {
-    while (loop->crew.count > 0) {
-        zactor_destroy(&loop->crew.idle[--loop->crew.count]);
+    for (; count > 0; count--) {
+        zactor_destroy(&crew->idle[--crew->count]);
         ORDER_AFTER_RECEIVE();
     }
+}
+
+void crew_dismiss(struct loop *loop)
+{
+    dismiss(&loop->crew, loop->crew.count);
 }
 
 static void look_at_crew(void *self, void *arg)
 {
     struct loop *loop = arg;
+    struct crew *crew = &loop->crew;
 
     (void)self;
-    loop->crew.timer = 0;
-    if (loop->crew.needed && loop->crew.count > 0)
-        loop->crew.timer = loop_timer(loop, IDLE_MS, 1, look_at_crew, loop);
-    else
-        crew_dismiss(loop);
-    loop->crew.needed = false;
+    dismiss(crew, crew->spare);
+    crew->spare = crew->count;
+    crew->timer = crew->count > 0 ? loop_timer(loop, IDLE_MS, 1, look_at_crew, loop) : 0;
 }
 
 zactor_t *crew_call(struct loop *loop, const struct birth *birth)
@@ -90,10 +93,11 @@ zactor_t *crew_call(struct loop *loop, const struct birth *birth)
     struct crew *crew = &loop->crew;
     zactor_t *worker;
 
-    crew->needed = true;
     if (crew->count == 0)
         return worker_start(birth);
     worker = crew->idle[--crew->count];
+    if (crew->spare > crew->count)
+        crew->spare = crew->count;
     order_send(worker, &(struct order){ .kind = ORDER_BIRTH, .birth = birth });
     return worker;
 }
@@ -110,6 +114,8 @@ void crew_release(struct loop *loop, zactor_t **worker)
     order_send(*worker, &(struct order){ .kind = ORDER_DISMISS });
     crew->idle[crew->count++] = *worker;
     *worker = NULL;
-    if (crew->timer == 0)
+    if (crew->timer == 0) {
+        crew->spare = 0;
         crew->timer = loop_timer(loop, IDLE_MS, 1, look_at_crew, loop);
+    }
 }

@@ -8,7 +8,7 @@
 
 struct job_handle;
 
-#define CREW_MAX 2 /* that may wait: each holds some 100 KiB */
+#define CREW_MAX 8 /* that may wait: each holds some 100 KiB */
 
 struct loop {
     const struct actor *actor;
@@ -25,8 +25,8 @@ struct loop {
     struct crew {                  /* threads that wait for the next job; job_worker.c */
         zactor_t *idle[CREW_MAX];
         size_t count;
-        int timer;   /* looks whether they are needed; 0: does not run */
-        bool needed; /* since it looked last */
+        size_t spare; /* so many have waited all the time since the timer looked last */
+        int timer;    /* sends those away; 0: does not run */
     } crew;
     uint64_t writes;
     bool stopping;

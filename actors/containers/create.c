@@ -363,7 +363,7 @@ static int fill_folder(struct making *making, struct error *err)
 {
     lease_take(&making->lease, making->job);
     if ((making->want->image != NULL && take_image(making, err) < 0) || take_user(making, err) < 0 ||
-        make_files(making, err) < 0)
+        (making->want->spec == NULL && make_files(making, err) < 0)) /* who brings a spec brings its mounts */
         return -1;
     making->info.spec = making->want->spec;
     if (making->want->spec == NULL &&

@@ -3,6 +3,7 @@
 containerd speaks gRPC; its messages are written by hand, because protobuf's wire format is a tag and a length before
 each field.  gantry speaks msgpack over ZeroMQ (docs/wire.md).
 """
+import concurrent.futures
 import hashlib
 
 
@@ -38,6 +39,12 @@ class ContainerdApi:
         ask = self.channel.unary_unary(f"/containerd.services.{service}/{method}")
         return ask(request, metadata=self.metadata, timeout=600)
 
+    def many(self, service, method, requests, at_once):
+        """Asks all, so many at a time."""
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            for _ in pool.map(lambda request: self.call(service, method, request), requests):
+                pass
+
     def blob(self, ref, data):
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         write = self.channel.stream_stream("/containerd.services.content.v1.Content/Write")
@@ -60,16 +67,34 @@ class GantryApi:
         self.socket.linger = 0
         self.socket.connect(engine.endpoint)
 
-    def call(self, op, **body):
+    def ask(self, op, **body):
         self.id += 1
         envelope = {"version": 1, "id": self.id, "kind": "request", "op": op, **self.more}
         self.socket.send_multipart([self.pack(envelope), self.pack(body)])
+
+    def answer(self):
         while True:
             envelope, body = map(self.unpack, self.socket.recv_multipart())
+            if envelope["kind"] == "ping":
+                pong = {"version": 1, "id": envelope["id"], "kind": "pong"}
+                self.socket.send_multipart([self.pack(pong), self.pack({})])
             if envelope["kind"] == "error":
-                raise RuntimeError(f"{op}: {body['message']}")
+                raise RuntimeError(body["message"])
             if envelope["kind"] == "reply":
                 return body
+
+    def call(self, op, **body):
+        self.ask(op, **body)
+        return self.answer()
+
+    def many(self, op, bodies, at_once):
+        """Asks all, so many at a time."""
+        for i, body in enumerate(bodies):
+            if i >= at_once:
+                self.answer()
+            self.ask(op, **body)
+        for _ in range(min(at_once, len(bodies))):
+            self.answer()
 
     def lease(self, id):
         self.call("leases.create", id=id)
