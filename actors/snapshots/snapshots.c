@@ -42,7 +42,8 @@ const struct db_schema snapshots_schema = { "snapshots", steps };
 /* ---- start -------------------------------------------------------------------------------- */
 
 /* Layers that have a row, by number: read at once, and compared with the folder's listing, because a
-   question for each of thousands would be most of the daemon's start. */
+   question for each of thousands would be most of the daemon's start.  Only a machine that went down
+   can have lost a folder's inside. */
 struct known {
     uint64_t number;
     bool is_there;
@@ -162,8 +163,9 @@ static int recover_rows(const struct recovery *recovery, const struct driver *dr
         struct error ignored = { 0 };
         char path[PATH_SIZE];
 
-        if (known != NULL && !known->is_there &&
-            driver->calls->folder(driver->state, known->number, path, &ignored) == 0)
+        if (known != NULL && (!known->is_there || snapshots->new_boot) &&
+            driver->calls->folder(driver->state, known->number, path, &ignored) == 0 &&
+            !fs_exists(path))
             recover_row(snapshots, driver, &row);
     }
     return found;
@@ -206,7 +208,9 @@ static int recover(struct snapshots *snapshots, struct error *err)
     if (recovery_read(&recovery, arena, err) < 0 ||
         first->calls->each_layer(first->state, recover_folder, &recovery, err) < 0)
         return -1;
-    for (size_t i = 0; i < snapshots->driver_count && recovery.there < recovery.count; i++)
+    if (recovery.there == recovery.count && !snapshots->new_boot)
+        return 0;
+    for (size_t i = 0; i < snapshots->driver_count; i++)
         if (recover_rows(&recovery, &snapshots->drivers[i], err) < 0)
             return -1;
     return 0;
@@ -283,6 +287,7 @@ struct snapshots *snapshots_new(const struct snapshots_config *config)
     snprintf(snapshots->root, sizeof(snapshots->root), "%s", config->root);
     snprintf(snapshots->database, sizeof(snapshots->database), "%s", config->database);
     snapshots->isolated = config->isolated;
+    snapshots->new_boot = config->new_boot;
     if (config->default_driver != NULL)
         snprintf(snapshots->default_driver, sizeof(snapshots->default_driver), "%s",
                  config->default_driver);

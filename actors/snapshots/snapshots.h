@@ -21,6 +21,7 @@ struct snapshots_config {
     const char *root;           /* holds snapshots and trash */
     const char *database;       /* path */
     const char *default_driver; /* NULL: the system's preferred one */
+    bool new_boot; /* the machine was started since the last change: it may have lost what was not synced */
     bool isolated; /* a namespace gets no layer by its chain id that another one has (share.h) */
     const struct plugin_config *plugins; /* platform/plugin.h; ends with a NULL name; NULL: none; lives on */
 };

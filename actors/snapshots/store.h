@@ -42,6 +42,7 @@ struct snapshots {
     char database[PATH_SIZE];
     char default_driver[64];
     bool isolated; /* layers of others only where they lend them (share.h) */
+    bool new_boot; /* since the last change */
     struct db *db; /* reads */
     struct trash trash;
     struct driver drivers[DRIVERS_MAX];

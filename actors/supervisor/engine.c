@@ -275,6 +275,7 @@ static void configure_services(struct engine *engine)
         .root = config->root,
         .database = engine->database,
         .default_driver = config->snapshotter,
+        .new_boot = engine->last.new_boot,
         .plugins = engine->plugin_configs,
         .isolated = streq(config->sharing, "isolated"),
     };

@@ -96,7 +96,7 @@ static void of_two_creates_of_one_id_exactly_one_wins(void **state)
         peer_close(&peers[i]);
     }
     assert_int_equal(won, 1);
-    assert_true(fs_exists(store_path(&store, "containers/default/same/hosts")));
+    assert_true(fs_exists(store_path(&store, "containers/default/same")));
     must_get("same");
 }
 
@@ -126,7 +126,7 @@ static void of_two_creates_with_a_spec_exactly_one_wins(void **state)
     }
     free(spec);
     assert_int_equal(won, 1);
-    assert_true(fs_exists(store_path(&store, "containers/default/same/hosts")));
+    assert_true(fs_exists(store_path(&store, "containers/default/same")));
 }
 
 /* ---- finding -------------------------------------------------------------------------------- */
