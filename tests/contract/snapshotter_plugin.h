@@ -1,6 +1,7 @@
 /*
- * snapshotter_plugin — snapshot plugins among the drivers that are proved: tests/helpers/snapshot_plugin.py, which is
- * another implementation of gRPC, with overlays or copies behind it.  One runs for all tests of a kind.
+ * snapshotter_plugin — snapshot plugins among the drivers that are proved:
+ * tests/helpers/snapshot_plugin.py, which is another implementation of gRPC, with overlays or
+ * copies behind it.  One runs for all tests of a kind.
  */
 #ifndef TESTS_CONTRACT_SNAPSHOTTER_PLUGIN_H
 #define TESTS_CONTRACT_SNAPSHOTTER_PLUGIN_H

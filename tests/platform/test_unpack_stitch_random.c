@@ -1,7 +1,7 @@
 /*
  * Random layers that were unpacked apart from their parents, and stitched: the result is what
- * unpacking one after the other would have given.  Two thirds of the stacks lie with somebody else, as with snapshot
- * plugins: unpacked to folders that are bound, or merged into mounted overlays.
+ * unpacking one after the other would have given.  Two thirds of the stacks lie with somebody else,
+ * as with snapshot plugins: unpacked to folders that are bound, or merged into mounted overlays.
  */
 #include "tests/platform/random_stack_fixture.h"
 #include "tests/platform/stitch_fixture.h"
@@ -134,7 +134,8 @@ static int put_again(struct place *place, int number, const struct bytes *tar, e
 {
     if (where == HERE)
         return again_with_parents(place, number, tar);
-    return where == BOUND ? unpack_there(place, number, tar, true) : merge_again(place, number, tar);
+    return where == BOUND ? unpack_there(place, number, tar, true)
+                          : merge_again(place, number, tar);
 }
 
 /* All layers are unpacked first, from the highest to the lowest, as if they had come that way.
@@ -168,7 +169,8 @@ static bool unpack_stack(struct place *place, const struct random_stack *stack, 
     return true;
 }
 
-static void stitch_and_compare(struct place *place, const struct random_stack *stack, struct tally *tally)
+static void stitch_and_compare(struct place *place, const struct random_stack *stack,
+                               struct tally *tally)
 {
     struct pairs *pairs = calloc(1, sizeof(*pairs));
     enum where where = any(WHERES);

@@ -1,11 +1,12 @@
 /*
  * Direct: a layer is unpacked into the plugin's snapshot, before what it will stand on is there.
  *
- * The lowest of an image stands on nothing.  Any other goes to a snapshot on nothing, too, where the plugin has the
- * capability rebase: then its parent is said with the commit.  One whose parent is known is asked for on that first, since
- * the plugin may have it.  In such a snapshot what a layer removes is marked as overlay
- * has it, as it is in the folders of our own; so it has to be one folder that is bound, and empty: a mounted overlay would take the
- * marks for its own, and what lies on a device of its own is put together by the plugin in a way that we do not know.
+ * The lowest of an image stands on nothing.  Any other goes to a snapshot on nothing, too, where
+ * the plugin has the capability rebase: then its parent is said with the commit.  One whose parent
+ * is known is asked for on that first, since the plugin may have it.  In such a snapshot what a
+ * layer removes is marked as overlay has it, as it is in the folders of our own; so it has to be
+ * one folder that is bound, and empty: a mounted overlay would take the marks for its own, and what
+ * lies on a device of its own is put together by the plugin in a way that we do not know.
  */
 #include "platform/linux/plugin/plugin_private.h"
 
@@ -69,8 +70,8 @@ static int give_back(struct plugin *plugin, uint64_t number, struct memory *memo
     return -1;
 }
 
-int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer,
-                        struct memory *memory, const struct list *mounts, struct error *err)
+int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer, struct memory *memory,
+                        const struct list *mounts, struct error *err)
 {
     if (layer->parent == 0 && is_folder(mounts) && is_empty(source_of(mounts)))
         memory->direct = source_of(mounts);

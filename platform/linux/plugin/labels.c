@@ -1,8 +1,8 @@
 /*
  * Labels of a snapshot change: at the plugin, and in our memory of what its commit has to say.
  *
- * A commit does not keep the labels of what is committed, so the memory has to be as the plugin is.  The plugin
- * comes first: when it fails, nothing has changed here.
+ * A commit does not keep the labels of what is committed, so the memory has to be as the plugin is.
+ * The plugin comes first: when it fails, nothing has changed here.
  */
 #include "platform/linux/plugin/plugin_private.h"
 

@@ -3,8 +3,8 @@
  *
  * It is written before the plugin is asked for anything, so whatever the plugin holds for us after
  * a crash has a memory, or had one when it was made.  The texts stand one after the other, each
- * ended by a NUL: plugin, namespace, key, name, "remote", "direct" and the folder, or "", then labels, key and
- * value.
+ * ended by a NUL: plugin, namespace, key, name, "remote", "direct" and the folder, or "", then
+ * labels, key and value.
  */
 #ifndef PLATFORM_LINUX_PLUGIN_MEMORY_H
 #define PLATFORM_LINUX_PLUGIN_MEMORY_H
@@ -18,8 +18,9 @@ struct memory {
     const char *key;  /* at the plugin, while it is written or viewed; "": nothing is there (yet) */
     const char *name; /* ... when it is committed, or on the way to it; "": it is not */
     bool is_remote;   /* the plugin had it already, and has chosen the name */
-    const char *direct; /* the plugin's folder that it is unpacked into, on nothing until its commit; NULL: not so */
-    struct map labels; /* for the plugin */
+    const char *direct; /* the plugin's folder that it is unpacked into, on nothing until its
+                           commit; NULL: not so */
+    struct map labels;  /* for the plugin */
 };
 
 /* NOT_FOUND: the layer has none.  In the arena. */

@@ -1,7 +1,8 @@
 /*
  * Names at a plugin: what ours are called there, and what is called how that it had already.
  *
- * They are as containerd's: namespace, number, name.  A number is of this root, which the mark tells from others.
+ * They are as containerd's: namespace, number, name.  A number is of this root, which the mark
+ * tells from others.
  */
 #include "platform/linux/plugin/plugin_private.h"
 

@@ -2,11 +2,11 @@
  * plugin — see platform/plugin.h: the table of calls.
  *
  * The happy path of a container's layer is memory -> Prepare -> mounts.  That of an image's:
- * memory -> Prepare on nothing -> unpacked into the mounts -> Commit, which says the parent (direct.c).
- * Or, where the plugin cannot do that: unpacked apart, like everybody's -> memory -> Prepare on the
- * parent -> what was unpacked is merged into the mounts -> Commit.  At any Prepare with a target the
- * plugin may say that it has the layer; then its name is found by List, and nothing is unpacked or
- * merged.
+ * memory -> Prepare on nothing -> unpacked into the mounts -> Commit, which says the parent
+ * (direct.c). Or, where the plugin cannot do that: unpacked apart, like everybody's -> memory ->
+ * Prepare on the parent -> what was unpacked is merged into the mounts -> Commit.  At any Prepare
+ * with a target the plugin may say that it has the layer; then its name is found by List, and
+ * nothing is unpacked or merged.
  */
 #include "platform/linux/plugin/plugin_private.h"
 
@@ -34,84 +34,6 @@ void plugin_heed(int (*check)(void *ctx, struct error *err), void *ctx)
 struct backend_asker plugin_asker(const struct plugin *plugin, const char *namespace)
 {
     return (struct backend_asker){ plugin->backend, namespace, heeded.check, heeded.ctx };
-}
-
-/* ---- opening ------------------------------------------------------------------------------------
- */
-
-/* Tells this root from others that the plugin may have served: numbers begin anew with a root. */
-static int mark_take(struct plugin *plugin, struct error *err)
-{
-    char path[PATH_SIZE], *text;
-    struct error missing;
-
-    if (path_format(path, err, "%s.mark", plugin->folder) < 0)
-        return -1;
-    text = fs_read(path, MARK_DIGITS, NULL, &missing);
-    if (text == NULL && missing.code != ERROR_NOT_FOUND)
-        return *err = missing, -1;
-    if (text != NULL) {
-        snprintf(plugin->mark, sizeof(plugin->mark), "%s", text);
-        free(text);
-        return 0;
-    }
-    random_hex(plugin->mark, MARK_DIGITS);
-    return fs_write(path, plugin->mark, MARK_DIGITS, 0600, true, err);
-}
-
-/* As they are written, and where they lead. */
-static int rules_take(struct plugin *plugin, const struct plugin_config *config, struct error *err)
-{
-    const char **own;
-    char real[PATH_SIZE];
-    size_t count = 0, have = 0;
-
-    while (config->own != NULL && config->own[count] != NULL)
-        count++;
-    own = arena_alloc(plugin->arena, (2 * count + 1) * sizeof(*own));
-    for (size_t i = 0; i < count; i++) {
-        if (fs_follow(config->own[i], real, err) < 0)
-            return -1;
-        own[have++] = arena_str(plugin->arena, config->own[i]);
-        own[have++] = arena_str(plugin->arena, real);
-    }
-    plugin->rules = (struct mount_rules){ arena_str(plugin->arena, config->root), own };
-    return 0;
-}
-
-static void plugin_close(void **state)
-{
-    struct plugin *plugin = *state;
-
-    if (plugin == NULL)
-        return;
-    backend_free(&plugin->backend);
-    pthread_rwlock_destroy(&plugin->names);
-    arena_free(plugin->arena);
-    free(plugin);
-    *state = NULL;
-}
-
-int plugin_open(const struct plugin_config *config, const char *folder, void **state,
-                struct error *err)
-{
-    const struct backend_config asked = { config->name, config->address, config->timeout_ms };
-    struct plugin *plugin = calloc(1, sizeof(*plugin));
-
-    if (plugin == NULL)
-        return error_set(err, ERROR_RESOURCE_EXHAUSTED, "out of memory");
-    plugin->arena = arena_new();
-    plugin->backend = backend_new(&asked);
-    plugin->rebases = config->rebases;
-    pthread_rwlock_init(&plugin->names, NULL);
-    atomic_init(&plugin->has_strays, true); /* nobody knows what happened before */
-    *state = plugin;
-    if (path_format(plugin->folder, err, "%s", folder) == 0 &&
-        fs_folder_make_all(folder, 0700, err) == 0 && mark_take(plugin, err) == 0 &&
-        rules_take(plugin, config, err) == 0)
-        return 0;
-    plugin_close(state);
-    return -1;
 }
 
 /* ---- prepare ---------------------------------------------------------------------------- */
@@ -151,8 +73,8 @@ static int remote_take(struct plugin *plugin, uint64_t number, struct memory *me
     return memory_write(plugin->folder, number, memory, true, err);
 }
 
-/* A plugin that is told no target has none: what it has of a layer depends on what that stands on, so it is asked when
-   this is known. */
+/* A plugin that is told no target has none: what it has of a layer depends on what that stands on,
+   so it is asked when this is known. */
 static struct map labels_told(const struct layer_new *layer, const struct map *all,
                               struct arena *arena)
 {
@@ -182,8 +104,7 @@ static int snapshot_make(struct plugin *plugin, const struct layer_new *layer,
         return -1;
     pthread_rwlock_rdlock(&plugin->names);
     result = backend_prepare(&asker, &wanted, mounts, arena, err);
-    if (result < 0 && err->code == ERROR_ALREADY_EXISTS &&
-        map_get(&labels, LABEL_REF) != NULL)
+    if (result < 0 && err->code == ERROR_ALREADY_EXISTS && map_get(&labels, LABEL_REF) != NULL)
         result = remote_take(plugin, layer->number, memory, wanted.parent, arena, err) < 0 ? -1 : 1;
     pthread_rwlock_unlock(&plugin->names);
     if (result == 0 && mounts_check(mounts, &plugin->rules, err) < 0)
@@ -374,8 +295,9 @@ static int parent_told(const struct plugin *plugin, const struct memory *memory,
 
 static int cannot_rebase(const struct plugin *plugin, struct error *err)
 {
-    return error_hint(err, "take rebase out of capabilities in [proxy_plugins.%s] if the plugin cannot do that",
-                      backend_name(plugin->backend));
+    return error_hint(
+        err, "take rebase out of capabilities in [proxy_plugins.%s] if the plugin cannot do that",
+        backend_name(plugin->backend));
 }
 
 static int plugin_commit(void *state, uint64_t number, const char *name, uint64_t parent,
@@ -403,7 +325,8 @@ static int plugin_commit(void *state, uint64_t number, const char *name, uint64_
     if ((err->code != ERROR_NOT_FOUND && err->code != ERROR_ALREADY_EXISTS) ||
         backend_stat(&asker, memory.name, &there, arena, &missing) < 0 ||
         there.kind != BACKEND_COMMITTED)
-        return below != NULL && err->code == ERROR_INVALID_ARGUMENT ? cannot_rebase(plugin, err) : -1;
+        return below != NULL && err->code == ERROR_INVALID_ARGUMENT ? cannot_rebase(plugin, err)
+                                                                    : -1;
     return 0; /* it was before: a crash came between this and our row */
 }
 

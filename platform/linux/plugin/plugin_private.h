@@ -30,6 +30,9 @@ struct plugin {
 /* On whose behalf the calls of this thread are. */
 struct backend_asker plugin_asker(const struct plugin *plugin, const char *namespace);
 
+/* opening.c */
+void plugin_close(void **state);
+
 /* names.c, in the arena.  While it is written or viewed; when it is committed. */
 const char *plugin_name_new(const struct plugin *plugin, const struct layer_new *layer,
                             struct arena *arena);
@@ -44,10 +47,10 @@ int plugin_name_find(const struct plugin *plugin, const struct memory *memory, c
 /* Does a name at the plugin carry this root's mark?  Then the number in it. */
 bool plugin_name_is_ours(const struct plugin *plugin, const char *name, uint64_t *number);
 
-/* direct.c.  A snapshot was prepared at the plugin, to be unpacked: into it, if that can be.  1: it is gone again, one on
-   nothing is to be prepared. */
-int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer,
-                        struct memory *memory, const struct list *mounts, struct error *err);
+/* direct.c.  A snapshot was prepared at the plugin, to be unpacked: into it, if that can be.  1: it
+   is gone again, one on nothing is to be prepared. */
+int plugin_direct_begin(struct plugin *plugin, const struct layer_new *layer, struct memory *memory,
+                        const struct list *mounts, struct error *err);
 /* Are its mounts still what it is unpacked into? */
 int plugin_direct_check(const struct plugin *plugin, const struct memory *memory,
                         const struct list *mounts, struct error *err);

@@ -17,8 +17,8 @@ int mounted_make(const char *folder, const char *name, const char *text, struct 
 {
     char path[PATH_MAX];
     CLEANUP(arena_drop) struct arena *arena = arena_new();
-    struct mount_attr restricted = { .attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID |
-                                                 MOUNT_ATTR_NOEXEC };
+    struct mount_attr restricted = { .attr_set =
+                                         MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
     struct list mounts;
 
     if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
