@@ -2,6 +2,8 @@
  * What drivers promise whose layers hold their parents' files: a layer that was unpacked apart is put on top of
  * its parent, once.
  */
+#include <pthread.h>
+
 #include "tests/contract/snapshotter_fixture.h"
 
 /* Where it is unpacked to: its folder, or a folder of somebody else. */
@@ -150,6 +152,86 @@ static void a_rebase_that_failed_in_the_middle_is_not_tried_again(void **state)
     assert_int_equal(err.code, ERROR_FAILED_PRECONDITION);
 }
 
+/* ---- a damaged layer is exchanged for a good one, and removed behind --------------------------- */
+
+#define MANY 1000 /* files: copying them takes a while */
+
+static void make_many(uint64_t number, const char *text)
+{
+    char name[16];
+
+    must(prepare_as(number, 0, false, true));
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "f%d", i);
+        must(fs_write(apart(number, name), text, strlen(text), 0644, false, &err));
+    }
+    must(rebase(number, 0));
+    must(commit(number));
+}
+
+struct making {
+    int result;
+    struct error err;
+};
+
+static void *make_above(void *arg)
+{
+    static const struct map no_labels;
+    const struct layer_new layer = { .number = 3, .parent = 1, .namespace = "default", .key = "a key", .labels = &no_labels };
+    struct making *making = arg;
+
+    making->result = driver->prepare(layers, &layer, &making->err);
+    return NULL;
+}
+
+static int count_name(void *ctx, const char *name, struct error *error)
+{
+    (void)name, (void)error;
+    ++*(int *)ctx;
+    return 0;
+}
+
+static int files_in(const char *path)
+{
+    int count = 0;
+    struct error gone;
+
+    fs_folder_each(path, count_name, &count, &gone); /* which is not there at first */
+    return count;
+}
+
+/* The parent goes under the hands of who copies it: all of the copy is of the one or of the other. */
+static void a_layer_that_is_exchanged_while_it_is_copied_is_copied_once_more(void **state)
+{
+    struct making making = { .result = -1 };
+    char name[16], first = '\0', *text;
+    pthread_t thread;
+    size_t size;
+
+    (void)state;
+    if (!driver->whole || driver->waits) /* a plugin's are not exchanged */
+        skip();
+    make_many(1, "bad");
+    make_many(2, "good");
+    assert_int_equal(pthread_create(&thread, NULL, make_above, &making), 0);
+    while (files_in(apart(3, "")) == 0)
+        sched_yield();
+    must(fs_exchange(apart(1, ""), apart(2, ""), &err));
+    must(fs_remove_tree(apart(2, ""), &err));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    if (making.result < 0)
+        fail_msg("%s", making.err.text);
+    assert_int_equal(files_in(apart(3, "")), MANY);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "f%d", i);
+        text = fs_read(apart(3, name), 100, &size, &err);
+        assert_non_null(text);
+        first = i == 0 ? text[0] : first;
+        assert_int_equal(text[0], first);
+        free(text);
+    }
+}
+
 /* Those that a container has made keep the kernel from removing its own in one step. */
 static void subvolumes_inside_a_layer_go_with_it(void **state)
 {
@@ -176,6 +258,7 @@ int main(void)
         T(an_opaque_folder_hides_what_the_parent_has_in_it),
         T(what_a_crash_left_of_a_rebase_goes),
         T(a_rebase_that_failed_in_the_middle_is_not_tried_again),
+        T(a_layer_that_is_exchanged_while_it_is_copied_is_copied_once_more),
         T(subvolumes_inside_a_layer_go_with_it),
     };
 

@@ -2,7 +2,7 @@
 # faults - platform calls fail, or end the daemon, or gantry-fetch: tests/fault/faults.py on engines of its own.
 #
 #   faults.sh fail|exit|fetch-fail|fetch-exit SCENARIO...     (start pull create run exec rm rmi volumes rm-volumes push copy
-#                                               snapshots repair commit cp)
+#                                               snapshots repair repair-whole commit cp)
 #
 # GANTRY_FAULT_ALL=1 leaves out no call; GANTRY_FAULT_ONLY="N..." tries these alone; GANTRY_FAULT_ENGINES=1 one by one.
 . "$(dirname "$0")/../helpers/lib.sh"

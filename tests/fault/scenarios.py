@@ -56,8 +56,10 @@ class Pull(Scenario):
 
 
 class WithImage(Scenario):
+    DRIVER = "overlay"
+
     def prepare(self):
-        self.engine.must("pull", self.image)
+        self.engine.must("pull", "--snapshotter", self.DRIVER, self.image)
         self.engine.settle(self.engine.leftovers())
         self.kept = self.engine.leftovers()
 
@@ -339,7 +341,7 @@ class Repair(WithImage):
 
     def ask(self):
         engine = self.engine
-        layer = json.loads(engine.must("--format", "json", "snapshot", "ls"))[0]["layer"]
+        layer = json.loads(engine.must("--format", "json", "snapshot", "ls", "--snapshotter", self.DRIVER))[0]["layer"]
         blob = max(glob.glob(f"{engine.root}/blobs/sha256/*"), key=os.path.getsize)
         shutil.rmtree(f"{engine.root}/snapshots/{layer}/fs")
         os.unlink(blob)
@@ -351,8 +353,14 @@ class Repair(WithImage):
 
     def again(self, result):
         self.engine.must("check", "--repair")
-        self.engine.must("run", "--rm", self.image, "cat", "/above", said="above")
+        self.engine.must("run", "--rm", "--snapshotter", self.DRIVER, self.image, "cat", "/above", "/deep/er/file", said="above\nbelow")
         self.engine.no_containers()
+
+
+class RepairWhole(Repair):
+    """Of a driver whose layers hold their parents' files."""
+
+    DRIVER = "native"
 
 
 class Start(WithImage):
@@ -410,4 +418,4 @@ class Start(WithImage):
 
 SCENARIOS = {"start": Start, "pull": Pull, "create": Create, "run": Run, "exec": Exec, "rm": Remove, "rmi": RemoveImage, "volumes": Volumes, "rm-volumes": RemoveVolumes,
              "push": Push, "copy": Copy, "commit": Commit, "cp": CopyFiles,
-             "snapshots": Snapshots, "repair": Repair}
+             "snapshots": Snapshots, "repair": Repair, "repair-whole": RepairWhole}
