@@ -83,9 +83,17 @@ def finish(engine, scenario, result):
     engine.settle(scenario.expected())
 
 
+def came(engine, number):
+    """Was it that call's turn?  It may be one in the background, a moment later."""
+    end = time.monotonic() + 0.5
+    while engine.control.calls() < number and time.monotonic() < end:
+        time.sleep(0.005)
+    return engine.control.off() >= number
+
+
 def fail_at(engine, scenario, number):
     result = ask(engine, scenario, lambda: engine.control.fail(number))
-    hit = engine.control.off() >= number
+    hit = came(engine, number)
     if engine.has_ended() and not isinstance(scenario, Start):
         raise Failed(f"the daemon ended with {engine.process.returncode}")
     finish(engine, scenario, result)
@@ -102,11 +110,7 @@ def ends(engine):
 
 def exit_at(engine, scenario, number):
     result = ask(engine, scenario, lambda: engine.control.exit(number))
-    if engine.control.calls() < number:  # in the background, if at all
-        end = time.monotonic() + 0.5
-        while engine.control.calls() < number and time.monotonic() < end:
-            time.sleep(0.005)
-    hit = engine.control.off() >= number and ends(engine)
+    hit = came(engine, number) and ends(engine)
     if hit:
         if engine.process.returncode != EXITS_WITH:
             raise Failed(f"the daemon ended with {engine.process.returncode}")
@@ -121,7 +125,7 @@ def exit_at(engine, scenario, number):
 def fetch_exit_at(engine, scenario, number):
     """The process ends and the daemon does not."""
     result = ask(engine, scenario, lambda: engine.control.exit(number))
-    hit = engine.control.off() >= number
+    hit = came(engine, number)
     if engine.has_ended():
         raise Failed(f"the daemon ended with {engine.process.returncode}")
     finish(engine, scenario, result)
