@@ -133,7 +133,7 @@ static int repair_layer(struct check *check, struct bad_layer *layer, const stru
 {
     struct finding *findings = check->reply->findings.items;
     struct error why = { 0 };
-    const char *how;
+    const char *how = NULL; /* said where it went well */
 
     layer->repaired = rebuild(check, layer, parent, &how, &why) == 0;
     for (size_t i = 0; i < check->reply->findings.count; i++) {
