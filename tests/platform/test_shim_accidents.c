@@ -1,4 +1,5 @@
 /* What can go wrong between a daemon, a shim and a runtime, and what is left of it: nothing. */
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -15,6 +16,35 @@ static void refused(struct container *c, enum error_code code, const char *text)
                  error_code_name(c->err.code), c->err.text);
     assert_false(fs_exists(c->starting.folder));
     arena_drop(&c->arena);
+}
+
+static void *reap_it(void *arg)
+{
+    struct container *c = arg;
+
+    return task_reap_dead(c->starting.folder, &c->err) < 0 ? c : NULL;
+}
+
+/* It is cleared up after while it is being created, and then its answer gets through. */
+static void who_comes_to_life_late_is_alive(void **state UNUSED)
+{
+    struct container c = { .args = "[\"sleep\",\"1000\"]", .runtime = in_base("late") };
+    pthread_t reaper;
+    void *refused;
+
+    run_shell("cd %s; rm -f begun go; mkfifo go; printf '#!/bin/sh\n[ ! -p %%s/go ] || { >%%s/begun; read -r _ <%%s/go; rm %%s/go; }\n"
+              "exec runc \"$@\"\n' $PWD $PWD $PWD $PWD >late; chmod 755 late",
+              base);
+    assert_int_equal(begin(&c), 0);
+    run_shell("until [ -e %s/begun ]; do :; done", base);
+    assert_int_equal(pthread_create(&reaper, NULL, reap_it, &c), 0);
+    run_shell("until pgrep -f 'gantry-shim --reap %s' >/dev/null; do :; done; echo go >%s/go", c.starting.folder, base);
+    assert_int_equal(pthread_join(reaper, &refused), 0);
+    assert_ptr_equal(refused, &c);
+    assert_int_equal(c.err.code, ERROR_FAILED_PRECONDITION);
+    assert_int_equal(finish(&c), 0);
+    reconnect(&c);
+    quit(&c);
 }
 
 static void a_missing_runtime_is_named(void **state UNUSED)
@@ -425,6 +455,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, nothing_is_left)
     const struct CMUnitTest tests[] = {
+        TEST(who_comes_to_life_late_is_alive),
         TEST(a_missing_runtime_is_named),
         TEST(a_failing_runtime_has_its_say),
         TEST(a_silent_runtime_is_reported_with_its_status),

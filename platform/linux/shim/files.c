@@ -58,13 +58,13 @@ int file_replace(const char *name, const void *bytes, size_t size)
 }
 
 /* A lock of the open file: others can ask for it without taking it themselves. */
-int lock_open(bool wait)
+int lock_open(void)
 {
     struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     int file = open("shim.pid", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     int status = -1;
 
-    while (file >= 0 && (status = fcntl(file, wait ? F_OFD_SETLKW : F_OFD_SETLK, &whole)) < 0 &&
+    while (file >= 0 && (status = fcntl(file, F_OFD_SETLK, &whole)) < 0 &&
            errno == EINTR)
         ;
     if (status == 0 || file < 0)

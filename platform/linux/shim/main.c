@@ -198,7 +198,7 @@ static int folder_enter(struct shim *shim, struct error *err)
 
     if (getcwd(shim->folder, sizeof(shim->folder)) == NULL)
         return error_sys(err, errno, "task folder");
-    shim->lock = lock_open(false);
+    shim->lock = lock_open();
     if (shim->lock < 0)
         return error_sys(err, errno, "lock %s/shim.pid", shim->folder);
     snprintf(text, sizeof(text), "%d\n", (int)getpid());

@@ -24,9 +24,11 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define DIE_MS 5000
+#define DIE_MS  5000
+#define LOOK_NS 5000000
 
 static int answer_line(int status, const struct error *err)
 {
@@ -51,15 +53,17 @@ static bool is_listening(void)
     return connected;
 }
 
-/* A shim that does not listen (yet, or any more) is about to end: the lock tells when. */
+/* A shim that does not listen (any more) is about to end, and the lock tells when; or it does not yet,
+   and its answer may have got through although nobody reads it: then it comes to life behind us. */
 static int wait_dead(struct error *err)
 {
-    int lock = lock_open(false);
+    const struct timespec moment = { .tv_nsec = LOOK_NS };
+    int lock;
 
-    if (lock < 0 && errno == EAGAIN) {
+    while ((lock = lock_open()) < 0 && errno == EAGAIN) {
         if (is_listening())
             return error_set(err, ERROR_FAILED_PRECONDITION, "its shim is alive: ask it to quit");
-        lock = lock_open(true);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL);
     }
     return lock < 0 ? error_sys(err, errno, "shim.pid") : 0; /* held until we end */
 }

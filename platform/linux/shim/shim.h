@@ -327,8 +327,8 @@ extern char shim_packet[SHIM_PACKET_MAX + 1];
 /* Removes what the runtime has made, then ends. */
 void shim_undo(struct shim *shim);
 void shim_end(struct shim *shim);
-/* Takes shim.pid and locks it: -1 with EAGAIN when another has it and we do not wait. */
-int lock_open(bool wait);
+/* Takes shim.pid and locks it: -1 with EAGAIN when another has it. */
+int lock_open(void);
 int64_t time_now(void);       /* ns since 1970 */
 int64_t time_monotonic(void); /* ns */
 int file_replace(const char *name, const void *bytes, size_t size);
