@@ -140,7 +140,8 @@ static int rebuild_in(struct rebuild *self, const struct place *place, struct er
     result = unpack(self, place, key, err);
     if (result == 0)
         result = call(self->job, &op_snapshots_replace, &replace, NULL, err);
-    call_finally(self->job, &op_snapshots_remove, &drop);
+    if (result < 0)
+        call_finally(self->job, &op_snapshots_remove, &drop);
     return result;
 }
 

@@ -4,8 +4,8 @@
  *
  * The happy path is on top of the parent (where layers are whole) -> data on the disk -> one step of the file system.
  * That step is taken in a write: what has begun to run until then is seen, and what begins behind it finds
- * the new files.  The damaged ones are the active snapshot's then, and go with it; what runs on them would lose them
- * under its hands, so that is refused.
+ * the new files.  The damaged ones are the active snapshot's then, and it goes in the same write; what runs on
+ * them would lose them under its hands, so that is refused.
  */
 #include "actors/base/job.h"
 #include "actors/base/log.h"
@@ -17,6 +17,7 @@ struct replace {
     const char *root, *namespace;
     const struct snapshots_replace_request *in;
     uint64_t from, to, parent; /* layers; parent 0: it has none */
+    bool done;
 };
 
 /* Containers with a process, on the layer or on one above it.  Above a whole one only views show its files: all
@@ -80,9 +81,16 @@ static int swap(const struct replace *replace, struct error *err)
 static int replace_write(struct write *write, const void *in, void *out, struct error *err)
 {
     struct replace *replace = write_ctx(write);
+    struct freed freed = { 0 }; /* the active one's, which is known */
+    struct row row;
 
     (void)in, (void)out;
-    return find_layer(write_db(write), replace, err) < 0 ? -1 : swap(replace, err);
+    if (find_layer(write_db(write), replace, err) < 0 ||
+        snapshot_find(write_db(write), replace->namespace, replace->driver->name, replace->in->key, &row,
+                      write_arena(write), err) < 0 ||
+        snapshot_remove(write, &row, &freed, err) < 0)
+        return -1;
+    return swap(replace, err);
 }
 
 static int put_on_parent(const struct replace *replace, struct error *err)
@@ -100,16 +108,28 @@ static int put_on_parent(const struct replace *replace, struct error *err)
 
 static int replace_job(struct job *job, const void *plan, void *out, struct error *err)
 {
-    struct replace replace = *(const struct replace *)plan;
-    const struct driver *driver = replace.driver;
+    struct replace *replace = (void *)(uintptr_t)plan;
+    const struct driver *driver = replace->driver;
 
     (void)out;
-    if ((driver->calls->whole && put_on_parent(&replace, err) < 0) ||
-        driver->calls->sync(driver->state, replace.from, err) < 0 || job_check(job, err) < 0 ||
-        job_write(job, replace_write, NULL, NULL, &replace, err) < 0)
+    if ((driver->calls->whole && put_on_parent(replace, err) < 0) ||
+        driver->calls->sync(driver->state, replace->from, err) < 0 || job_check(job, err) < 0)
         return -1;
-    log_info("snapshots", "layer %llu: has the files that were unpacked anew", (unsigned long long)replace.to);
+    if (job_write(job, replace_write, NULL, NULL, replace, err) < 0)
+        return -1;
+    replace->done = true;
+    log_info("snapshots", "layer %llu: has the files that were unpacked anew", (unsigned long long)replace->to);
     return 0;
+}
+
+/* The damaged files go, and an inventory is wanted. */
+static void replaced(void *self, struct request *request, void *arg)
+{
+    const struct replace *replace = arg;
+
+    if (replace->done)
+        layer_discard(self, replace->driver, replace->from);
+    on_committed(self, request, NULL);
 }
 
 int on_snapshot_replace(void *self, struct request *request, struct error *err)
@@ -133,6 +153,6 @@ int on_snapshot_replace(void *self, struct request *request, struct error *err)
     replace->from = row.number;
     if (find_layer(snapshots->db, replace, err) < 0)
         return -1;
-    request_on_end(request, on_committed, NULL); /* an inventory is wanted */
+    request_on_end(request, replaced, replace);
     return request_run_on(request, replace_job, replace, err);
 }
