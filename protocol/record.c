@@ -456,7 +456,7 @@ static bool unpack_field(const struct field *field, const msgpack_object *in, vo
 
 static bool is_key(const struct field *field, const msgpack_object_str *key)
 {
-    return strncmp(field->name, key->ptr, key->size) == 0 && field->name[key->size] == '\0';
+    return strlen(field->name) == key->size && memcmp(field->name, key->ptr, key->size) == 0;
 }
 
 /* Keys mostly come in the record's order: it is looked for from `*next` on, and then from the start. */

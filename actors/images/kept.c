@@ -54,8 +54,9 @@ static int finished_of(struct job *job, const char *lease, struct list *out, str
     const struct resource *resources;
     struct resource *finished;
 
+    *out = (struct list){ 0 };
     if (call(job, &op_leases_resources, &which, &held, err) < 0)
-        return -1;
+        return err->code == ERROR_NOT_FOUND ? 0 : -1; /* nothing has come to hang on it */
     resources = held.resources.items;
     finished = arena_alloc(job_arena(job), held.resources.count * sizeof(*finished));
     *out = (struct list){ 0, finished };
