@@ -1,11 +1,12 @@
 /*
  * Claims: work that one job does while the others that want the same wait.  A pull
- * claims the lowest chain id that is missing before it unpacks, and each blob before
+ * claims the chain ids that are missing, from the lowest on, before it unpacks, and each blob before
  * it downloads it; who waited finds the work done and has nothing left to do.
  *
  * Chain ids name a layer with all below it, so two images that share a missing layer
- * share the lowest one too: one claim orders them.  Who has the claim of a blob claims
- * nothing more before it is released, so no cycle can form.
+ * share the lowest one too: one claim orders them, and those above it order who comes when some are
+ * committed.  Claims go upwards in a chain, and who has the claim of a blob claims nothing more before it is
+ * released, so no cycle can form.
  */
 #include "actors/images/claim.h"
 

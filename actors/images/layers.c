@@ -430,27 +430,49 @@ static int look(struct job *job, struct work *works, size_t count, size_t *here,
     }
 }
 
+struct claims {
+    struct claim_held *held; /* one for each layer; in the job's arena */
+    size_t count;
+};
+
+static void claims_drop(struct claims *claims)
+{
+    for (size_t i = 0; i < claims->count; i++)
+        claim_drop(&claims->held[i]);
+}
+
+static int claim_layer(struct job *job, const struct work *work, struct claim_held *claim,
+                       struct error *err)
+{
+    return claim_take(claim, job, err, "unpack %s %s", work->driver, work->layer->chain_id);
+}
+
 /*
  * The lowest layer that the whole daemon does not have yet is claimed: who wants it too, or
- * one above it, waits here.  Those below are taken over from other namespaces.
+ * one above it, waits here.  Those below are taken over from other namespaces.  Those above are claimed as well:
+ * who comes when some of them are committed waits at the next.  Always upwards in a chain, so nobody waits
+ * for somebody who waits for him.
  */
 static int claim_missing(struct job *job, struct work *works, size_t count, size_t *here,
-                         struct claim_held *claim, struct error *err)
+                         struct claims *claims, struct error *err)
 {
     for (; *here < count; ++*here) {
         struct work *work = &works[*here];
         int result;
 
-        if (claim_take(claim, job, err, "unpack %s %s", work->driver, work->layer->chain_id) < 0)
+        if (claim_layer(job, work, &claims->held[*here], err) < 0)
             return -1;
         work->unpack = true;
         result = snapshot_prepare(job, work, true, err);
         if (result == 0 && work->prepared)
-            return 0;
-        claim_drop(claim);
+            break;
+        claim_drop(&claims->held[*here]);
         if (result < 0)
             return -1;
     }
+    for (size_t i = *here + 1; i < count; i++)
+        if (claim_layer(job, &works[i], &claims->held[i], err) < 0)
+            return -1;
     return 0;
 }
 
@@ -470,13 +492,14 @@ static int take_each(struct source *source, struct work *works, size_t count, st
 
 static int take_all(struct source *source, struct work *works, size_t count, struct error *err)
 {
-    CLEANUP(claim_drop) struct claim_held claim = { .job = NULL };
+    CLEANUP(claims_drop)
+    struct claims claims = { arena_alloc(job_arena(source->job), (count + 1) * sizeof(*claims.held)), count };
     size_t here;
 
     if (look(source->job, works, count, &here, err) < 0)
         return -1;
     source->unpacked = here < count;
-    if (claim_missing(source->job, works, count, &here, &claim, err) < 0)
+    if (claim_missing(source->job, works, count, &here, &claims, err) < 0)
         return -1;
     for (size_t i = here; i < count; i++)
         works[i].unpack = true;
