@@ -35,17 +35,23 @@ void arena_drop(struct arena **arena)
     *arena = NULL;
 }
 
+static void *take(struct arena *arena, size_t size)
+{
+    return or_die(msgpack_zone_malloc((msgpack_zone *)arena, size));
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
-    return memset(or_die(msgpack_zone_malloc((msgpack_zone *)arena, size + 1)), 0, size + 1);
+    return memset(take(arena, size + 1), 0, size + 1);
 }
 
 void *arena_copy(struct arena *arena, const void *data, size_t size)
 {
-    void *copy = arena_alloc(arena, size);
+    char *copy = take(arena, size + 1);
 
     if (size > 0)
         memcpy(copy, data, size);
+    copy[size] = '\0';
     return copy;
 }
 
@@ -56,15 +62,19 @@ char *arena_str(struct arena *arena, const char *s)
 
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 {
+    char brief[256], *text;
     va_list args, again;
     int length;
-    char *text;
 
     va_start(args, fmt);
     va_copy(again, args);
-    length = vsnprintf(NULL, 0, fmt, args);
-    text = arena_alloc(arena, (size_t)length + 1);
-    vsnprintf(text, (size_t)length + 1, fmt, again);
+    length = vsnprintf(brief, sizeof(brief), fmt, args);
+    if ((size_t)length < sizeof(brief)) {
+        text = arena_copy(arena, brief, (size_t)length);
+    } else {
+        text = arena_alloc(arena, (size_t)length);
+        vsnprintf(text, (size_t)length + 1, fmt, again);
+    }
     va_end(again);
     va_end(args);
     return text;

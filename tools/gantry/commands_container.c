@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "platform/platform.h"
+#include "platform/scope.h"
 #include "protocol/json.h"
 #include "tools/gantry/command.h"
 #include "tools/gantry/credentials.h"
@@ -45,9 +46,10 @@ static int list_containers(struct cli *cli, struct containers_list_request *want
         gantry_call_begin(cli->client, &op_containers_list, want, &next, err) < 0)
         return -1;
     while (next != NULL) {
+        CLEANUP(arena_drop) struct arena *arena = arena_new(); /* rows are copied */
         const struct container_info *containers;
 
-        if (gantry_call_end(&next, &page, cli->arena, err) < 0)
+        if (gantry_call_end(&next, &page, arena, err) < 0)
             return -1;
         containers = page.containers.items;
         if (page.more && page.containers.count > 0) {
