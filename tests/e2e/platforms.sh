@@ -3,12 +3,7 @@
 . "$(dirname "$0")/../helpers/lib.sh"
 for program in skopeo jq; do command -v $program >/dev/null || skip "$program is not installed"; done
 
-busybox_image "$work/layout"
-two_platforms "$work/layout" "$work/two"
-host_digest=$(jq -r '.manifests[0].digest' "$work/layout/index.json")
-registry_start "$work/registry"
-skopeo copy -q --all --dest-tls-verify=false "oci:$work/two:1" "docker://$registry/both:1"
-both=$registry/both:1
+two_platforms_registry
 daemon_start
 blobs() { (cd "$work/root/blobs/sha256" && ls); }
 here() { [[ $(blobs) == *${1#sha256:}* ]]; }

@@ -4,12 +4,7 @@
 . "$(dirname "$0")/../helpers/plugin.sh"
 for program in skopeo jq; do command -v $program >/dev/null || skip "$program is not installed"; done
 
-busybox_image "$work/layout"
-two_platforms "$work/layout" "$work/two"
-host_digest=$(jq -r '.manifests[0].digest' "$work/layout/index.json")
-registry_start "$work/registry"
-skopeo copy -q --all --dest-tls-verify=false "oci:$work/two:1" "docker://$registry/both:1"
-both=$registry/both:1
+two_platforms_registry
 plugin_config arm 'platform = "linux/arm64"'
 plugin_config odd 'platform = "linux"'
 plugin_start arm

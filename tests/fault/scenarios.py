@@ -181,8 +181,29 @@ class RemoveImage(Scenario):
         self.engine.must("gc")
 
 
-class Push(Scenario):
+class Sent(Scenario):
+    """An image goes to a name of the registry that is new each time; `word` and `done` say how."""
+
+    def send(self):
+        return self.word, self.image, self.registry.reference(self.name)
+
+    def ask(self):
+        self.turns += 1
+        self.name = f"{self.engine.namespace}-{self.word}{self.turns}"
+        return self.engine.may_fail(*self.send())
+
+    def again(self, result):
+        if not self.registry.has(self.name) and result.status == 0:
+            raise Failed(f"it was {self.done}, and the registry has it not")
+        self.engine.must(*self.send())
+        if not self.registry.has(self.name):
+            raise Failed(f"it was {self.done} again, and the registry has it not")
+        self.engine.no_helpers()
+
+
+class Push(Sent):
     """Nothing is mounted: the bytes go."""
+    word, done = "push", "pushed"
 
     def prepare(self):
         self.registry = Registry(self.image)
@@ -192,22 +213,6 @@ class Push(Scenario):
     def expected(self):
         return self.kept
 
-    def push(self):
-        return "push", self.image, self.registry.reference(self.name)
-
-    def ask(self):
-        self.turns += 1
-        self.name = f"{self.engine.namespace}-turn{self.turns}"
-        return self.engine.may_fail(*self.push())
-
-    def again(self, result):
-        if not self.registry.has(self.name) and result.status == 0:
-            raise Failed("it was pushed, and the registry has it not")
-        self.engine.must(*self.push())
-        if not self.registry.has(self.name):
-            raise Failed("it was pushed again, and the registry has it not")
-        self.engine.no_helpers()
-
     def clean(self):
         """What is remembered of where its blobs are goes with them."""
         self.engine.must("rmi", self.image)
@@ -215,27 +220,12 @@ class Push(Scenario):
         self.prepare()
 
 
-class Copy(Scenario):
+class Copy(Sent):
     """From one name of the registry to another that it is not known by; nothing stays here."""
+    word, done = "copy", "copied"
 
     def prepare(self):
         self.registry = Registry(self.image)
-
-    def copy(self):
-        return "copy", self.image, self.registry.reference(self.name)
-
-    def ask(self):
-        self.turns += 1
-        self.name = f"{self.engine.namespace}-copy{self.turns}"
-        return self.engine.may_fail(*self.copy())
-
-    def again(self, result):
-        if not self.registry.has(self.name) and result.status == 0:
-            raise Failed("it was copied, and the registry has it not")
-        self.engine.must(*self.copy())
-        if not self.registry.has(self.name):
-            raise Failed("it was copied again, and the registry has it not")
-        self.engine.no_helpers()
 
     def clean(self):
         self.engine.must("gc")  # by itself it comes, but on a busy machine later

@@ -139,6 +139,16 @@ busybox_registry() {
     busybox=$registry/busybox
 }
 
+# $both there: busybox for this machine ($host_digest) and for arm64 ($arm_digest), by skopeo
+two_platforms_registry() {
+    busybox_image "$work/layout"
+    two_platforms "$work/layout" "$work/two"
+    host_digest=$(jq -r '.manifests[0].digest' "$work/layout/index.json")
+    registry_start "$work/registry"
+    skopeo copy -q --all --dest-tls-verify=false "oci:$work/two:1" "docker://$registry/both:1"
+    both=$registry/both:1
+}
+
 # ---- the end ------------------------------------------------------------------------------------------
 # Processes that carry the mark of this script in their environment, its folder in their arguments, or the
 # name of one of its containers in their control group.

@@ -96,7 +96,7 @@ static void of_two_creates_of_one_id_exactly_one_wins(void **state)
         peer_close(&peers[i]);
     }
     assert_int_equal(won, 1);
-    assert_true(fs_exists(store_path(&store, "containers/default/same")));
+    assert_true(fs_exists(store_path(&store, "containers/default/same/hosts")));
     must_get("same");
 }
 
