@@ -588,3 +588,17 @@ const char *map_get(const struct map *map, const char *key)
             return map->entries[i].value;
     return NULL;
 }
+
+struct map labels_merge(const struct map *labels, const struct map *changes, struct arena *arena)
+{
+    struct map merged = { 0 };
+
+    merged.entries = arena_alloc(arena, (labels->count + changes->count) * sizeof(*merged.entries));
+    for (size_t i = 0; i < labels->count; i++)
+        if (map_get(changes, labels->entries[i].key) == NULL)
+            merged.entries[merged.count++] = labels->entries[i];
+    for (size_t i = 0; i < changes->count; i++)
+        if (changes->entries[i].value[0] != '\0')
+            merged.entries[merged.count++] = changes->entries[i];
+    return merged;
+}

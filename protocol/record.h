@@ -124,6 +124,8 @@ int record_check(const void *bytes, size_t size, struct error *err);
 void record_copy(const struct record *record, const void *in, void *out, struct arena *arena);
 
 const char *map_get(const struct map *map, const char *key); /* NULL when absent */
+/* `changes` over `labels`: an empty value removes.  The result lives in the arena. */
+struct map labels_merge(const struct map *labels, const struct map *changes, struct arena *arena);
 bool utf8_is_valid(const char *bytes, size_t size);
 
 #endif

@@ -282,20 +282,6 @@ struct buffer db_labels(const struct map *labels)
     return out;
 }
 
-struct map labels_merge(const struct map *labels, const struct map *changes, struct arena *arena)
-{
-    struct map merged = { 0 };
-
-    merged.entries = arena_alloc(arena, (labels->count + changes->count) * sizeof(*merged.entries));
-    for (size_t i = 0; i < labels->count; i++)
-        if (map_get(changes, labels->entries[i].key) == NULL)
-            merged.entries[merged.count++] = labels->entries[i];
-    for (size_t i = 0; i < changes->count; i++)
-        if (changes->entries[i].value[0] != '\0')
-            merged.entries[merged.count++] = changes->entries[i];
-    return merged;
-}
-
 /* ---- migrations ------------------------------------------------------------- */
 
 static int version_of(struct db *db, const char *actor, int64_t *version, struct error *err)

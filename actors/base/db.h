@@ -74,8 +74,6 @@ int db_script(struct db *db, const char *sql, struct error *err);
 
 /* Labels as a blob; free with buffer_free. */
 struct buffer db_labels(const struct map *labels);
-/* `changes` over `labels`: an empty value removes.  The result lives in the arena. */
-struct map labels_merge(const struct map *labels, const struct map *changes, struct arena *arena);
 
 /* For the writer: whose tables may be written now (NULL: all). */
 void db_write_as(struct db *db, const char *actor);

@@ -22,21 +22,6 @@ static struct map changes_for(const struct map *labels, struct arena *arena)
     return changes;
 }
 
-/* An empty value removes. */
-static struct map changed(const struct map *labels, const struct map *changes, struct arena *arena)
-{
-    struct map all = { 0, arena_alloc(arena, (labels->count + changes->count + 1) *
-                                                 sizeof(*all.entries)) };
-
-    for (size_t i = 0; i < labels->count; i++)
-        if (map_get(changes, labels->entries[i].key) == NULL)
-            all.entries[all.count++] = labels->entries[i];
-    for (size_t i = 0; i < changes->count; i++)
-        if (changes->entries[i].value[0] != '\0')
-            all.entries[all.count++] = changes->entries[i];
-    return all;
-}
-
 /* Its name is in the memory before it is committed. */
 static int tell(struct plugin *plugin, const struct memory *memory, const struct map *changes,
                 struct error *err)
@@ -63,6 +48,6 @@ int plugin_label(void *state, uint64_t number, const struct map *labels, struct 
         return error_wrap(err, "layer %llu", (unsigned long long)number);
     if (tell(plugin, &memory, &changes, err) < 0)
         return -1;
-    memory.labels = changed(&memory.labels, &changes, arena);
+    memory.labels = labels_merge(&memory.labels, &changes, arena);
     return memory_write(plugin->folder, number, &memory, true, err);
 }
